@@ -1,0 +1,3 @@
+//! Implicit-feedback alternating least squares.
+pub mod csr;
+pub use csr::Csr;

@@ -1,0 +1,3 @@
+//! The `nearwood` command.
+
+fn main() {}

@@ -1,0 +1,396 @@
+//! What can go wrong, one enum an operation: build, save, open, query, train, read.
+//!
+//! Every message says what was got, what was expected and what to do about it; the variants carry
+//! the same facts as data. [`Error`] gathers them for callers that want one type.
+
+use std::path::PathBuf;
+
+use thiserror::Error as ThisError;
+
+/// Any error of this crate.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// An index could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// A file could not be opened, or does not verify.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A question could not be answered.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A model could not be trained.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Input data could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// Why identifiers or labels were refused.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum IdsError {
+    /// There are not as many ids as rows.
+    #[error("got {got} ids for {expected} rows: give exactly one id for each row")]
+    Count {
+        /// How many ids came.
+        got: usize,
+        /// How many rows there are.
+        expected: usize,
+    },
+    /// The same id stands twice.
+    #[error("id {id} is given twice (rows {first} and {second}): ids must be unique")]
+    Duplicate {
+        /// The id, as text.
+        id: String,
+        /// The first row that has it.
+        first: usize,
+        /// The second row that has it.
+        second: usize,
+    },
+    /// -1 marks a missing result and so cannot be an id.
+    #[error("row {row} has id -1, which marks a missing result: give it another id")]
+    Reserved {
+        /// The row.
+        row: usize,
+    },
+}
+
+/// Why an index could not be built.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// There are no vectors.
+    #[error("got no vectors: an index needs at least one row")]
+    Empty,
+    /// The dimension is zero or above the limit.
+    #[error("got dimension {got}, expected 1 to {max}")]
+    Dimension {
+        /// The dimension asked for.
+        got: usize,
+        /// The largest dimension served.
+        max: usize,
+    },
+    /// The values do not fill whole rows.
+    #[error("got {len} values, which is not a whole number of rows of {dim}")]
+    Shape {
+        /// How many values came.
+        len: usize,
+        /// The dimension of a row.
+        dim: usize,
+    },
+    /// A NaN or an infinity, or a value too large to square in float32.
+    #[error(
+        "row {row}, column {column} is {value}: vectors must be finite and below 1e18 in size; drop or repair that row"
+    )]
+    NonFinite {
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value found.
+        value: f32,
+    },
+    /// More rows than a 32-bit row number can name.
+    #[error("got {got} rows, at most {max} fit one index: split the data over several")]
+    TooManyRows {
+        /// How many rows came.
+        got: usize,
+        /// The most that fit.
+        max: usize,
+    },
+    /// A parameter is out of its range.
+    #[error("{name} is {got}, expected {expected}")]
+    Parameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// What was got.
+        got: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The ids or labels were refused.
+    #[error(transparent)]
+    Ids(#[from] IdsError),
+    /// The caller stopped the build.
+    #[error("the build was stopped before it was done; nothing was written")]
+    Cancelled,
+}
+
+/// Why a file could not be written. The target is untouched.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// The system refused.
+    #[error(
+        "could not write {path}: {source}; the file that stood there before, if any, is untouched"
+    )]
+    Io {
+        /// The target.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Why a file could not be opened, or does not verify.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The system refused.
+    #[error("could not open {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Too few bytes for a header.
+    #[error(
+        "got {got} bytes, a nearwood file has at least {expected}: the file is cut short or is something else"
+    )]
+    TooShort {
+        /// Bytes there are.
+        got: u64,
+        /// Bytes needed.
+        expected: u64,
+    },
+    /// The first bytes are not a nearwood file's.
+    #[error(
+        "not a nearwood file: it starts with {got:02x?}, expected {expected:02x?}; check the path"
+    )]
+    Magic {
+        /// The first eight bytes.
+        got: [u8; 8],
+        /// The magic bytes.
+        expected: [u8; 8],
+    },
+    /// Written by a newer library.
+    #[error(
+        "the file has format version {got}, this library reads up to {supported}: upgrade nearwood"
+    )]
+    Version {
+        /// The file's major version.
+        got: u16,
+        /// The newest major version that is read.
+        supported: u16,
+    },
+    /// Header, table or payload differ from their checksum.
+    #[error(
+        "the checksum of {what} is {got:08x}, expected {expected:08x}: the file is damaged; write it again or restore a copy"
+    )]
+    Checksum {
+        /// Which part.
+        what: String,
+        /// Computed from the bytes.
+        got: u32,
+        /// Stored in the file.
+        expected: u32,
+    },
+    /// The file is shorter or longer than its header says.
+    #[error(
+        "the file has {got} bytes, its header says {expected}: it was cut short or added to; copy it again"
+    )]
+    Length {
+        /// Bytes there are.
+        got: u64,
+        /// Bytes the header names.
+        expected: u64,
+    },
+    /// A section is needed to read the file rightly and unknown here.
+    #[error(
+        "the file needs section kind {kind}, which this library does not know: upgrade nearwood"
+    )]
+    UnknownSection {
+        /// The kind's number.
+        kind: u32,
+    },
+    /// A section that must be there is not.
+    #[error("the file has no {section} section, which {purpose} needs: it was not written as one")]
+    MissingSection {
+        /// The section's name.
+        section: &'static str,
+        /// What was being opened.
+        purpose: &'static str,
+    },
+    /// A field contradicts another or is out of its range.
+    #[error(
+        "{what} is {got}, expected {expected}: the file is damaged or was written by something else"
+    )]
+    Invalid {
+        /// The field.
+        what: String,
+        /// What was got.
+        got: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+/// Why a question could not be answered.
+#[derive(Debug, Clone, PartialEq, ThisError)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The query has another dimension than the index.
+    #[error("the query has {got} values, the index holds vectors of {expected}")]
+    Dimension {
+        /// Values got.
+        got: usize,
+        /// The index's dimension.
+        expected: usize,
+    },
+    /// A NaN or an infinity in the query.
+    #[error("query {query} has {value} in column {column}: queries must be finite")]
+    NonFinite {
+        /// The query's number in its batch.
+        query: usize,
+        /// The column.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A parameter is out of its range.
+    #[error("{name} is {got}, expected {expected}")]
+    Parameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// What was got.
+        got: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// No such id.
+    #[error("there is no {what} {id}: {hint}")]
+    UnknownId {
+        /// "item", "user", "id" or "label".
+        what: &'static str,
+        /// The id, as text.
+        id: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A label that several ids bear.
+    #[error("the label {label:?} belongs to {} ids: {}; ask by id", ids.len(), ids.join(", "))]
+    AmbiguousLabel {
+        /// The label.
+        label: String,
+        /// The ids that bear it.
+        ids: Vec<String>,
+    },
+}
+
+/// Why a model could not be trained.
+#[derive(Debug, Clone, PartialEq, ThisError)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// No users, no items or no interactions.
+    #[error(
+        "got {users} users, {items} items and {interactions} interactions: training needs at least one of each"
+    )]
+    Empty {
+        /// Users got.
+        users: usize,
+        /// Items got.
+        items: usize,
+        /// Interactions got.
+        interactions: usize,
+    },
+    /// The parts of a sparse matrix contradict each other.
+    #[error("{what} is {got}, expected {expected}")]
+    Matrix {
+        /// The part.
+        what: String,
+        /// What was got.
+        got: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A NaN or an infinity among the weights.
+    #[error("the weight of row {row}, column {column} is {value}: weights must be finite")]
+    NonFinite {
+        /// The user.
+        row: usize,
+        /// The item.
+        column: usize,
+        /// The weight.
+        value: f32,
+    },
+    /// A parameter is out of its range.
+    #[error("{name} is {got}, expected {expected}")]
+    Parameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// What was got.
+        got: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A row's equations have no finite solution in float64 either.
+    #[error(
+        "the equations of {side} {row} have no finite solution: raise regularization (now {regularization}) or shrink the weights"
+    )]
+    Singular {
+        /// "user" or "item".
+        side: &'static str,
+        /// The row.
+        row: usize,
+        /// The regularization in force.
+        regularization: f32,
+    },
+    /// The caller stopped the training.
+    #[error("the training was stopped before it was done")]
+    Cancelled,
+}
+
+/// Why input data could not be read.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The system refused.
+    #[error("could not read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file's content is not what its format asks for.
+    #[error("{path}: {problem}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was got, what was expected, what to do.
+        problem: String,
+    },
+    /// One line of a text file is wrong.
+    #[error("{path}, line {line}: {problem}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What was got, what was expected, what to do.
+        problem: String,
+    },
+    /// No such column.
+    #[error("{path} has no column {column:?}; it has {}", available.join(", "))]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column asked for.
+        column: String,
+        /// The columns there are.
+        available: Vec<String>,
+    },
+    /// The ids or labels were refused.
+    #[error(transparent)]
+    Ids(#[from] IdsError),
+    /// The interactions were refused.
+    #[error(transparent)]
+    Interactions(#[from] TrainError),
+}

@@ -1,0 +1,3 @@
+//! What a user holds.
+pub mod ids;
+pub use ids::{Id, Ids};

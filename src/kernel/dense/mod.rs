@@ -1,0 +1,1 @@
+//! Small dense linear algebra for the ALS rows.
