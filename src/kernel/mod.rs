@@ -7,6 +7,7 @@
 //! This is one of the two rooms where `unsafe` may live (the other is `store`).
 #![allow(unsafe_code)]
 
+pub mod code;
 pub mod dense;
 pub mod float;
 pub mod isa;
