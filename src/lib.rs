@@ -11,7 +11,11 @@ mod metric;
 mod random;
 mod threads;
 
+pub mod exact;
+pub mod format;
 pub mod kernel;
+pub mod quant;
+pub mod store;
 
 pub mod als;
 

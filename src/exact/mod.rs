@@ -1,0 +1,221 @@
+//! Brute force: the distance of every row, and the best of them.
+//!
+//! Searches of every kind end here: candidates are re-ranked with [`Rows::key`], and recall is
+//! measured against [`search`].
+
+mod best;
+
+pub use best::Best;
+
+use rayon::prelude::*;
+
+use crate::kernel::{code, float};
+use crate::metric::Metric;
+
+/// Vectors as a search reads them.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// How near two of them are.
+    pub metric: Metric,
+    /// Values a row.
+    pub dim: usize,
+    /// Row after row.
+    pub values: &'a [f32],
+    /// For `Angular`, 1 / |x| a row (0 for a zero vector); else empty.
+    pub inverse_norms: &'a [f32],
+}
+
+impl<'a> Rows<'a> {
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len() / self.dim
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// One row.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        &self.values[row * self.dim..][..self.dim]
+    }
+
+    /// What a row's values are multiplied with before they are coded or clustered.
+    #[must_use]
+    pub fn factor(&self, row: usize) -> f32 {
+        self.inverse_norms.get(row).copied().unwrap_or(1.0)
+    }
+
+    /// A number that is smaller for nearer rows: the squared distance, minus the cosine, or minus
+    /// the product. `query` is as [`prepare`](Self::prepare) left it.
+    ///
+    /// # Panics
+    /// If there is no such row or the query has another dimension.
+    #[must_use]
+    pub fn key(&self, query: &[f32], row: usize) -> f32 {
+        let x = self.row(row);
+        match self.metric {
+            Metric::Euclidean => float::squared_l2(query, x),
+            Metric::Angular => -float::dot(query, x) * self.factor(row),
+            Metric::Dot => -float::dot(query, x),
+        }
+    }
+
+    fn key4(&self, queries: [&[f32]; 4], row: usize) -> [f32; 4] {
+        let x = self.row(row);
+        match self.metric {
+            Metric::Euclidean => float::squared_l2_4(queries, x),
+            Metric::Angular => float::dot4(queries, x).map(|p| -p * self.factor(row)),
+            Metric::Dot => float::dot4(queries, x).map(|p| -p),
+        }
+    }
+
+    /// The distance that users see for a key.
+    #[must_use]
+    pub fn distance(&self, key: f32) -> f32 {
+        match self.metric {
+            Metric::Euclidean => key.max(0.0).sqrt(),
+            Metric::Angular => (1.0 + key).clamp(0.0, 2.0),
+            Metric::Dot => -key,
+        }
+    }
+
+    /// Makes a query ready for [`key`](Self::key): unit length for `Angular`.
+    pub fn prepare(&self, query: &mut [f32]) {
+        if self.metric == Metric::Angular {
+            let factor = inverse_norm(query);
+            query.iter_mut().for_each(|x| *x *= factor);
+        }
+    }
+}
+
+/// 1 / |x| in float64, rounded; 0 for a zero vector.
+#[must_use]
+pub fn inverse_norm(x: &[f32]) -> f32 {
+    let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    if squares > 0.0 { (1.0 / squares.sqrt()) as f32 } else { 0.0 }
+}
+
+/// The `k` nearest rows of each prepared query as (key, tag), nearest first, equal keys by tag;
+/// `tag` names a row (`None` leaves it out). Queries run in parallel, in fours that read each row
+/// once.
+#[must_use]
+pub fn search(
+    rows: Rows<'_>,
+    queries: &[f32],
+    k: usize,
+    tag: impl Fn(usize, u32) -> Option<u32> + Sync,
+) -> Vec<Vec<(f32, u32)>> {
+    let queries: Vec<&[f32]> = queries.chunks_exact(rows.dim).collect();
+    let fours: Vec<(usize, &[&[f32]])> =
+        queries.chunks(4).enumerate().map(|(i, four)| (4 * i, four)).collect();
+    fours
+        .into_par_iter()
+        .flat_map_iter(|(first, four)| search4(rows, four, k, |q, row| tag(first + q, row)))
+        .collect()
+}
+
+/// [`search`] for one query on the calling thread.
+#[must_use]
+pub fn search_one(
+    rows: Rows<'_>,
+    query: &[f32],
+    k: usize,
+    tag: impl Fn(u32) -> Option<u32>,
+) -> Vec<(f32, u32)> {
+    search4(rows, &[query], k, |_, row| tag(row)).pop().unwrap_or_default()
+}
+
+fn search4(
+    rows: Rows<'_>,
+    queries: &[&[f32]],
+    k: usize,
+    tag: impl Fn(usize, u32) -> Option<u32>,
+) -> Vec<Vec<(f32, u32)>> {
+    // A block of keys stays in the first cache level; rows stream through once.
+    const BLOCK: usize = 512;
+    let mut keys = vec![[0f32; BLOCK]; queries.len()];
+    let mut best: Vec<Best> = queries.iter().map(|_| Best::new(k)).collect();
+    let mut near = Vec::new();
+    for start in (0..rows.len()).step_by(BLOCK) {
+        let count = BLOCK.min(rows.len() - start);
+        fill_keys(rows, queries, start, count, &mut keys);
+        for (q, (best, keys)) in best.iter_mut().zip(&keys).enumerate() {
+            near.clear();
+            code::positions_below(&keys[..count], best.bound().next_up(), &mut near);
+            for &at in &near {
+                if let Some(tag) = tag(q, (start + at as usize) as u32) {
+                    best.push(keys[at as usize], tag);
+                }
+            }
+        }
+    }
+    best.into_iter().map(Best::into_sorted).collect()
+}
+
+fn fill_keys(rows: Rows<'_>, queries: &[&[f32]], start: usize, count: usize, keys: &mut [[f32; 512]]) {
+    match (queries, keys) {
+        ([a, b, c, d], [p, q, r, s]) => {
+            for at in 0..count {
+                [p[at], q[at], r[at], s[at]] = rows.key4([a, b, c, d], start + at);
+            }
+        }
+        (queries, keys) => {
+            for (query, keys) in queries.iter().zip(keys) {
+                (0..count).for_each(|at| keys[at] = rows.key(query, start + at));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn brute_force_agrees_with_a_full_sort() {
+        let mut r = Random::new(11, 0);
+        let dim = 7;
+        // Small integers, so that ties are many and every sum is exact.
+        let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| r.below(4) as f32 - 1.0).collect() };
+        let (values, queries) = (numbers(1300 * dim), numbers(6 * dim));
+        let inverse_norms: Vec<f32> = values.chunks(dim).map(inverse_norm).collect();
+        for metric in Metric::ALL {
+            let inverse_norms: &[f32] =
+                if metric == Metric::Angular { &inverse_norms } else { &[] };
+            let rows = Rows { metric, dim, values: &values, inverse_norms };
+            let mut prepared = queries.clone();
+            prepared.chunks_mut(dim).for_each(|q| rows.prepare(q));
+            let odd = |_, row: u32| (row % 2 == 1).then_some(row);
+            let found = search(rows, &prepared, 10, odd);
+            for (query, found) in prepared.chunks(dim).zip(&found) {
+                let mut all: Vec<(f32, u32)> = (0..rows.len() as u32)
+                    .filter(|row| row % 2 == 1)
+                    .map(|row| (rows.key(query, row as usize), row))
+                    .collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                assert_eq!(found[..], all[..10], "{metric}");
+                assert_eq!(search_one(rows, query, 10, |r| odd(0, r)), *found);
+            }
+        }
+    }
+
+    #[test]
+    fn a_zero_vector_is_at_angular_distance_one() {
+        let values = [0.0f32, 0.0, 3.0, 4.0];
+        let inverse_norms: Vec<f32> = values.chunks(2).map(inverse_norm).collect();
+        let rows = Rows { metric: Metric::Angular, dim: 2, values: &values, inverse_norms: &inverse_norms };
+        let mut query = [6.0, 8.0];
+        rows.prepare(&mut query);
+        assert_eq!(rows.distance(rows.key(&query, 0)), 1.0);
+        assert!(rows.distance(rows.key(&query, 1)) < 1e-6);
+    }
+}

@@ -1,0 +1,115 @@
+//! A file being composed in memory.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::header::{HEADER_SIZE, Header};
+use super::section::{ALIGNMENT, ENTRY_SIZE, Entry, Key};
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u8; ALIGNMENT]);
+
+/// Bytes that start at a multiple of 64, as a mapped file does.
+#[derive(Clone, Default)]
+pub struct AlignedBytes {
+    lines: Vec<Line>,
+    length: usize,
+}
+
+impl AlignedBytes {
+    /// `length` zeros.
+    #[must_use]
+    pub fn zeroed(length: usize) -> AlignedBytes {
+        AlignedBytes { lines: bytemuck::allocation::zeroed_vec(length.div_ceil(ALIGNMENT)), length }
+    }
+
+    /// A copy of `bytes`.
+    #[must_use]
+    pub fn copy(bytes: &[u8]) -> AlignedBytes {
+        let mut out = AlignedBytes::zeroed(bytes.len());
+        out.as_mut().copy_from_slice(bytes);
+        out
+    }
+}
+
+impl AsRef<[u8]> for AlignedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.lines)[..self.length]
+    }
+}
+
+impl AsMut<[u8]> for AlignedBytes {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.length]
+    }
+}
+
+/// Which sections a file will have, and how long each is.
+#[derive(Default)]
+pub struct Layout {
+    sections: Vec<(Key, usize)>,
+}
+
+impl Layout {
+    /// Adds a section of `len` elements.
+    pub fn add(&mut self, key: Key, len: usize) {
+        self.sections.push((key, len * key.kind.element().size()));
+    }
+
+    /// Places every section and makes room for it, zeroed.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        let mut end = HEADER_SIZE + ENTRY_SIZE * self.sections.len();
+        let mut entries = Vec::with_capacity(self.sections.len());
+        for &(key, bytes) in &self.sections {
+            let start = end.next_multiple_of(ALIGNMENT);
+            end = start + bytes;
+            entries.push(Entry { key, range: start..end, crc: 0 });
+        }
+        Image { bytes: AlignedBytes::zeroed(end.next_multiple_of(ALIGNMENT)), entries }
+    }
+}
+
+/// A file in memory whose sections are being filled.
+pub struct Image {
+    bytes: AlignedBytes,
+    entries: Vec<Entry>,
+}
+
+impl Image {
+    /// The values of a section, to be filled.
+    ///
+    /// # Panics
+    /// If the layout has no such section, or `T` is not as large as its elements.
+    pub fn section<T: Pod>(&mut self, key: Key) -> &mut [T] {
+        assert_eq!(size_of::<T>(), key.kind.element().size(), "element of {key:?}");
+        let entry = self.entries.iter().find(|e| e.key == key);
+        #[allow(clippy::expect_used)]
+        let range = entry.expect("the section is in the layout").range.clone();
+        bytemuck::cast_slice_mut(&mut self.bytes.as_mut()[range])
+    }
+
+    /// Fills a section with `values`.
+    ///
+    /// # Panics
+    /// As [`section`](Self::section), and if the lengths differ.
+    pub fn fill<T: Pod>(&mut self, key: Key, values: &[T]) {
+        self.section(key).copy_from_slice(values);
+    }
+
+    /// Computes the checksums and writes table and header: the finished file.
+    #[must_use]
+    pub fn finish(mut self, header: &Header) -> AlignedBytes {
+        let bytes = self.bytes.as_mut();
+        for (i, entry) in self.entries.iter_mut().enumerate() {
+            entry.crc = crc32fast::hash(&bytes[entry.range.clone()]);
+            let at = HEADER_SIZE + i * ENTRY_SIZE;
+            entry.write(&mut bytes[at..at + ENTRY_SIZE]);
+        }
+        let table = HEADER_SIZE..HEADER_SIZE + ENTRY_SIZE * self.entries.len();
+        let crc = crc32fast::hash(&bytes[table]);
+        let length = bytes.len() as u64;
+        header.write(bytes, length, self.entries.len() as u32, crc);
+        self.bytes
+    }
+}
