@@ -12,6 +12,7 @@ mod random;
 mod threads;
 
 pub mod exact;
+pub mod forest;
 pub mod format;
 pub mod kernel;
 pub mod quant;

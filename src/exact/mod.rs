@@ -160,7 +160,13 @@ fn search4(
     best.into_iter().map(Best::into_sorted).collect()
 }
 
-fn fill_keys(rows: Rows<'_>, queries: &[&[f32]], start: usize, count: usize, keys: &mut [[f32; 512]]) {
+fn fill_keys(
+    rows: Rows<'_>,
+    queries: &[&[f32]],
+    start: usize,
+    count: usize,
+    keys: &mut [[f32; 512]],
+) {
     match (queries, keys) {
         ([a, b, c, d], [p, q, r, s]) => {
             for at in 0..count {
@@ -185,7 +191,8 @@ mod tests {
         let mut r = Random::new(11, 0);
         let dim = 7;
         // Small integers, so that ties are many and every sum is exact.
-        let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| r.below(4) as f32 - 1.0).collect() };
+        let mut numbers =
+            |n: usize| -> Vec<f32> { (0..n).map(|_| r.below(4) as f32 - 1.0).collect() };
         let (values, queries) = (numbers(1300 * dim), numbers(6 * dim));
         let inverse_norms: Vec<f32> = values.chunks(dim).map(inverse_norm).collect();
         for metric in Metric::ALL {
@@ -212,7 +219,12 @@ mod tests {
     fn a_zero_vector_is_at_angular_distance_one() {
         let values = [0.0f32, 0.0, 3.0, 4.0];
         let inverse_norms: Vec<f32> = values.chunks(2).map(inverse_norm).collect();
-        let rows = Rows { metric: Metric::Angular, dim: 2, values: &values, inverse_norms: &inverse_norms };
+        let rows = Rows {
+            metric: Metric::Angular,
+            dim: 2,
+            values: &values,
+            inverse_norms: &inverse_norms,
+        };
         let mut query = [6.0, 8.0];
         rows.prepare(&mut query);
         assert_eq!(rows.distance(rows.key(&query, 0)), 1.0);

@@ -115,7 +115,8 @@ impl Header {
         if version.0 > VERSION.0 {
             return Err(OpenError::Version { got: version.0, supported: VERSION.0 });
         }
-        let (got, expected) = (crc32fast::hash(&bytes[..AT_HEADER_CRC]), u32_at(bytes, AT_HEADER_CRC));
+        let (got, expected) =
+            (crc32fast::hash(&bytes[..AT_HEADER_CRC]), u32_at(bytes, AT_HEADER_CRC));
         if got != expected {
             return Err(OpenError::Checksum { what: "the header".into(), got, expected });
         }

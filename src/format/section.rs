@@ -223,7 +223,11 @@ impl Directory {
             used.push(range.clone());
             if let Some(key) = known(entry, &range)? {
                 if sections.iter().any(|s| s.key == key) {
-                    return Err(invalid("a section", &format!("{key:?} twice"), "each at most once"));
+                    return Err(invalid(
+                        "a section",
+                        &format!("{key:?} twice"),
+                        "each at most once",
+                    ));
                 }
                 sections.push(Entry { key, range, crc: u32_at(entry, 32) });
             }
@@ -248,13 +252,22 @@ impl Directory {
     ///
     /// # Errors
     /// If it is missing or has another length.
-    pub fn sized(&self, key: Key, len: usize, purpose: &'static str) -> Result<Range<usize>, OpenError> {
+    pub fn sized(
+        &self,
+        key: Key,
+        len: usize,
+        purpose: &'static str,
+    ) -> Result<Range<usize>, OpenError> {
         let section = key.kind.name();
         let range = self.range(key).ok_or(OpenError::MissingSection { section, purpose })?;
         let got = range.len() / key.kind.element().size();
         match got == len {
             true => Ok(range),
-            false => Err(invalid(&format!("the length of section {section}"), &got.to_string(), &len.to_string())),
+            false => Err(invalid(
+                &format!("the length of section {section}"),
+                &got.to_string(),
+                &len.to_string(),
+            )),
         }
     }
 

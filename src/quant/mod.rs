@@ -74,6 +74,16 @@ pub fn encode(x: &[f32], factor: f32, mean: &[f32], codes: &mut [i8]) -> Coded {
     Coded { scale, sum, squared_norm: squared_norm as f32 }
 }
 
+/// [`encode`] about zero: `x = scale * code`.
+pub fn encode_plain(x: &[f32], codes: &mut [i8]) -> Coded {
+    // Zeros on the stack for any dimension in use; longer vectors take the slower way.
+    const ZEROS: [f32; 1024] = [0.0; 1024];
+    match ZEROS.get(..x.len()) {
+        Some(zeros) => encode(x, 1.0, zeros, codes),
+        None => encode(x, 1.0, &vec![0.0; x.len()], codes),
+    }
+}
+
 fn largest_magnitude(x: &[f32], factor: f32, mean: &[f32]) -> f32 {
     let mut lanes = [0f32; 16];
     for (x, m) in x.chunks(16).zip(mean.chunks(16)) {

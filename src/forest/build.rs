@@ -1,0 +1,235 @@
+//! From vectors to one tree.
+
+use rayon::prelude::*;
+
+use super::lloyd::{self, Centres};
+use super::partition::partition;
+use crate::exact::Rows;
+use crate::kernel::code::{self, TILE};
+use crate::kernel::float;
+use crate::metric::Metric;
+use crate::quant::{self, Coded};
+
+/// How a tree is shaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeParams {
+    /// The most rows that a split leaves together; leaves end with two thirds of it on average.
+    pub leaf_size: usize,
+    /// Lloyd rounds over all centres.
+    pub rounds: usize,
+    /// Above this many leaves they are grouped.
+    pub ungrouped: usize,
+}
+
+impl Default for TreeParams {
+    fn default() -> TreeParams {
+        TreeParams { leaf_size: 400, rounds: 2, ungrouped: 4096 }
+    }
+}
+
+/// All rows in 8-bit codes about their common mean: made once, used by every tree.
+pub struct CodedRows {
+    /// What the codes are taken from.
+    pub mean: Vec<f32>,
+    /// Scale, sum and norm of each row.
+    pub about: Vec<Coded>,
+    codes: Vec<i8>,
+    width: usize,
+}
+
+impl CodedRows {
+    /// Codes every row.
+    #[must_use]
+    pub fn new(rows: Rows<'_>) -> CodedRows {
+        let mean = quant::mean(rows.values, rows.dim, rows.inverse_norms);
+        let width = quant::code_len(rows.dim);
+        let mut codes = vec![0i8; rows.len() * width];
+        let about = codes
+            .par_chunks_exact_mut(width)
+            .enumerate()
+            .map(|(row, codes)| quant::encode(rows.row(row), rows.factor(row), &mean, codes))
+            .collect();
+        CodedRows { mean, about, codes, width }
+    }
+
+    /// The codes of one row.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn row(&self, row: usize) -> &[i8] {
+        &self.codes[row * self.width..][..self.width]
+    }
+
+    /// Packs the codes of `members` (rows, or `u32::MAX` for a slot that stays empty) into tiles.
+    ///
+    /// # Panics
+    /// If the outputs are not as long as the members ask for.
+    pub fn pack(
+        &self,
+        rows: Rows<'_>,
+        members: &[u32],
+        tiles: &mut [u8],
+        bias: &mut [f32],
+        scale: &mut [f32],
+    ) {
+        tiles
+            .par_chunks_exact_mut(TILE * self.width)
+            .zip(bias.par_chunks_exact_mut(TILE))
+            .zip(scale.par_chunks_exact_mut(TILE))
+            .zip(members.par_chunks_exact(TILE))
+            .for_each(|(((tile, bias), scale), members)| {
+                tile.fill(0x80);
+                for (slot, &row) in members.iter().enumerate() {
+                    (bias[slot], scale[slot]) = (f32::INFINITY, 0.0);
+                    if row != u32::MAX {
+                        code::place(tile, slot, self.row(row as usize));
+                        bias[slot] = self.bias(rows, row as usize);
+                        scale[slot] = self.about[row as usize].scale;
+                    }
+                }
+            });
+    }
+
+    /// What a row's score starts from, so that the smallest score is the nearest row.
+    fn bias(&self, rows: Rows<'_>, row: usize) -> f32 {
+        let square = self.about[row].squared_norm;
+        match rows.metric {
+            Metric::Euclidean => square,
+            // Rows have unit length, so L2 ranks as the cosine does; a zero row, whose cosine
+            // counts as 0, is moved to where a right angle would put it.
+            Metric::Angular if rows.factor(row) == 0.0 => square + 1.0,
+            Metric::Angular => square,
+            Metric::Dot => 0.0,
+        }
+    }
+}
+
+/// A tree as it is built: members are rows of the vectors it was built over.
+pub struct TreeData {
+    /// For each group slot, its first leaf slot; and the end. Multiples of 16, ascending.
+    pub group_offsets: Vec<u32>,
+    /// For each leaf slot, its first member slot; and the end. Multiples of 16, ascending.
+    pub leaf_offsets: Vec<u32>,
+    /// The row of each member slot, `u32::MAX` for an empty one.
+    pub members: Vec<u32>,
+    pub(super) groups: Centres,
+    pub(super) leaves: Centres,
+}
+
+impl TreeData {
+    /// Tiles, bias and scale of the groups' centres.
+    #[must_use]
+    pub fn group_codes(&self) -> (&[u8], &[f32], &[f32]) {
+        (&self.groups.tiles, &self.groups.bias, &self.groups.scale)
+    }
+
+    /// Tiles, bias and scale of the leaves' centres.
+    #[must_use]
+    pub fn leaf_codes(&self) -> (&[u8], &[f32], &[f32]) {
+        (&self.leaves.tiles, &self.leaves.bias, &self.leaves.scale)
+    }
+}
+
+/// Builds the tree of `seed`. Deterministic at any number of threads.
+#[must_use]
+pub fn build_tree(rows: Rows<'_>, coded: &CodedRows, seed: u64, params: TreeParams) -> TreeData {
+    let everything = (0..rows.len() as u32).collect();
+    let mut parts = partition(rows, everything, params.leaf_size, seed);
+    if parts.len() > 1 {
+        for _ in 0..params.rounds {
+            parts = lloyd::round(rows, coded, parts);
+        }
+    }
+    let parts = split_large(rows, parts, params, seed);
+    let centres = lloyd::means(rows, &parts);
+    assemble(rows, coded, group(rows.dim, &centres, params, seed), &parts, &centres)
+}
+
+/// Lloyd rounds can gather many rows about one centre (duplicates by the thousand all do); a leaf
+/// above twice the size is split again.
+fn split_large(
+    rows: Rows<'_>,
+    parts: Vec<Vec<u32>>,
+    params: TreeParams,
+    seed: u64,
+) -> Vec<Vec<u32>> {
+    parts
+        .into_par_iter()
+        .flat_map_iter(|part| {
+            let seed = seed ^ (u64::from(part[0]) << 32);
+            let largest =
+                if part.len() > 2 * params.leaf_size { params.leaf_size } else { usize::MAX };
+            partition(rows, part, largest, seed)
+        })
+        .collect()
+}
+
+/// Which leaves stand together: the leaf numbers of each group.
+fn group(dim: usize, centres: &[f32], params: TreeParams, seed: u64) -> Vec<Vec<u32>> {
+    let n = centres.len() / dim;
+    let all: Vec<u32> = (0..n as u32).collect();
+    if n <= params.ungrouped {
+        return vec![all];
+    }
+    let points = Rows { metric: Metric::Euclidean, dim, values: centres, inverse_norms: &[] };
+    // As many leaves in a group as there are groups balances the two scans; splits leave two
+    // thirds of the largest on average.
+    let largest = ((n as f64).sqrt() * 1.5) as usize;
+    partition(points, all, largest, !seed)
+}
+
+fn assemble(
+    rows: Rows<'_>,
+    coded: &CodedRows,
+    groups: Vec<Vec<u32>>,
+    parts: &[Vec<u32>],
+    centres: &[f32],
+) -> TreeData {
+    let mut group_offsets = vec![0u32];
+    let mut leaf_offsets = vec![0u32];
+    let mut members = Vec::with_capacity(rows.len() + parts.len() * TILE);
+    let mut slots = vec![0u32; parts.len()];
+    for group in &groups {
+        for &leaf in group {
+            slots[leaf as usize] = leaf_offsets.len() as u32 - 1;
+            members.extend_from_slice(&parts[leaf as usize]);
+            members.resize(members.len().next_multiple_of(TILE), u32::MAX);
+            leaf_offsets.push(members.len() as u32);
+        }
+        let end = (leaf_offsets.len() - 1).next_multiple_of(TILE);
+        leaf_offsets.resize(end + 1, members.len() as u32);
+        group_offsets.push(end as u32);
+    }
+    let leaf_slots = leaf_offsets.len() - 1;
+    let group_slots = groups.len().next_multiple_of(TILE);
+    group_offsets.resize(group_slots + 1, leaf_slots as u32);
+    let mut leaves = Centres::code(centres, &coded.mean, &slots, leaf_slots);
+    let mut over = group_centres(rows.dim, centres, &groups, &coded.mean);
+    if rows.metric == Metric::Dot {
+        leaves
+            .bias
+            .iter_mut()
+            .chain(&mut over.bias)
+            .filter(|b| b.is_finite())
+            .for_each(|b| *b = 0.0);
+    }
+    TreeData { group_offsets, leaf_offsets, members, groups: over, leaves }
+}
+
+/// The groups' centres, each brought nearer by the spread of its leaves: the expected distance of
+/// its leaves rather than of its middle, so that a group is opened before leaves that it may beat.
+fn group_centres(dim: usize, centres: &[f32], groups: &[Vec<u32>], mean: &[f32]) -> Centres {
+    let points = Rows { metric: Metric::Euclidean, dim, values: centres, inverse_norms: &[] };
+    let means = lloyd::means(points, groups);
+    let slots: Vec<u32> = (0..groups.len() as u32).collect();
+    let mut coded = Centres::code(&means, mean, &slots, groups.len().next_multiple_of(TILE));
+    for ((group, middle), bias) in groups.iter().zip(means.chunks_exact(dim)).zip(&mut coded.bias) {
+        let spread: f64 = group
+            .iter()
+            .map(|&leaf| f64::from(float::squared_l2(points.row(leaf as usize), middle)))
+            .sum();
+        *bias -= (spread / group.len() as f64) as f32;
+    }
+    coded
+}

@@ -1,0 +1,103 @@
+//! Centres of parts, and the rounds that improve them (Lloyd 1982).
+
+use rayon::prelude::*;
+
+use super::build::CodedRows;
+use crate::exact::Rows;
+use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
+use crate::quant;
+
+/// Coded vectors in tiles, with what scoring needs.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Centres {
+    pub tiles: Vec<u8>,
+    pub bias: Vec<f32>,
+    pub scale: Vec<f32>,
+}
+
+impl Centres {
+    /// Codes centres (row-major, `mean.len()` wide) so that scoring a row coded about the same mean
+    /// gives its squared distance less its own square. `slots` names the place of each.
+    pub fn code(centres: &[f32], mean: &[f32], slots: &[u32], n_slots: usize) -> Centres {
+        let width = quant::code_len(mean.len());
+        let mut coded = Centres {
+            tiles: vec![0x80; n_slots * width],
+            bias: vec![f32::INFINITY; n_slots],
+            scale: vec![0.0; n_slots],
+        };
+        let mut codes = vec![0i8; width];
+        for (centre, &slot) in centres.chunks_exact(mean.len()).zip(slots) {
+            let slot = slot as usize;
+            let c = quant::encode(centre, 1.0, mean, &mut codes);
+            code::place(&mut coded.tiles, slot, &codes);
+            coded.bias[slot] = c.squared_norm;
+            coded.scale[slot] = c.scale;
+        }
+        coded
+    }
+
+    pub fn rows(&self) -> CodeRows<'_> {
+        CodeRows { tiles: &self.tiles, bias: &self.bias, scale: &self.scale }
+    }
+}
+
+/// The mean of each part's points, summed in float64 in the order of the part.
+pub(super) fn means(rows: Rows<'_>, parts: &[Vec<u32>]) -> Vec<f32> {
+    let dim = rows.dim;
+    let mut means = vec![0f32; parts.len() * dim];
+    means.par_chunks_mut(dim).zip(parts).for_each(|(mean, part)| {
+        let mut sum = vec![0f64; dim];
+        for &row in part {
+            let factor = rows.factor(row as usize);
+            let point = rows.row(row as usize);
+            sum.iter_mut().zip(point).for_each(|(s, x)| *s += f64::from(x * factor));
+        }
+        let n = part.len().max(1) as f64;
+        mean.iter_mut().zip(sum).for_each(|(m, s)| *m = (s / n) as f32);
+    });
+    means
+}
+
+/// One round: every row goes to its nearest centre (in codes, the first of equals). Parts that end
+/// empty are left out.
+pub(super) fn round(rows: Rows<'_>, coded: &CodedRows, parts: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+    let centres = means(rows, &parts);
+    let n_slots = parts.len().next_multiple_of(TILE);
+    let slots: Vec<u32> = (0..parts.len() as u32).collect();
+    let centres = Centres::code(&centres, &coded.mean, &slots, n_slots);
+    let nearest = assign(coded, centres.rows());
+    let mut parts: Vec<Vec<u32>> = vec![Vec::new(); parts.len()];
+    for (row, &part) in nearest.iter().enumerate() {
+        parts[part as usize].push(row as u32);
+    }
+    parts.retain(|p| !p.is_empty());
+    parts
+}
+
+fn assign(coded: &CodedRows, centres: CodeRows<'_>) -> Vec<u32> {
+    const ROWS: usize = 256;
+    let n = coded.about.len();
+    let mut nearest = vec![0u32; n];
+    nearest.par_chunks_mut(ROWS).enumerate().for_each_init(
+        || vec![vec![0f32; centres.bias.len()]; 4],
+        |scores, (chunk, nearest)| {
+            for (four, nearest) in nearest.chunks_mut(4).enumerate() {
+                let first = chunk * ROWS + four * 4;
+                // The last rows of a short four are scored more than once and used once.
+                let queries = [0, 1, 2, 3].map(|i| as_query(coded, (first + i).min(n - 1)));
+                if let [a, b, c, d] = &mut scores[..] {
+                    code::score4(queries, centres, [a, b, c, d]);
+                }
+                for (nearest, scores) in nearest.iter_mut().zip(scores.iter()) {
+                    *nearest = code::argmin(scores) as u32;
+                }
+            }
+        },
+    );
+    nearest
+}
+
+fn as_query(coded: &CodedRows, row: usize) -> CodeQuery<'_> {
+    let about = coded.about[row];
+    CodeQuery { codes: coded.row(row), shift: 128 * about.sum, multiplier: -2.0 * about.scale }
+}

@@ -1,0 +1,289 @@
+//! Best-first search of all trees.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::tree::Tree;
+use crate::exact::Best;
+use crate::kernel::code::{self, CodeQuery, CodeRows};
+use crate::metric::Metric;
+use crate::quant;
+
+/// What to search for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The query as `Rows::prepare` left it.
+    pub query: &'a [f32],
+    /// How near two vectors are.
+    pub metric: Metric,
+    /// The mean that the codes are taken from.
+    pub mean: &'a [f32],
+    /// How many distinct rows may be evaluated; the leaf that passes the mark is finished.
+    pub budget: usize,
+    /// The search goes on past its budget until so many rows were found, or all were seen.
+    pub at_least: usize,
+    /// How many of the best to keep.
+    pub keep: usize,
+    /// Bit `row` says whether a row may be found; `None`: all may.
+    pub allowed: Option<&'a [u64]>,
+    /// The number of rows.
+    pub n_rows: usize,
+}
+
+/// What a search did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Distinct rows evaluated.
+    pub evaluated: usize,
+    /// Whether every row was evaluated.
+    pub all: bool,
+}
+
+/// Memory that searches use again: nothing is allocated once it has grown to what they need.
+#[derive(Default)]
+pub struct Scratch {
+    codes: Vec<i8>,
+    scores: Vec<f32>,
+    near: Vec<u32>,
+    nearest_leaves: Option<Best>,
+    queue: BinaryHeap<Entry>,
+    scanned: Vec<(u16, u32)>,
+    found: Option<Best>,
+    stamps: Vec<u32>,
+    epoch: u32,
+    excludes: bool,
+}
+
+impl Scratch {
+    /// Begins a query: forgets the last one's exclusions and candidates.
+    pub fn begin(&mut self) {
+        self.excludes = false;
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 {
+            self.stamps.fill(0);
+            self.epoch = 1;
+        }
+    }
+
+    /// Leaves a row out of the query that has begun.
+    pub fn exclude(&mut self, row: u32, n_rows: usize) {
+        self.stamps.resize(n_rows, 0);
+        self.excludes = true;
+        if let Some(stamp) = self.stamps.get_mut(row as usize) {
+            *stamp = self.epoch;
+        }
+    }
+
+    /// Whether a row was left out of the query that has begun.
+    #[must_use]
+    pub fn is_excluded(&self, row: u32) -> bool {
+        self.excludes && self.stamps.get(row as usize) == Some(&self.epoch)
+    }
+
+    /// The best candidates of the last search, (score, row), in no order.
+    pub fn candidates(&mut self) -> &[(f32, u32)] {
+        self.found.as_mut().map_or(&[], Best::unsorted)
+    }
+}
+
+/// A group or a leaf to open, the smallest key first.
+struct Entry {
+    key: f32,
+    tree: u16,
+    is_leaf: bool,
+    at: u32,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> Ordering {
+        let place = |e: &Entry| (e.is_leaf, e.tree, e.at);
+        other.key.total_cmp(&self.key).then_with(|| place(other).cmp(&place(self)))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
+
+/// Searches all trees; the candidates are then in `scratch`. [`Scratch::begin`] comes first.
+pub fn search(trees: &[Tree<'_>], request: Request<'_>, scratch: &mut Scratch) -> Found {
+    Search::new(trees, request, scratch).run()
+}
+
+struct Search<'a, 's> {
+    trees: &'a [Tree<'a>],
+    request: Request<'a>,
+    s: &'s mut Scratch,
+    found: Best,
+    /// What a unit of the query's codes is worth, and 128 times their sum.
+    scale: f32,
+    shift: i32,
+    /// How many leaves of a group are queued.
+    leaves: usize,
+    /// So many of the scanned leaves are from an earlier ranking, sorted.
+    scanned_before: usize,
+    evaluated: usize,
+}
+
+impl<'a, 's> Search<'a, 's> {
+    fn new(trees: &'a [Tree<'a>], request: Request<'a>, s: &'s mut Scratch) -> Self {
+        s.codes.resize(quant::code_len(request.query.len()), 0);
+        // A product with x is a product with x - mean and a constant, so the query itself is coded;
+        // distances are between x - mean and query - mean.
+        let about = match request.metric {
+            Metric::Dot => quant::encode_plain(request.query, &mut s.codes),
+            _ => quant::encode(request.query, 1.0, request.mean, &mut s.codes),
+        };
+        if trees.len() > 1 {
+            s.stamps.resize(request.n_rows, 0);
+        }
+        s.scanned.clear();
+        let mut found = s.found.take().unwrap_or_else(|| Best::new(0));
+        found.reset(request.keep);
+        let (scale, shift) = (about.scale, 128 * about.sum);
+        let leaves = leaves_needed(trees, &request);
+        Search { trees, request, s, found, scale, shift, leaves, scanned_before: 0, evaluated: 0 }
+    }
+
+    fn run(mut self) -> Found {
+        while !self.is_done() {
+            let complete = self.rank();
+            while !self.is_done() {
+                match self.s.queue.pop() {
+                    Some(Entry { is_leaf: true, tree, at, .. }) => self.scan(tree, at),
+                    Some(Entry { is_leaf: false, tree, at, .. }) => self.open(tree, at),
+                    None => break,
+                }
+            }
+            if complete {
+                break;
+            }
+            // The leaves ranked held fewer rows than the budget asks for (a filter, or small
+            // leaves): if so, rank more of them, and pass over those already scanned.
+            self.leaves = self.leaves.saturating_mul(8);
+            self.s.scanned.sort_unstable();
+            self.scanned_before = self.s.scanned.len();
+        }
+        self.found.unsorted();
+        self.s.found = Some(self.found);
+        Found { evaluated: self.evaluated, all: self.evaluated >= self.request.n_rows }
+    }
+
+    fn is_done(&self) -> bool {
+        self.evaluated >= self.request.budget && self.found.len() >= self.request.at_least
+    }
+
+    /// Queues the groups of every tree (or, of a tree with one group, its leaves). Returns whether
+    /// every leaf will come up.
+    fn rank(&mut self) -> bool {
+        self.s.queue.clear();
+        for tree in 0..self.trees.len() as u16 {
+            let t = &self.trees[tree as usize];
+            if t.has_one_group() {
+                self.open(tree, 0);
+                continue;
+            }
+            self.score(t.groups);
+            let finite = self.s.scores.iter().enumerate().filter(|(_, k)| **k < f32::INFINITY);
+            self.s.queue.extend(finite.map(|(at, &key)| Entry {
+                key,
+                tree,
+                is_leaf: false,
+                at: at as u32,
+            }));
+        }
+        self.trees.iter().all(|t| t.leaves.bias.len() <= self.leaves)
+    }
+
+    /// Queues the nearest leaves of a group.
+    fn open(&mut self, tree: u16, group: u32) {
+        let Some((first, centres)) = self.trees[tree as usize].group(group) else { return };
+        self.score(centres);
+        let mut nearest = self.s.nearest_leaves.take().unwrap_or_else(|| Best::new(0));
+        nearest.reset(self.leaves);
+        for (at, &key) in self.s.scores.iter().enumerate() {
+            if key < f32::INFINITY {
+                nearest.push(key, (first + at) as u32);
+            }
+        }
+        let entry = |&(key, at): &(f32, u32)| Entry { key, tree, is_leaf: true, at };
+        self.s.queue.extend(nearest.unsorted().iter().map(entry));
+        self.s.nearest_leaves = Some(nearest);
+    }
+
+    /// Scores the members of a leaf and keeps the best of them.
+    fn scan(&mut self, tree: u16, leaf: u32) {
+        if self.s.scanned[..self.scanned_before].binary_search(&(tree, leaf)).is_ok() {
+            return;
+        }
+        self.s.scanned.push((tree, leaf));
+        let Some((members, codes)) = self.trees[tree as usize].leaf(leaf) else { return };
+        self.score(codes);
+        self.s.near.clear();
+        code::positions_below(&self.s.scores, self.found.bound(), &mut self.s.near);
+        for &at in &self.s.near {
+            let row = members[at as usize];
+            if self.may_be_found(row) {
+                self.found.push(self.s.scores[at as usize], row);
+            }
+        }
+        self.evaluated += self.count(members, codes);
+    }
+
+    fn may_be_found(&self, row: u32) -> bool {
+        (row as usize) < self.request.n_rows
+            && self.request.allowed.is_none_or(|bits| is_set(bits, row))
+            && !((self.s.excludes || self.trees.len() > 1)
+                && self.s.stamps[row as usize] == self.s.epoch)
+    }
+
+    /// How many rows of a leaf had not been evaluated. In one tree none had; in several, each row
+    /// is marked.
+    fn count(&mut self, members: &[u32], codes: CodeRows<'_>) -> usize {
+        if self.trees.len() == 1 {
+            let empty = codes.bias.iter().rev().take_while(|b| **b == f32::INFINITY).count();
+            return members.len() - empty;
+        }
+        let mut new = 0;
+        for &row in members {
+            if let Some(stamp) = self.s.stamps.get_mut(row as usize) {
+                new += usize::from(*stamp != self.s.epoch);
+                *stamp = self.s.epoch;
+            }
+        }
+        new
+    }
+
+    fn score(&mut self, rows: CodeRows<'_>) {
+        let multiplier = match self.request.metric {
+            Metric::Dot => -self.scale,
+            _ => -2.0 * self.scale,
+        };
+        self.s.scores.resize(rows.bias.len(), 0.0);
+        let query = CodeQuery { codes: &self.s.codes, shift: self.shift, multiplier };
+        code::score(query, rows, &mut self.s.scores);
+    }
+}
+
+/// How many leaves may be needed for the budget: half as many again as leaves of mean size would
+/// hold, since those near a query are often the smaller ones.
+fn leaves_needed(trees: &[Tree<'_>], request: &Request<'_>) -> usize {
+    let slots: usize = trees.iter().map(|t| t.leaves.bias.len()).sum();
+    let members: usize = trees.iter().map(|t| t.members.len()).sum();
+    let share = request.budget as f64 / members.max(1) as f64;
+    (share * slots as f64 * 1.5) as usize + 4
+}
+
+fn is_set(bits: &[u64], row: u32) -> bool {
+    bits.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+}

@@ -1,0 +1,68 @@
+//! A tree as a search reads it: slices of the mapped file.
+
+use crate::kernel::code::{CodeRows, TILE};
+
+/// A tree's sections. Their lengths fit together (opening checks that); what they name is checked
+/// here, where it is used, so that a damaged payload costs an answer and nothing worse.
+#[derive(Debug, Clone, Copy)]
+pub struct Tree<'a> {
+    /// For each group slot, its first leaf slot; and the end.
+    pub group_offsets: &'a [u32],
+    /// Codes of the groups' centres.
+    pub groups: CodeRows<'a>,
+    /// For each leaf slot, its first member slot; and the end.
+    pub leaf_offsets: &'a [u32],
+    /// Codes of the leaves' centres.
+    pub leaves: CodeRows<'a>,
+    /// The row of each member slot, `u32::MAX` for an empty one.
+    pub members: &'a [u32],
+    /// Codes of the members.
+    pub codes: CodeRows<'a>,
+    /// Codes a row.
+    pub width: usize,
+}
+
+impl<'a> Tree<'a> {
+    /// Whether all leaves stand in one group, so that ranking groups would say nothing.
+    #[must_use]
+    pub fn has_one_group(&self) -> bool {
+        self.group_offsets.get(1).is_some_and(|&end| end as usize == self.leaves.bias.len())
+    }
+
+    /// The first leaf slot of a group and the codes of its leaves' centres; nothing where the file
+    /// names leaves that do not exist.
+    #[must_use]
+    pub fn group(&self, group: u32) -> Option<(usize, CodeRows<'a>)> {
+        let (start, end) = span(self.group_offsets, group, self.leaves.bias.len())?;
+        Some((start, slice(self.leaves, start, end, self.width)))
+    }
+
+    /// The members of a leaf and their codes; nothing where the file names members that do not
+    /// exist.
+    #[must_use]
+    pub fn leaf(&self, leaf: u32) -> Option<(&'a [u32], CodeRows<'a>)> {
+        let (start, end) = span(self.leaf_offsets, leaf, self.members.len())?;
+        Some((&self.members[start..end], slice(self.codes, start, end, self.width)))
+    }
+
+    /// How many leaves have members.
+    #[must_use]
+    pub fn n_leaves(&self) -> usize {
+        self.leaf_offsets.windows(2).filter(|w| w[0] < w[1]).count()
+    }
+}
+
+fn span(offsets: &[u32], at: u32, len: usize) -> Option<(usize, usize)> {
+    let start = *offsets.get(at as usize)? as usize;
+    let end = *offsets.get(at as usize + 1)? as usize;
+    let whole = start.is_multiple_of(TILE) && end.is_multiple_of(TILE);
+    (whole && start <= end && end <= len).then_some((start, end))
+}
+
+fn slice(rows: CodeRows<'_>, start: usize, end: usize, width: usize) -> CodeRows<'_> {
+    CodeRows {
+        tiles: &rows.tiles[start * width..end * width],
+        bias: &rows.bias[start..end],
+        scale: &rows.scale[start..end],
+    }
+}
