@@ -25,4 +25,5 @@ pub mod index;
 pub mod recommend;
 
 pub use error::Error;
+pub use index::{Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, Searcher, Vectors};
 pub use metric::Metric;

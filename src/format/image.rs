@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::header::{HEADER_SIZE, Header};
-use super::section::{ALIGNMENT, ENTRY_SIZE, Entry, Key};
+use super::section::{ALIGNMENT, Directory, ENTRY_SIZE, Entry, Key};
 
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
@@ -95,6 +95,18 @@ impl Image {
     /// As [`section`](Self::section), and if the lengths differ.
     pub fn fill<T: Pod>(&mut self, key: Key, values: &[T]) {
         self.section(key).copy_from_slice(values);
+    }
+
+    /// The directory that this image will have once finished, to read what is filled already.
+    #[must_use]
+    pub fn directory(&self, header: Header) -> Directory {
+        Directory::of(header, self.entries.clone())
+    }
+
+    /// The bytes so far.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
     }
 
     /// Computes the checksums and writes table and header: the finished file.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::header::{HEADER_SIZE, Header, array, u32_at, u64_at};
+use super::header::{HEADER_SIZE, Header, VERSION, array, u32_at, u64_at};
 use crate::error::OpenError;
 
 /// Every section starts at a multiple of this many bytes: a cache line.
@@ -234,6 +234,10 @@ impl Directory {
         }
         let version = placed.version;
         Ok(Directory { header: placed.header, version, sections, used })
+    }
+
+    pub(super) fn of(header: Header, sections: Vec<Entry>) -> Directory {
+        Directory { header, version: VERSION, sections, used: Vec::new() }
     }
 
     /// The known sections in file order.

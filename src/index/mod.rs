@@ -1,3 +1,351 @@
-//! What a user holds.
-pub mod ids;
+//! What a user holds: an index, built or opened, and the questions it answers.
+//!
+//! An index is the bytes of one file, mapped or in memory; everything is read from there through
+//! typed slices, so that a built index and an opened one are the same thing. Where sections are
+//! (`space`), how names are looked up (`names`) and how much work a recall takes (`calibration`)
+//! stay private.
+
+mod builder;
+mod calibration;
+mod filter;
+mod ids;
+mod names;
+mod search;
+mod space;
+mod verify;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+pub use builder::{Builder, Vectors};
+pub use calibration::Calibration;
+pub use filter::Filter;
 pub use ids::{Id, Ids};
+pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
+
+pub(crate) use builder::{Composition, compose};
+pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
+pub(crate) use space::check_vectors;
+
+use crate::error::{OpenError, QueryError, SaveError};
+use crate::format::{Content, Directory, Key, Kind};
+use crate::metric::Metric;
+use crate::store::{self, Bytes};
+use names::TextsAndTable;
+use search::Memory;
+use space::Space;
+
+/// Vectors and the trees to search them, in one file or in memory.
+///
+/// `Send + Sync`: any number of threads may search at once, and any number of processes may map
+/// the same file.
+pub struct Index {
+    bytes: Bytes,
+    directory: Arc<Directory>,
+    space: Space,
+    positions: Range<usize>,
+    row_of: Range<usize>,
+    ids: StoredIds,
+    labels: Option<TextsAndTable>,
+    calibration: Calibration,
+    /// Memory of searchers that are done, for the next ones.
+    memories: Mutex<Vec<Memory>>,
+}
+
+impl Index {
+    /// Begins a build.
+    #[must_use]
+    pub fn builder(metric: Metric) -> Builder {
+        Builder::new(metric)
+    }
+
+    /// Opens a file by mapping it: checks header, table and the lengths of all sections in
+    /// microseconds and reads nothing else.
+    ///
+    /// # Errors
+    /// If the file cannot be mapped, or is not a whole nearwood file of a version that is known.
+    pub fn open(path: impl AsRef<Path>) -> Result<Index, OpenError> {
+        Index::from_shared(Bytes::map(path.as_ref(), false)?)
+    }
+
+    /// [`open`](Self::open), with the whole file read into memory at once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_prefault(path: impl AsRef<Path>) -> Result<Index, OpenError> {
+        Index::from_shared(Bytes::map(path.as_ref(), true)?)
+    }
+
+    /// Opens the bytes of a file; they are copied.
+    ///
+    /// # Errors
+    /// If they are not a whole nearwood file of a version that is known.
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Index, OpenError> {
+        Index::from_shared(Bytes::copy(bytes.as_ref()))
+    }
+
+    /// Opens bytes that are mapped or in memory already.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn from_shared(bytes: Bytes) -> Result<Index, OpenError> {
+        let directory = Arc::new(Directory::parse(&bytes)?);
+        let metric = main_metric(&directory)?;
+        Index::of_space(bytes, directory, 0, metric)
+    }
+
+    pub(crate) fn of_space(
+        bytes: Bytes,
+        directory: Arc<Directory>,
+        space: u16,
+        metric: Metric,
+    ) -> Result<Index, OpenError> {
+        let d = &directory;
+        let n = d.header.rows as usize;
+        Ok(Index {
+            space: Space::open(d, space, metric)?,
+            positions: d.sized(Key::new(Kind::Positions, 0), n, "search")?,
+            row_of: d.sized(Key::new(Kind::Rows, 0), n, "search")?,
+            ids: StoredIds::open(d, 0, n)?,
+            labels: TextsAndTable::open_labels(d, 0, n)?,
+            calibration: Calibration::open(&bytes, d.range(Key::new(Kind::Calibration, space))),
+            memories: Mutex::new(Vec::new()),
+            bytes,
+            directory,
+        })
+    }
+
+    /// Writes the index: a temporary file beside `path`, synced, then renamed over it.
+    ///
+    /// # Errors
+    /// If the system refuses; what stood at `path` is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
+        store::write_atomic(path.as_ref(), &self.bytes)
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Recomputes every checksum and checks everything that sections name. Reads the whole file.
+    ///
+    /// # Errors
+    /// At the first thing that is wrong.
+    pub fn verify(&self) -> Result<(), OpenError> {
+        verify::verify(self)
+    }
+
+    /// The number of vectors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.space.n_rows
+    }
+
+    /// Whether there are no vectors; an index always has some.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values a vector.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.space.dim
+    }
+
+    /// How near two vectors are.
+    #[must_use]
+    pub fn metric(&self) -> Metric {
+        self.space.metric
+    }
+
+    /// The number of trees.
+    #[must_use]
+    pub fn n_trees(&self) -> usize {
+        self.space.n_trees()
+    }
+
+    /// What the file was written as.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        self.directory.header.content
+    }
+
+    /// The file's table of sections.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The parameters it was built with, as JSON; `{}` where a damaged file holds something else.
+    #[must_use]
+    pub fn metadata(&self) -> serde_json::Value {
+        let range = self.directory.range(Key::new(Kind::Metadata, 0));
+        let bytes = range.map_or(&[][..], |range| &self.bytes[range]);
+        serde_json::from_slice(bytes).unwrap_or_else(|_| serde_json::json!({}))
+    }
+
+    /// The recall measured at each budget when the index was built.
+    #[must_use]
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// Whether ids are strings.
+    #[must_use]
+    pub fn has_text_ids(&self) -> bool {
+        self.ids.is_text()
+    }
+
+    /// The id of a position; -1 or an empty string where there is none.
+    #[must_use]
+    pub fn id(&self, position: u32) -> Id {
+        self.ids.get(&self.bytes, position as usize)
+    }
+
+    /// The id of a position as an integer; `None` where ids are strings or there is no such
+    /// position.
+    #[must_use]
+    pub fn int_id(&self, position: u32) -> Option<i64> {
+        self.ids.int(&self.bytes, position as usize)
+    }
+
+    /// All ids, copied out of the file.
+    #[must_use]
+    pub fn ids(&self) -> Ids {
+        self.ids.to_ids(&self.bytes, self.len())
+    }
+
+    /// The position of an id, if it is there.
+    #[must_use]
+    pub fn position(&self, id: &Id) -> Option<u32> {
+        self.ids.position(&self.bytes, id).filter(|&p| (p as usize) < self.len())
+    }
+
+    /// The label of a position, if the index has labels.
+    #[must_use]
+    pub fn label(&self, position: u32) -> Option<String> {
+        self.labels.as_ref().map(|labels| labels.get(&self.bytes, position as usize))
+    }
+
+    /// The position that a person means by `name`: an id, or else a label. An integer id may be
+    /// written in digits.
+    ///
+    /// # Errors
+    /// If nothing bears the name, or several rows bear it as a label.
+    pub fn find(&self, name: &str) -> Result<u32, QueryError> {
+        let id = match self.has_text_ids() {
+            true => Some(Id::Text(name.to_string())),
+            false => ids::canonical_int(name).map(Id::Int),
+        };
+        if let Some(position) = id.and_then(|id| self.position(&id)) {
+            return Ok(position);
+        }
+        let labels = self.labels.as_ref();
+        let mut bearers: Vec<u32> =
+            labels.map_or(Vec::new(), |l| l.positions(&self.bytes, name).collect());
+        bearers.retain(|&p| (p as usize) < self.len());
+        match bearers[..] {
+            [one] => Ok(one),
+            [] => Err(self.unknown(name)),
+            _ => Err(QueryError::AmbiguousLabel {
+                label: name.to_string(),
+                ids: bearers.iter().map(|&p| self.id(p).to_string()).collect(),
+            }),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> QueryError {
+        let kind = if self.has_text_ids() { "strings" } else { "integers" };
+        let labels =
+            if self.labels.is_some() { ", labels are compared letter by letter" } else { "" };
+        let hint = format!("the {} ids here are {kind}{labels}", self.len());
+        QueryError::UnknownId { what: "item", id: name.to_string(), hint }
+    }
+
+    /// The vector of a position, as it was given; `None` if there is no such position.
+    #[must_use]
+    pub fn vector(&self, position: u32) -> Option<&[f32]> {
+        let row = *self.row_of().get(position as usize)? as usize;
+        (row < self.len()).then(|| self.space.rows(&self.bytes).row(row))
+    }
+
+    /// A searcher, which owns the memory that questions need.
+    #[must_use]
+    pub fn searcher(&self) -> Searcher<'_> {
+        Searcher::new(self, Memory::default())
+    }
+
+    /// Runs `f` with a searcher whose memory is used again by later calls.
+    pub fn with_searcher<'a, T>(&'a self, f: impl FnOnce(&mut Searcher<'a>) -> T) -> T {
+        let memory = self.memories.try_lock().ok().and_then(|mut m| m.pop()).unwrap_or_default();
+        let mut searcher = Searcher::new(self, memory);
+        let result = f(&mut searcher);
+        if let Ok(mut memories) = self.memories.try_lock() {
+            memories.push(searcher.into_memory());
+        }
+        result
+    }
+
+    /// Answers many queries, row-major, over `n_threads` threads; every answer is the one that a
+    /// single search gives.
+    ///
+    /// # Errors
+    /// If the queries have another dimension or are not finite, or a parameter is out of its range.
+    pub fn search_batch(
+        &self,
+        queries: &[f32],
+        options: BatchOptions<'_>,
+    ) -> Result<Answers, QueryError> {
+        search::search_batch(self, queries, options, |_| None)
+    }
+
+    /// The neighbours of stored vectors; each leaves itself out unless `include_self`.
+    ///
+    /// # Errors
+    /// If a position does not exist or a parameter is out of its range.
+    pub fn search_positions<'a>(
+        &'a self,
+        positions: &[u32],
+        options: BatchOptions<'a>,
+        include_self: bool,
+    ) -> Result<Answers, QueryError> {
+        let mut queries = Vec::with_capacity(positions.len() * self.dim());
+        for &position in positions {
+            let vector =
+                self.vector(position).ok_or_else(|| self.unknown(&position.to_string()))?;
+            queries.extend_from_slice(vector);
+        }
+        let own = |at: usize| (!include_self).then(|| positions[at]);
+        search::search_batch(self, &queries, options, own)
+    }
+
+    pub(crate) fn file(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn space(&self) -> &Space {
+        &self.space
+    }
+
+    pub(crate) fn positions(&self) -> &[u32] {
+        view(&self.bytes, &self.positions)
+    }
+
+    pub(crate) fn row_of(&self) -> &[u32] {
+        view(&self.bytes, &self.row_of)
+    }
+}
+
+/// The metric that a header names.
+pub(crate) fn main_metric(directory: &Directory) -> Result<Metric, OpenError> {
+    let code = directory.header.metric;
+    Metric::from_code(code).ok_or_else(|| OpenError::Invalid {
+        what: "the metric's code".into(),
+        got: code.to_string(),
+        expected: format!("0 to {}; a newer nearwood may know it", Metric::ALL.len() - 1),
+    })
+}

@@ -1,0 +1,242 @@
+//! Ids and labels inside a file: written with their hash tables, so that opening builds nothing.
+//!
+//! A table has a power of two of slots, at least twice as many as names. A name's slot is the CRC-32
+//! of its bytes (an integer's are its 8 little-endian ones) and the slots after it, up to the first
+//! empty one; a slot holds a position + 1.
+
+use std::ops::Range;
+
+use super::ids::{Id, Ids};
+use crate::error::OpenError;
+use crate::format::{Directory, Image, Key, Kind, Layout};
+
+/// Adds the sections that `ids` need.
+pub(crate) fn plan_ids(layout: &mut Layout, ids: &Ids, space: u16) {
+    match ids {
+        Ids::Sequential(_) => return,
+        Ids::Int(v) => layout.add(Key::new(Kind::IntIds, space), v.len()),
+        Ids::Text(v) => plan_texts(layout, v, [Kind::TextIdOffsets, Kind::TextIdBytes], space),
+    }
+    layout.add(Key::new(Kind::IdTable, space), table_len(ids.len()));
+}
+
+/// Writes the sections that [`plan_ids`] added.
+pub(crate) fn fill_ids(image: &mut Image, ids: &Ids, space: u16) {
+    let table = Key::new(Kind::IdTable, space);
+    match ids {
+        Ids::Sequential(_) => {}
+        Ids::Int(v) => {
+            image.fill(Key::new(Kind::IntIds, space), v);
+            fill_table(image.section(table), v.iter().map(|i| hash(&i.to_le_bytes())));
+        }
+        Ids::Text(v) => {
+            fill_texts(image, v, [Kind::TextIdOffsets, Kind::TextIdBytes], space);
+            fill_table(image.section(table), v.iter().map(|t| hash(t.as_bytes())));
+        }
+    }
+}
+
+const LABELS: [Kind; 2] = [Kind::LabelOffsets, Kind::LabelBytes];
+
+/// Adds the sections that labels need.
+pub(crate) fn plan_labels(layout: &mut Layout, labels: &[String], space: u16) {
+    plan_texts(layout, labels, LABELS, space);
+    layout.add(Key::new(Kind::LabelTable, space), table_len(labels.len()));
+}
+
+/// Writes the sections that [`plan_labels`] added.
+pub(crate) fn fill_labels(image: &mut Image, labels: &[String], space: u16) {
+    fill_texts(image, labels, LABELS, space);
+    let table = image.section(Key::new(Kind::LabelTable, space));
+    fill_table(table, labels.iter().map(|t| hash(t.as_bytes())));
+}
+
+fn plan_texts(layout: &mut Layout, texts: &[String], [offsets, bytes]: [Kind; 2], space: u16) {
+    layout.add(Key::new(offsets, space), texts.len() + 1);
+    layout.add(Key::new(bytes, space), texts.iter().map(String::len).sum());
+}
+
+fn fill_texts(image: &mut Image, texts: &[String], [offsets, bytes]: [Kind; 2], space: u16) {
+    let mut end = 0u64;
+    let ends: &mut [u64] = image.section(Key::new(offsets, space));
+    for (slot, text) in ends[1..].iter_mut().zip(texts) {
+        end += text.len() as u64;
+        *slot = end;
+    }
+    let mut out: &mut [u8] = image.section(Key::new(bytes, space));
+    for text in texts {
+        let (here, rest) = out.split_at_mut(text.len());
+        here.copy_from_slice(text.as_bytes());
+        out = rest;
+    }
+}
+
+fn table_len(names: usize) -> usize {
+    (2 * names).next_power_of_two().max(2)
+}
+
+fn fill_table(table: &mut [u32], hashes: impl Iterator<Item = u32>) {
+    for (position, hash) in hashes.enumerate() {
+        let mut slot = hash as usize & (table.len() - 1);
+        while table[slot] != 0 {
+            slot = (slot + 1) & (table.len() - 1);
+        }
+        table[slot] = position as u32 + 1;
+    }
+}
+
+fn hash(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+/// The positions that a name may stand for, in the order of the table.
+fn probe(table: &[u32], hash: u32) -> impl Iterator<Item = u32> {
+    let mask = table.len().wrapping_sub(1);
+    // A damaged table may have no empty slot: every slot is then tried once.
+    (0..table.len())
+        .map(move |step| table[(hash as usize).wrapping_add(step) & mask])
+        .take_while(|&slot| slot != 0)
+        .map(|slot| slot - 1)
+}
+
+/// Strings in a file.
+#[derive(Debug, Clone)]
+struct Texts {
+    offsets: Range<usize>,
+    bytes: Range<usize>,
+}
+
+impl Texts {
+    fn open(
+        d: &Directory,
+        [offsets, bytes]: [Kind; 2],
+        space: u16,
+        n: usize,
+    ) -> Result<Self, OpenError> {
+        let offsets = d.sized(Key::new(offsets, space), n + 1, "names")?;
+        let section = bytes.name();
+        let bytes = d.range(Key::new(bytes, space));
+        let bytes = bytes.ok_or(OpenError::MissingSection { section, purpose: "names" })?;
+        Ok(Texts { offsets, bytes })
+    }
+
+    /// The string of a position; empty where a damaged file names bytes that do not exist.
+    fn get<'a>(&self, file: &'a [u8], position: usize) -> &'a [u8] {
+        let offsets: &[u64] = view(file, &self.offsets);
+        let span = offsets.get(position).zip(offsets.get(position + 1));
+        span.and_then(|(&a, &b)| file[self.bytes.clone()].get(a as usize..b as usize))
+            .unwrap_or(&[])
+    }
+}
+
+/// A section as values. Ranges come from an opened directory, so they are inside and aligned.
+pub(crate) fn view<'a, T: bytemuck::Pod>(file: &'a [u8], range: &Range<usize>) -> &'a [T] {
+    bytemuck::cast_slice(&file[range.clone()])
+}
+
+/// The ids of a file.
+#[derive(Debug, Clone)]
+pub(crate) enum StoredIds {
+    Sequential(usize),
+    Int { ids: Range<usize>, table: Range<usize> },
+    Text { texts: TextsAndTable },
+}
+
+/// Strings and their table.
+#[derive(Debug, Clone)]
+pub(crate) struct TextsAndTable {
+    texts: Texts,
+    table: Range<usize>,
+}
+
+fn open_table(d: &Directory, kind: Kind, space: u16, n: usize) -> Result<Range<usize>, OpenError> {
+    d.sized(Key::new(kind, space), table_len(n), "looking up names")
+}
+
+impl StoredIds {
+    /// Finds the ids of `n` rows; without sections they are 0 to n - 1.
+    pub fn open(d: &Directory, space: u16, n: usize) -> Result<StoredIds, OpenError> {
+        if d.range(Key::new(Kind::IntIds, space)).is_some() {
+            let ids = d.sized(Key::new(Kind::IntIds, space), n, "ids")?;
+            return Ok(StoredIds::Int { ids, table: open_table(d, Kind::IdTable, space, n)? });
+        }
+        if d.range(Key::new(Kind::TextIdOffsets, space)).is_some() {
+            let texts = Texts::open(d, [Kind::TextIdOffsets, Kind::TextIdBytes], space, n)?;
+            let table = open_table(d, Kind::IdTable, space, n)?;
+            return Ok(StoredIds::Text { texts: TextsAndTable { texts, table } });
+        }
+        Ok(StoredIds::Sequential(n))
+    }
+
+    pub fn is_text(&self) -> bool {
+        matches!(self, StoredIds::Text { .. })
+    }
+
+    pub fn int(&self, file: &[u8], position: usize) -> Option<i64> {
+        match self {
+            StoredIds::Sequential(n) => (position < *n).then_some(position as i64),
+            StoredIds::Int { ids, .. } => view::<i64>(file, ids).get(position).copied(),
+            StoredIds::Text { .. } => None,
+        }
+    }
+
+    pub fn get(&self, file: &[u8], position: usize) -> Id {
+        match self {
+            StoredIds::Text { texts } => {
+                Id::Text(String::from_utf8_lossy(texts.texts.get(file, position)).into_owned())
+            }
+            _ => Id::Int(self.int(file, position).unwrap_or(-1)),
+        }
+    }
+
+    pub fn position(&self, file: &[u8], id: &Id) -> Option<u32> {
+        match (self, id) {
+            (StoredIds::Sequential(n), Id::Int(i)) => {
+                u32::try_from(*i).ok().filter(|&p| (p as usize) < *n)
+            }
+            (StoredIds::Int { ids, table }, Id::Int(i)) => {
+                let ids: &[i64] = view(file, ids);
+                let mut near = probe(view(file, table), hash(&i.to_le_bytes()));
+                near.find(|&p| ids.get(p as usize) == Some(i))
+            }
+            (StoredIds::Text { texts }, Id::Text(t)) => texts.positions(file, t).next(),
+            _ => None,
+        }
+    }
+
+    /// All ids, copied out of the file.
+    pub fn to_ids(&self, file: &[u8], n: usize) -> Ids {
+        match self {
+            StoredIds::Sequential(n) => Ids::Sequential(*n),
+            StoredIds::Int { ids, .. } => Ids::Int(view(file, ids).to_vec()),
+            StoredIds::Text { .. } => {
+                Ids::Text((0..n).map(|p| self.get(file, p).to_string()).collect())
+            }
+        }
+    }
+}
+
+impl TextsAndTable {
+    /// The labels of `n` rows, if the file has any.
+    pub fn open_labels(d: &Directory, space: u16, n: usize) -> Result<Option<Self>, OpenError> {
+        if d.range(Key::new(LABELS[0], space)).is_none() {
+            return Ok(None);
+        }
+        let texts = Texts::open(d, LABELS, space, n)?;
+        Ok(Some(TextsAndTable { texts, table: open_table(d, Kind::LabelTable, space, n)? }))
+    }
+
+    pub fn get(&self, file: &[u8], position: usize) -> String {
+        String::from_utf8_lossy(self.texts.get(file, position)).into_owned()
+    }
+
+    /// Every position that bears a name, ascending as written.
+    pub fn positions<'a>(
+        &'a self,
+        file: &'a [u8],
+        name: &'a str,
+    ) -> impl Iterator<Item = u32> + 'a {
+        probe(view(file, &self.table), hash(name.as_bytes()))
+            .filter(move |&p| self.texts.get(file, p as usize) == name.as_bytes())
+    }
+}

@@ -1,0 +1,302 @@
+//! One searchable space of a file: vectors, their codes and trees, for one metric.
+//!
+//! A plain index is space 0. A recommender's file holds the same vectors a second time as space 1,
+//! by cosine, with trees and codes of its own.
+
+use std::ops::Range;
+
+use super::names::view;
+use crate::error::{BuildError, OpenError};
+use crate::exact::{self, Rows};
+use crate::forest::{CodedRows, Tree, TreeData, TreeParams, build_tree};
+use crate::format::{Directory, Image, Key, Kind, Layout};
+use crate::kernel::code::{CodeRows, MAX_DIM};
+use crate::metric::Metric;
+use crate::quant;
+
+/// The most rows of an index: a row number is 32 bits, and a tree's padded leaves need some too.
+pub(crate) const MAX_ROWS: usize = 3_000_000_000;
+
+/// What building a space yields, before it is laid out.
+pub(crate) struct SpaceData {
+    pub metric: Metric,
+    pub trees: Vec<TreeData>,
+    coded: CodedRows,
+    inverse_norms: Vec<f32>,
+}
+
+/// Refuses vectors that cannot be indexed.
+pub(crate) fn check_vectors(values: &[f32], dim: usize) -> Result<(), BuildError> {
+    // Products with the codes of an encoded row are exact up to this dimension.
+    if dim == 0 || dim > MAX_DIM {
+        return Err(BuildError::Dimension { got: dim, max: MAX_DIM });
+    }
+    if !values.len().is_multiple_of(dim) {
+        return Err(BuildError::Shape { len: values.len(), dim });
+    }
+    if values.is_empty() {
+        return Err(BuildError::Empty);
+    }
+    if values.len() / dim > MAX_ROWS {
+        return Err(BuildError::TooManyRows { got: values.len() / dim, max: MAX_ROWS });
+    }
+    // Squares of larger values would overflow float32 sums.
+    match values.iter().position(|x| !(x.abs() < 1e18)) {
+        Some(at) => {
+            Err(BuildError::NonFinite { row: at / dim, column: at % dim, value: values[at] })
+        }
+        None => Ok(()),
+    }
+}
+
+impl SpaceData {
+    /// Builds `n_trees` trees; `step` is called after each and stops the build by returning false.
+    pub fn build(
+        values: &[f32],
+        dim: usize,
+        metric: Metric,
+        seeds: &[u64],
+        params: TreeParams,
+        step: &dyn Fn() -> bool,
+    ) -> Result<SpaceData, BuildError> {
+        let inverse_norms = match metric {
+            Metric::Angular => values.chunks_exact(dim).map(exact::inverse_norm).collect(),
+            _ => Vec::new(),
+        };
+        let rows = Rows { metric, dim, values, inverse_norms: &inverse_norms };
+        let coded = CodedRows::new(rows);
+        let mut trees = Vec::with_capacity(seeds.len());
+        for &seed in seeds {
+            trees.push(build_tree(rows, &coded, seed, params));
+            if !step() {
+                return Err(BuildError::Cancelled);
+            }
+        }
+        Ok(SpaceData { metric, trees, coded, inverse_norms })
+    }
+
+    /// The rows in the order of the first tree's leaves: what a leaf's re-ranking reads lies
+    /// together.
+    pub fn order(&self) -> Vec<u32> {
+        self.trees[0].members.iter().copied().filter(|&m| m != u32::MAX).collect()
+    }
+
+    /// Adds this space's sections.
+    pub fn plan(&self, layout: &mut Layout, space: u16) {
+        let width = quant::code_len(self.coded.mean.len());
+        if !self.inverse_norms.is_empty() {
+            layout.add(Key::new(Kind::InverseNorms, space), self.inverse_norms.len());
+        }
+        layout.add(Key::new(Kind::Mean, space), self.coded.mean.len());
+        for (tree, data) in self.trees.iter().enumerate() {
+            let key = |kind| Key { kind, space, tree: tree as u16 };
+            for (kind, len) in [
+                (Kind::GroupOffsets, data.group_offsets.len()),
+                (Kind::GroupTiles, data.group_codes().0.len()),
+                (Kind::GroupBias, data.group_codes().1.len()),
+                (Kind::GroupScale, data.group_codes().2.len()),
+                (Kind::LeafOffsets, data.leaf_offsets.len()),
+                (Kind::LeafTiles, data.leaf_codes().0.len()),
+                (Kind::LeafBias, data.leaf_codes().1.len()),
+                (Kind::LeafScale, data.leaf_codes().2.len()),
+                (Kind::Members, data.members.len()),
+                (Kind::MemberTiles, data.members.len() * width),
+                (Kind::MemberBias, data.members.len()),
+                (Kind::MemberScale, data.members.len()),
+            ] {
+                layout.add(key(kind), len);
+            }
+        }
+    }
+
+    /// Writes this space's sections; `row_of` maps a position to the row it was given.
+    pub fn fill(&self, image: &mut Image, space: u16, values: &[f32], row_of: &[u32]) {
+        let dim = self.coded.mean.len();
+        if !self.inverse_norms.is_empty() {
+            let out = image.section(Key::new(Kind::InverseNorms, space));
+            for (&row, &norm) in row_of.iter().zip(&self.inverse_norms) {
+                out[row as usize] = norm;
+            }
+        }
+        image.fill(Key::new(Kind::Mean, space), &self.coded.mean);
+        let rows = Rows { metric: self.metric, dim, values, inverse_norms: &self.inverse_norms };
+        for (tree, data) in self.trees.iter().enumerate() {
+            self.fill_tree(image, rows, data, row_of, |kind| Key {
+                kind,
+                space,
+                tree: tree as u16,
+            });
+        }
+    }
+
+    fn fill_tree(
+        &self,
+        image: &mut Image,
+        rows: Rows<'_>,
+        data: &TreeData,
+        row_of: &[u32],
+        key: impl Fn(Kind) -> Key,
+    ) {
+        image.fill(key(Kind::GroupOffsets), &data.group_offsets);
+        image.fill(key(Kind::LeafOffsets), &data.leaf_offsets);
+        let kinds = [Kind::GroupTiles, Kind::GroupBias, Kind::GroupScale];
+        fill_codes(image, data.group_codes(), kinds.map(&key));
+        let kinds = [Kind::LeafTiles, Kind::LeafBias, Kind::LeafScale];
+        fill_codes(image, data.leaf_codes(), kinds.map(&key));
+        let members: &mut [u32] = image.section(key(Kind::Members));
+        for (out, &member) in members.iter_mut().zip(&data.members) {
+            *out = row_of.get(member as usize).copied().unwrap_or(u32::MAX);
+        }
+        let [tiles, bias, scale] =
+            [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(key);
+        let n = data.members.len();
+        let (mut bias_values, mut scale_values) = (vec![0f32; n], vec![0f32; n]);
+        let out = image.section(tiles);
+        self.coded.pack(rows, &data.members, out, &mut bias_values, &mut scale_values);
+        image.fill(bias, &bias_values);
+        image.fill(scale, &scale_values);
+    }
+}
+
+fn fill_codes(image: &mut Image, (tiles, bias, scale): (&[u8], &[f32], &[f32]), keys: [Key; 3]) {
+    image.fill(keys[0], tiles);
+    image.fill(keys[1], bias);
+    image.fill(keys[2], scale);
+}
+
+/// Where a space's sections are in a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Space {
+    pub metric: Metric,
+    pub dim: usize,
+    pub n_rows: usize,
+    vectors: Range<usize>,
+    inverse_norms: Range<usize>,
+    mean: Range<usize>,
+    trees: Vec<TreeRanges>,
+}
+
+#[derive(Debug, Clone)]
+struct TreeRanges {
+    group_offsets: Range<usize>,
+    groups: [Range<usize>; 3],
+    leaf_offsets: Range<usize>,
+    leaves: [Range<usize>; 3],
+    members: Range<usize>,
+    codes: [Range<usize>; 3],
+}
+
+impl Space {
+    /// Finds a space's sections and checks that their lengths fit together.
+    pub fn open(d: &Directory, space: u16, metric: Metric) -> Result<Space, OpenError> {
+        let (n_rows, dim) = (d.header.rows as usize, d.header.dim as usize);
+        let values = n_rows.checked_mul(dim).ok_or_else(|| invalid_size(n_rows, dim))?;
+        let norms = if metric == Metric::Angular { n_rows } else { 0 };
+        let inverse_norms = match norms {
+            0 => 0..0,
+            n => d.sized(Key::new(Kind::InverseNorms, space), n, "angular search")?,
+        };
+        let mut trees = Vec::new();
+        while d.range(Key { kind: Kind::Members, space, tree: trees.len() as u16 }).is_some() {
+            trees.push(TreeRanges::open(d, space, trees.len() as u16, quant::code_len(dim))?);
+        }
+        if trees.is_empty() {
+            let section = Kind::Members.name();
+            return Err(OpenError::MissingSection { section, purpose: "search" });
+        }
+        let vectors = d.sized(Key::new(Kind::Vectors, 0), values, "search")?;
+        let mean = d.sized(Key::new(Kind::Mean, space), dim, "search")?;
+        Ok(Space { metric, dim, n_rows, vectors, inverse_norms, mean, trees })
+    }
+
+    pub fn n_trees(&self) -> usize {
+        self.trees.len()
+    }
+
+    pub fn rows<'a>(&self, file: &'a [u8]) -> Rows<'a> {
+        Rows {
+            metric: self.metric,
+            dim: self.dim,
+            values: view(file, &self.vectors),
+            inverse_norms: view(file, &self.inverse_norms),
+        }
+    }
+
+    pub fn mean<'a>(&self, file: &'a [u8]) -> &'a [f32] {
+        view(file, &self.mean)
+    }
+
+    pub fn trees<'a>(&self, file: &'a [u8]) -> Vec<Tree<'a>> {
+        self.trees.iter().map(|t| t.view(file, quant::code_len(self.dim))).collect()
+    }
+}
+
+fn invalid_size(rows: usize, dim: usize) -> OpenError {
+    OpenError::Invalid {
+        what: "rows times dimension".into(),
+        got: format!("{rows} x {dim}"),
+        expected: "a number of values that fits in memory".into(),
+    }
+}
+
+impl TreeRanges {
+    fn open(d: &Directory, space: u16, tree: u16, width: usize) -> Result<TreeRanges, OpenError> {
+        let codes = |kinds: [Kind; 3]| codes(d, kinds.map(|kind| Key { kind, space, tree }), width);
+        let groups = codes([Kind::GroupTiles, Kind::GroupBias, Kind::GroupScale])?;
+        let leaves = codes([Kind::LeafTiles, Kind::LeafBias, Kind::LeafScale])?;
+        let codes = codes([Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale])?;
+        let offsets = |kind, bias: &Range<usize>| {
+            d.sized(Key { kind, space, tree }, bias.len() / 4 + 1, "search")
+        };
+        let members =
+            d.sized(Key { kind: Kind::Members, space, tree }, codes[1].len() / 4, "search")?;
+        Ok(TreeRanges {
+            group_offsets: offsets(Kind::GroupOffsets, &groups[1])?,
+            leaf_offsets: offsets(Kind::LeafOffsets, &leaves[1])?,
+            groups,
+            leaves,
+            members,
+            codes,
+        })
+    }
+
+    fn view<'a>(&self, file: &'a [u8], width: usize) -> Tree<'a> {
+        let codes = |[tiles, bias, scale]: &[Range<usize>; 3]| CodeRows {
+            tiles: view(file, tiles),
+            bias: view(file, bias),
+            scale: view(file, scale),
+        };
+        Tree {
+            group_offsets: view(file, &self.group_offsets),
+            groups: codes(&self.groups),
+            leaf_offsets: view(file, &self.leaf_offsets),
+            leaves: codes(&self.leaves),
+            members: view(file, &self.members),
+            codes: codes(&self.codes),
+            width,
+        }
+    }
+}
+
+/// Tiles, bias and scale of coded rows: whole tiles, all of one length.
+fn codes(
+    d: &Directory,
+    [tiles, bias, scale]: [Key; 3],
+    width: usize,
+) -> Result<[Range<usize>; 3], OpenError> {
+    let missing = || OpenError::MissingSection { section: bias.kind.name(), purpose: "search" };
+    let slots = d.range(bias).ok_or_else(missing)?.len() / 4;
+    if !slots.is_multiple_of(crate::kernel::code::TILE) {
+        return Err(OpenError::Invalid {
+            what: format!("the length of section {}", bias.kind.name()),
+            got: slots.to_string(),
+            expected: "a multiple of 16".into(),
+        });
+    }
+    let bytes = slots.checked_mul(width).ok_or_else(|| invalid_size(slots, width))?;
+    Ok([
+        d.sized(tiles, bytes, "search")?,
+        d.sized(bias, slots, "search")?,
+        d.sized(scale, slots, "search")?,
+    ])
+}
