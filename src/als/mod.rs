@@ -1,3 +1,26 @@
 //! Implicit-feedback alternating least squares.
+//!
+//! A [`Trainer`] turns a [`Csr`] of users x items into a [`Model`]: a vector for each user and each
+//! item. [`FoldIn`] gives a vector to a user who came later. What is minimised is written in
+//! `docs/objective.md`. Private are the Gramians, the equations of one row and their repair.
+
 pub mod csr;
+mod fold_in;
+mod gramian;
+mod half_step;
+mod loss;
+mod model;
+mod objective;
+mod params;
+mod repair;
+mod solve;
+mod start;
+mod train;
+
 pub use csr::Csr;
+pub use fold_in::FoldIn;
+pub use model::Model;
+pub use params::{Confidence, Params, Solver};
+pub use solve::Scratch;
+pub use start::Start;
+pub use train::{Epoch, Trainer};

@@ -1,0 +1,74 @@
+//! The rows that float32 cannot solve: once more in float64, with jitter if that must be.
+//!
+//! Float64 comes first because it gives the row's true solution; jitter changes the equations and
+//! is left for matrices that are singular in themselves (no regularisation, and fewer entries or
+//! items than factors), where it picks the solution of nearly least norm.
+
+use super::solve::Fixed;
+
+/// A pivot below this share of the diagonal element it grew from has lost its digits in float64.
+const LOST: f64 = 1e-13;
+
+/// What is added to the diagonal, as shares of its mean, until the factorisation holds.
+const JITTERS: [f64; 4] = [0.0, 1e-10, 1e-7, 1e-4];
+
+/// Solves the row into `x`; false if no attempt gives a finite vector. Rare, so it allocates.
+#[cold]
+pub(super) fn solve(fixed: &Fixed<'_>, columns: &[u32], values: &[f32], x: &mut [f32]) -> bool {
+    let (a, rhs) = equations(fixed, columns, values);
+    let mean = a.iter().step_by(fixed.d + 1).sum::<f64>() / fixed.d as f64;
+    JITTERS.iter().any(|share| {
+        let mut solution = rhs.clone();
+        if !factor_and_solve(a.clone(), share * mean, &mut solution) {
+            return false;
+        }
+        x.iter_mut().zip(&solution).for_each(|(to, &from)| *to = from as f32);
+        x.iter().all(|v| v.is_finite())
+    })
+}
+
+/// The matrix (d x d, upper triangle) and the right-hand side.
+fn equations(fixed: &Fixed<'_>, columns: &[u32], values: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    let d = fixed.d;
+    let (mut a, mut rhs) = (vec![0f64; d * d], vec![0f64; d]);
+    let alpha0 = f64::from(fixed.objective.unobserved);
+    for i in 0..d {
+        (i..d).for_each(|j| a[i * d + j] = alpha0 * fixed.gramian.at(i, j));
+        a[i * d + i] += f64::from(fixed.ridge(values.len()));
+    }
+    for (&column, &r) in columns.iter().zip(values) {
+        let y = &fixed.factors[column as usize * d..][..d];
+        let (weight, pull) = fixed.objective.weigh(r);
+        for i in 0..d {
+            let y_i = f64::from(y[i]);
+            rhs[i] += f64::from(pull) * y_i;
+            (i..d).for_each(|j| a[i * d + j] += f64::from(weight) * y_i * f64::from(y[j]));
+        }
+    }
+    (a, rhs)
+}
+
+/// Factors `a` + `jitter` I = U' D^-1 U from its upper triangle and solves; false at a lost pivot.
+fn factor_and_solve(mut a: Vec<f64>, jitter: f64, x: &mut [f64]) -> bool {
+    let d = x.len();
+    (0..d).for_each(|i| a[i * d + i] += jitter);
+    let before: Vec<f64> = a.iter().step_by(d + 1).copied().collect();
+    for k in 0..d {
+        let (done, rest) = a.split_at_mut((k + 1) * d);
+        let row = &done[k * d..];
+        // Written so that NaN fails too.
+        if !(row[k] > LOST * before[k] && row[k] < f64::INFINITY) {
+            return false;
+        }
+        for i in k + 1..d {
+            let step = row[i] / row[k];
+            (i..d).for_each(|j| rest[(i - k - 1) * d + j] -= step * row[j]);
+            x[i] -= step * x[k];
+        }
+    }
+    for k in (0..d).rev() {
+        let later: f64 = (k + 1..d).map(|j| a[k * d + j] * x[j]).sum();
+        x[k] = (x[k] - later) / a[k * d + k];
+    }
+    true
+}

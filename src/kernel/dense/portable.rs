@@ -1,0 +1,76 @@
+//! Sixteen lanes in plain Rust: the definition of the bits.
+
+use super::algorithm::{self, LANES, Lanes, View};
+
+#[derive(Clone, Copy)]
+struct Portable([f32; LANES]);
+
+impl Portable {
+    #[inline(always)]
+    fn each(f: impl Fn(usize) -> f32) -> Portable {
+        Portable(std::array::from_fn(f))
+    }
+}
+
+impl Lanes for Portable {
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Portable([x; LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller promises 16 floats.
+        Portable(unsafe { *p.cast() })
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, n: usize) -> Self {
+        // SAFETY: the caller promises n floats, and no lane from n on is read.
+        Portable::each(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller promises 16 floats.
+        unsafe { *p.cast() = self.0 };
+    }
+
+    #[inline(always)]
+    unsafe fn fma(self, x: Self, y: Self) -> Self {
+        Portable::each(|i| x.0[i].mul_add(y.0[i], self.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, x: Self) -> Self {
+        Portable::each(|i| self.0[i] * x.0[i])
+    }
+
+    #[inline(always)]
+    unsafe fn negative_inverse(self) -> Self {
+        Portable::each(|i| -1.0 / self.0[i])
+    }
+
+    #[inline(always)]
+    unsafe fn spread(self, i: usize) -> Self {
+        Portable([self.0[i]; LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let mut lanes = self.0;
+        let mut half = LANES / 2;
+        while half > 0 {
+            for i in 0..half {
+                lanes[i] += lanes[i + half];
+            }
+            half /= 2;
+        }
+        lanes[0]
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+}
+
+instances!(, Portable, 4, 1);
