@@ -1,3 +1,3 @@
 //! What a user holds.
 pub mod ids;
-pub use ids::{Id, Ids};
+pub use ids::{Id, IdRef, Ids};
