@@ -19,5 +19,7 @@ pub mod index;
 
 pub mod recommend;
 
+pub mod io;
+
 pub use error::Error;
 pub use metric::Metric;
