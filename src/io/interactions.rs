@@ -128,3 +128,57 @@ fn guess(source: &Source, options: &ReadOptions) -> Format {
         !options.names_columns() && options.delimiter.is_none() && lists::looks_like(source.head());
     if lists { Format::Lists } else { Format::Table }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::index::Ids;
+
+    fn read(name: &str, bytes: &[u8], options: &ReadOptions) -> Result<Interactions, ReadError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        read_interactions(&path, options)
+    }
+
+    fn named() -> ReadOptions {
+        ReadOptions { user: Some("0".into()), item: Some("1".into()), ..Default::default() }
+    }
+
+    #[test]
+    fn lists_are_taken_for_granted_only_without_columns() {
+        let text = b"1 10 20\n2 10\n";
+        let lists = read("t.txt", text, &ReadOptions::default()).unwrap();
+        assert_eq!((lists.users, lists.matrix.nnz()), (Ids::Int(vec![1, 2]), 3));
+        assert!(read("t.txt", text, &named()).is_err());
+        let asked = ReadOptions { format: Some(Format::Lists), ..named() };
+        assert_eq!(read("t.txt", b"a x\n", &asked).unwrap().matrix.nnz(), 1);
+        assert!(read("t.txt", b"a x\n", &ReadOptions::default()).is_err());
+        let space = ReadOptions { delimiter: Some(Delimiter::Byte(b' ')), ..named() };
+        assert_eq!(read("t.txt", b"1 10\n2 20\n", &space).unwrap().items, Ids::Int(vec![10, 20]));
+    }
+
+    #[test]
+    fn gzipped_tables_are_read_by_content() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(b"1,10\n2,20\n").unwrap();
+        let bytes = gz.finish().unwrap();
+        let data = read("plain.csv", &bytes, &named()).unwrap();
+        assert_eq!(data.items, Ids::Int(vec![10, 20]));
+        let cut = read("plain.csv", &bytes[..bytes.len() - 4], &named()).unwrap_err();
+        assert!(matches!(cut, ReadError::Io { .. }), "{cut}");
+    }
+
+    #[test]
+    fn formats_have_names_and_a_missing_file_is_named() {
+        for (format, name) in Format::ALL {
+            assert_eq!((format.to_string().as_str(), name.parse()), (name, Ok(format)));
+        }
+        assert_eq!("csv".parse(), Ok(Format::Table));
+        assert!("xlsx".parse::<Format>().unwrap_err().contains("expected \"table\""));
+        let error = read_interactions("no/such.csv", &named()).unwrap_err().to_string();
+        assert!(error.starts_with("could not read no/such.csv"), "{error}");
+    }
+}

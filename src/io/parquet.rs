@@ -241,3 +241,136 @@ fn refuse_nulls(array: &dyn Array, what: &str) -> Result<(), Fault> {
 fn wrong_type(what: &str, got: &DataType, expected: &str) -> String {
     format!("the {what} column holds {got}, expected {expected}: convert it")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::Int32Type as Key;
+    use arrow_array::{
+        ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
+        Int64Array, UInt64Array,
+    };
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+    use crate::error::IdsError;
+    use crate::index::Ids;
+
+    fn file(columns: Vec<(&str, ArrayRef)>) -> tempfile::NamedTempFile {
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();
+        let mut writer =
+            ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        file
+    }
+
+    fn read(
+        columns: Vec<(&str, ArrayRef)>,
+        weight: Option<&str>,
+    ) -> Result<Interactions, ReadError> {
+        let options = ReadOptions {
+            user: Some("u".into()),
+            item: Some("i".into()),
+            weight: weight.map(String::from),
+            ..Default::default()
+        };
+        super::super::read_interactions(file(columns).path(), &options)
+    }
+
+    fn ints(values: &[i64]) -> ArrayRef {
+        Arc::new(Int64Array::from(values.to_vec()))
+    }
+
+    fn texts(values: &[&str]) -> Ids {
+        Ids::Text(values.iter().map(|s| s.to_string()).collect())
+    }
+
+    #[test]
+    fn every_type_of_id_is_read() {
+        let text = ["b", "1", "b"];
+        let dictionary: DictionaryArray<Key> = text.into_iter().collect();
+        let arrays: [ArrayRef; 4] = [
+            Arc::new(StringArray::from(text.to_vec())),
+            Arc::new(LargeStringArray::from(text.to_vec())),
+            Arc::new(StringViewArray::from(text.to_vec())),
+            Arc::new(dictionary),
+        ];
+        for array in arrays {
+            let kind = array.data_type().clone();
+            // The columns stand in another order than they are asked for.
+            let data =
+                read(vec![("i", array), ("x", ints(&[0; 3])), ("u", ints(&[5, 5, 6]))], None);
+            let data = data.unwrap();
+            assert_eq!(
+                (data.users, data.items),
+                (Ids::Int(vec![5, 6]), texts(&["b", "1"])),
+                "{kind}"
+            );
+            assert_eq!(data.matrix.values(), [1.0, 1.0, 1.0]);
+        }
+        let small: ArrayRef = Arc::new(Int32Array::from(vec![-3, 4]));
+        let large: ArrayRef = Arc::new(UInt64Array::from(vec![1 << 40, 2]));
+        let data = read(vec![("u", small), ("i", large)], None).unwrap();
+        assert_eq!((data.users, data.items), (Ids::Int(vec![-3, 4]), Ids::Int(vec![1 << 40, 2])));
+    }
+
+    #[test]
+    fn weights_are_any_numbers() {
+        let decimal = Decimal128Array::from(vec![150i128, -25]).with_precision_and_scale(9, 2);
+        let arrays: [(ArrayRef, [f32; 2]); 3] = [
+            (Arc::new(Float64Array::from(vec![0.1, 2.0])), [0.1, 2.0]),
+            (ints(&[3, -4]), [3.0, -4.0]),
+            (Arc::new(decimal.unwrap()), [1.5, -0.25]),
+        ];
+        for (array, want) in arrays {
+            let data =
+                read(vec![("u", ints(&[1, 2])), ("i", ints(&[1, 2])), ("w", array)], Some("w"));
+            assert_eq!(data.unwrap().matrix.values(), want);
+        }
+    }
+
+    #[test]
+    fn many_batches_are_one_matrix() {
+        let n = 3 * BATCH as i64 / 2;
+        let users: Vec<i64> = (0..n).map(|row| row % 1000).collect();
+        let items: Vec<i64> = (0..n).collect();
+        let data = read(vec![("u", ints(&users)), ("i", ints(&items))], None).unwrap();
+        assert_eq!((data.matrix.n_rows(), data.matrix.nnz()), (1000, n as usize));
+        assert_eq!(data.items, Ids::Int(items));
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let fault = |u: ArrayRef, w: ArrayRef| {
+            read(vec![("u", u), ("i", ints(&[1, 2])), ("w", w)], Some("w")).unwrap_err().to_string()
+        };
+        let good = || ints(&[1, 2]);
+        let null: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
+        assert!(fault(null.clone(), good()).contains("row 1: the user id is null"));
+        assert!(fault(good(), null).contains("row 1: the weight is null"));
+        let float: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
+        assert!(fault(float.clone(), good()).contains("user id column holds Float64"));
+        assert!(fault(good(), float).contains("row 1 (user 2, item 2) has weight NaN"));
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+        assert!(fault(good(), flags).contains("weight column holds Boolean, expected numbers"));
+        let large: ArrayRef = Arc::new(UInt64Array::from(vec![1, u64::MAX]));
+        assert!(fault(large, good()).contains("row 1: the user id is 18446744073709551615"));
+        let minus = read(vec![("u", ints(&[1, -1])), ("i", good())], None);
+        assert!(matches!(minus, Err(ReadError::Ids(IdsError::Reserved { row: 1 }))));
+        let missing = read(vec![("user", good()), ("i", good())], None).unwrap_err();
+        assert!(missing.to_string().ends_with("has no column \"u\"; it has user, i"));
+    }
+
+    #[test]
+    fn what_is_no_parquet_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.parquet");
+        std::fs::write(&path, b"PAR1 and no more").unwrap();
+        let options = ReadOptions::default();
+        let error = super::super::read_interactions(&path, &options).unwrap_err();
+        assert!(matches!(error, ReadError::Format { .. }), "{error}");
+    }
+}

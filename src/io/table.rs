@@ -167,3 +167,114 @@ fn small_integer(field: &[u8]) -> Option<f32> {
     let value = digits.into_iter().try_fold(0u32, |value, digit| Some(value * 10 + digit?))?;
     Some(value as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Ids;
+
+    fn read(text: &str, options: &ReadOptions) -> Result<Interactions, ReadError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        std::fs::write(&path, text).unwrap();
+        read_from(Source::open(&path)?, options)
+    }
+
+    fn columns(user: &str, item: &str, weight: Option<&str>) -> ReadOptions {
+        let weight = weight.map(String::from);
+        ReadOptions {
+            user: Some(user.into()),
+            item: Some(item.into()),
+            weight,
+            ..Default::default()
+        }
+    }
+
+    fn fault(text: &str, options: &ReadOptions) -> String {
+        read(text, options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn named_columns_are_read_in_any_order() {
+        let data = read(
+            "plays,note,song,who\r\n3,x,s1,7\r\n0.5,\"y,z\",\"s\"\"2\",8\r\n-1e1,,s1,7\r\n",
+            &columns("who", "song", Some("plays")),
+        );
+        let data = data.unwrap();
+        assert_eq!(data.users, Ids::Int(vec![7, 8]));
+        assert_eq!(data.items, Ids::Text(vec!["s1".into(), "s\"2".into()]));
+        assert_eq!(data.matrix.row(0), (&[0u32][..], &[-7.0f32][..]));
+        assert_eq!(data.matrix.row(1), (&[1u32][..], &[0.5f32][..]));
+    }
+
+    #[test]
+    fn numbered_columns_need_no_header() {
+        let movies =
+            read("1::1193::5::978300760\n2::661::3::978302109", &columns("0", "1", Some("2")));
+        let movies = movies.unwrap();
+        assert_eq!(movies.items, Ids::Int(vec![1193, 661]));
+        assert_eq!(movies.matrix.values(), [5.0, 3.0]);
+        let ones = read("a\tx\nb\ty\n", &columns("0", "1", None)).unwrap();
+        assert_eq!(ones.matrix.values(), [1.0, 1.0]);
+        let mixed = read("u;i;2\n1;2;3\n", &columns("u", "1", Some("2"))).unwrap();
+        assert_eq!(mixed.matrix.values(), [3.0]);
+        let header = ReadOptions { header: Some(true), ..columns("0", "1", None) };
+        assert_eq!(read("u i\n1,2\n3,4\n", &header).unwrap_err().to_string().lines().count(), 1);
+        assert_eq!(read("u,i\n1,2\n3,4\n", &header).unwrap().users, Ids::Int(vec![1, 3]));
+    }
+
+    #[test]
+    fn a_header_that_would_become_a_user_is_noticed() {
+        let (two, three) = (columns("0", "1", None), columns("0", "1", Some("2")));
+        assert!(fault("user,item\n1,2\n", &two).contains("line 2: the line before has [\"user\""));
+        assert!(fault("user,item,n\nx,y,2\n", &three).contains("line 1: got \"n\" as a weight"));
+        let none = ReadOptions { header: Some(false), ..two };
+        assert_eq!(read("user,item\n1,2\n", &none).unwrap().users.len(), 2);
+    }
+
+    #[test]
+    fn each_fault_names_its_line() {
+        let options = columns("u", "i", Some("w"));
+        for (rows, says) in [
+            ("1,2,x\n", "line 3: the weight is \"x\", expected a number"),
+            ("1,2,\n", "line 3: the weight is empty"),
+            ("1,2,nan\n", "line 3: the weight is \"nan\", which is not finite"),
+            ("1,2,1e39\n", "not finite"),
+            ("1,2\n", "line 3: got 2 fields, the first line has 3"),
+            ("1,2,3,4\n", "line 3: got 4 fields"),
+            (",2,3\n", "line 3: the user id is empty"),
+            ("1,\"\n2\",3\n", "line 3: the item id spans lines"),
+        ] {
+            let got = fault(&format!("u,i,w\n1,1,1\n{rows}5,5,5\n"), &options);
+            assert!(got.contains(says), "{rows:?}: {got}");
+        }
+        let missing = fault("u,item,w\n1,1,1\n", &options);
+        assert!(missing.ends_with("has no column \"i\"; it has u, item, w"), "{missing}");
+        assert!(fault("", &options).contains("the file is empty"));
+        let unnamed = fault("u,i\n1,2\n", &ReadOptions::default());
+        assert!(unnamed.contains("the first line has u, i"), "{unnamed}");
+        let far = fault("1,2\n3,4\n", &columns("0", "2", None));
+        assert!(far.ends_with("no column \"2\"; it has 0, 1"), "{far}");
+    }
+
+    #[test]
+    fn ids_must_be_utf8_and_other_columns_need_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        std::fs::write(&path, b"u,i,note\na,b,\xe9\na,\xe9,c\n").unwrap();
+        let error = read_from(Source::open(&path).unwrap(), &columns("u", "i", None)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("line 3: the item id") && text.contains("0xe9"), "{text}");
+    }
+
+    #[test]
+    fn small_integers_are_what_the_parser_makes_of_them() {
+        for text in ["0", "7", "16777217", "999999999", "033554435", "00012"] {
+            assert_eq!(small_integer(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        for text in ["", "-1", "1.5", "1234567890", "1 "] {
+            assert_eq!(small_integer(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(number(b" 2.5 "), Ok(2.5));
+    }
+}

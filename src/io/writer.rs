@@ -318,3 +318,90 @@ impl IdBuilder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Float32Type, Int32Type, Int64Type};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+
+    fn hits() -> Vec<(IdRef<'static>, f32)> {
+        vec![(IdRef::Text("a, \"b\""), 0.5), (IdRef::Text("é"), f32::INFINITY)]
+    }
+
+    fn text(name: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        let mut writer = RankingWriter::recommendations(&path, IdKind::Int, IdKind::Text).unwrap();
+        writer.push(IdRef::Int(7), hits()).unwrap();
+        writer.push(IdRef::Int(8), []).unwrap();
+        writer.push(IdRef::Int(9), [(IdRef::Text("c"), -1e-9)]).unwrap();
+        assert_eq!(writer.finish().unwrap(), 3);
+        fs::read_to_string(&path).unwrap()
+    }
+
+    #[test]
+    fn text_formats_hold_every_row() {
+        assert_eq!(
+            text("r.csv"),
+            "user,item,rank,score\n7,\"a, \"\"b\"\"\",1,0.5\n7,é,2,inf\n9,c,1,-0.000000001\n"
+        );
+        assert!(
+            text("r.TSV").starts_with("user\titem\trank\tscore\n7\t\"a, \"\"b\"\"\"\t1\t0.5\n")
+        );
+        let lines = text("r.jsonl");
+        let parsed: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(parsed.len(), 3);
+        assert_eq!(parsed[0]["item"], "a, \"b\"");
+        assert_eq!((&parsed[0]["user"], &parsed[0]["rank"]), (&7.into(), &1.into()));
+        assert!(parsed[1]["score"].is_null());
+    }
+
+    #[test]
+    fn parquet_holds_every_row_of_many_batches() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n.parquet");
+        let mut writer = RankingWriter::neighbours(&path, IdKind::Text, IdKind::Int).unwrap();
+        let n = BATCH as i64 + 10;
+        writer.push(IdRef::Text("q"), (0..n).map(|i| (IdRef::Int(i), i as f32))).unwrap();
+        assert_eq!(writer.finish().unwrap(), n as u64);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let names: Vec<_> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
+        assert_eq!(names, ["query", "id", "rank", "distance"]);
+        let mut row = 0;
+        for batch in reader.build().unwrap() {
+            let batch = batch.unwrap();
+            let (ids, ranks) = (batch.column(1).as_primitive::<Int64Type>(), batch.column(2));
+            let distances = batch.column(3).as_primitive::<Float32Type>();
+            for at in 0..batch.num_rows() {
+                assert_eq!(batch.column(0).as_string::<i32>().value(at), "q");
+                assert_eq!((ids.value(at), distances.value(at)), (row, row as f32));
+                assert_eq!(i64::from(ranks.as_primitive::<Int32Type>().value(at)), row + 1);
+                row += 1;
+            }
+        }
+        assert_eq!(row, n);
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_not_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["r.csv", "r.jsonl", "r.parquet"] {
+            let path = dir.path().join(name);
+            let mut writer = RankingWriter::recommendations(&path, IdKind::Int, IdKind::Text);
+            let writer = writer.as_mut().unwrap();
+            writer.push(IdRef::Int(7), hits()).unwrap();
+            let error = writer.push(IdRef::Text("x"), hits()).unwrap_err().to_string();
+            assert!(error.contains("got user Text(\"x\") for a column of Int"), "{error}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let path = dir.path().join("r.xlsx");
+        let error = RankingWriter::recommendations(&path, IdKind::Int, IdKind::Int).err().unwrap();
+        assert!(error.to_string().contains("expected parquet, csv, tsv or jsonl"), "{error}");
+    }
+}
