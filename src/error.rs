@@ -387,6 +387,20 @@ pub enum ReadError {
         /// The columns there are.
         available: Vec<String>,
     },
+    /// The weight of one row of a table is not a number to learn from.
+    #[error(
+        "row {row} (user {user}, item {item}) has weight {value}: weights must be finite; drop or repair that row"
+    )]
+    Weight {
+        /// The row, from 0.
+        row: usize,
+        /// The user's id, as text.
+        user: String,
+        /// The item's id, as text.
+        item: String,
+        /// The weight.
+        value: f32,
+    },
     /// The ids or labels were refused.
     #[error(transparent)]
     Ids(#[from] IdsError),

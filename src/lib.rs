@@ -24,6 +24,8 @@ pub mod index;
 
 pub mod recommend;
 
+pub mod io;
+
 pub use error::Error;
 pub use index::{Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, Searcher, Vectors};
 pub use metric::Metric;

@@ -35,6 +35,47 @@ impl From<&str> for Id {
     }
 }
 
+impl Id {
+    /// The same id, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> IdRef<'_> {
+        match self {
+            Id::Int(i) => IdRef::Int(*i),
+            Id::Text(t) => IdRef::Text(t),
+        }
+    }
+}
+
+/// One id, borrowed: what readers and writers pass a row, so that no string is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IdRef<'a> {
+    /// Any int64 except -1, which marks a missing result.
+    Int(i64),
+    /// Any string.
+    Text(&'a str),
+}
+
+impl fmt::Display for IdRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdRef::Int(i) => write!(f, "{i}"),
+            IdRef::Text(t) => f.write_str(t),
+        }
+    }
+}
+
+impl From<i64> for IdRef<'_> {
+    fn from(id: i64) -> Self {
+        IdRef::Int(id)
+    }
+}
+
+impl<'a> From<&'a str> for IdRef<'a> {
+    fn from(id: &'a str) -> Self {
+        IdRef::Text(id)
+    }
+}
+
 /// The ids of rows 0, 1, 2, ... in the caller's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ids {
@@ -86,6 +127,22 @@ impl Ids {
             }
             Ids::Int(v) => Id::Int(v[row]),
             Ids::Text(v) => Id::Text(v[row].clone()),
+        }
+    }
+
+    /// The id of a row, borrowed.
+    ///
+    /// # Panics
+    /// If `row` is not below [`len`](Self::len).
+    #[must_use]
+    pub fn get_ref(&self, row: usize) -> IdRef<'_> {
+        match self {
+            Ids::Sequential(n) => {
+                assert!(row < *n, "row {row} of {n}");
+                IdRef::Int(row as i64)
+            }
+            Ids::Int(v) => IdRef::Int(v[row]),
+            Ids::Text(v) => IdRef::Text(&v[row]),
         }
     }
 

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 pub use builder::{Builder, Vectors};
 pub use calibration::Calibration;
 pub use filter::Filter;
-pub use ids::{Id, Ids};
+pub use ids::{Id, IdRef, Ids};
 pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
 
 pub(crate) use builder::{Composition, compose};

@@ -4,21 +4,36 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::als::Csr;
-use crate::error::TrainError;
-use crate::index::Ids;
+use crate::error::{ReadError, TrainError};
+use crate::index::{IdRef, Ids};
+
+use super::InteractionsBuilder;
+
+/// BM25's k1: how far a weight may grow before it counts as much as it can.
+const K1: f64 = 100.0;
+/// BM25's b: how much a user's total counts against each of their weights.
+const B: f64 = 0.8;
 
 /// How raw weights (play counts, seconds, stars) become the r of the objective.
+///
+/// A negative weight says that the user disliked the item. [`Raw`](Weighting::Raw) and
+/// [`Log1p`](Weighting::Log1p) keep its sign; [`Bm25`](Weighting::Bm25) counts occurrences and
+/// refuses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Weighting {
     /// As they stand.
     Raw,
-    /// ln(1 + w); negative weights keep their sign. The default, because play counts are
-    /// heavy-tailed.
+    /// sign(w) ln(1 + |w|). The default, because play counts are heavy-tailed.
     #[default]
     Log1p,
     /// Okapi BM25 with k1 = 100 and b = 0.8 over the items a user has: frequent items and busy
     /// users count less.
+    ///
+    /// Users are the documents and items the terms: w (k1 + 1) / (w + k1 (1 - b + b L / mean L))
+    /// times ln(1 + (N - n + 0.5) / (n + 0.5)), with L the user's total weight, N the users and n
+    /// those who have the item. This form of the second factor is never negative, so that an item
+    /// which nearly everybody has does not turn into one that is disliked.
     Bm25,
 }
 
@@ -55,6 +70,39 @@ impl FromStr for Weighting {
     }
 }
 
+/// The ids of a table's user or item column, one a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdColumn {
+    /// Integers, none of them -1.
+    Int(Vec<i64>),
+    /// Strings; they stay strings, even if they read as integers.
+    Text(Vec<String>),
+}
+
+impl IdColumn {
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            IdColumn::Int(ids) => ids.len(),
+            IdColumn::Text(ids) => ids.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn get(&self, row: usize) -> IdRef<'_> {
+        match self {
+            IdColumn::Int(ids) => IdRef::Int(ids[row]),
+            IdColumn::Text(ids) => IdRef::Text(&ids[row]),
+        }
+    }
+}
+
 /// A user-item matrix of raw weights with the ids of its rows and columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interactions {
@@ -72,5 +120,173 @@ impl Interactions {
     pub fn from_matrix(matrix: Csr) -> Interactions {
         let (users, items) = (Ids::Sequential(matrix.n_rows()), Ids::Sequential(matrix.n_cols()));
         Interactions { matrix, users, items }
+    }
+
+    /// Interactions from the columns of a table; without `weights` each row weighs 1.
+    ///
+    /// Users and items are numbered in order of first appearance, rows of the same pair are summed.
+    ///
+    /// # Errors
+    /// If the columns differ in length, an id is -1, a weight is not finite (the row, from 0, is
+    /// named), or a pair's sum leaves float32.
+    pub fn from_columns(
+        users: IdColumn,
+        items: IdColumn,
+        weights: Option<Vec<f32>>,
+    ) -> Result<Interactions, ReadError> {
+        check_length("item ids", items.len(), users.len())?;
+        if let Some(weights) = &weights {
+            check_length("weights", weights.len(), users.len())?;
+        }
+        let mut builder = InteractionsBuilder::new();
+        for row in 0..users.len() {
+            let weight = weights.as_ref().map_or(1.0, |w| w[row]);
+            builder.push(users.get(row), items.get(row), weight)?;
+        }
+        Ok(builder.finish()?)
+    }
+
+    /// The same interactions with weights made ready for training.
+    ///
+    /// Takes time in proportion to the interactions; BM25 holds a second copy of them meanwhile.
+    ///
+    /// # Errors
+    /// If the weighting is BM25 and a weight is negative.
+    pub fn weighted(self, weighting: Weighting) -> Result<Interactions, TrainError> {
+        let Interactions { matrix, users, items } = self;
+        let matrix = match weighting {
+            Weighting::Raw => matrix,
+            Weighting::Log1p => matrix.map_values(log1p)?,
+            Weighting::Bm25 => bm25(&matrix)?,
+        };
+        Ok(Interactions { matrix, users, items })
+    }
+}
+
+fn check_length(what: &str, got: usize, expected: usize) -> Result<(), TrainError> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(TrainError::Matrix {
+        what: format!("the number of {what}"),
+        got: got.to_string(),
+        expected: format!("{expected}, one for each user id"),
+    })
+}
+
+/// In float64, so that weights near zero and in the millions keep their last digits.
+fn log1p(weight: f32) -> f32 {
+    (f64::from(weight).abs().ln_1p() as f32).copysign(weight)
+}
+
+fn bm25(matrix: &Csr) -> Result<Csr, TrainError> {
+    let idf = inverse_frequencies(matrix);
+    let totals = user_totals(matrix)?;
+    let mean = totals.iter().sum::<f64>() / totals.len().max(1) as f64;
+    let mut values = Vec::with_capacity(matrix.nnz());
+    for (user, total) in totals.iter().enumerate() {
+        // All weights may be zero; then they stay zero whatever the length.
+        let length = if mean > 0.0 { 1.0 - B + B * total / mean } else { 1.0 };
+        let (columns, weights) = matrix.row(user);
+        values.extend(columns.iter().zip(weights).map(|(&item, &weight)| {
+            let weight = f64::from(weight);
+            (weight * (K1 + 1.0) / (K1 * length + weight) * idf[item as usize]) as f32
+        }));
+    }
+    Csr::from_parts(matrix.n_cols(), matrix.indptr().to_vec(), matrix.indices().to_vec(), values)
+}
+
+fn inverse_frequencies(matrix: &Csr) -> Vec<f64> {
+    let mut users = vec![0u32; matrix.n_cols()];
+    matrix.indices().iter().for_each(|&item| users[item as usize] += 1);
+    let all = matrix.n_rows() as f64;
+    users.iter().map(|&n| f64::from(n) + 0.5).map(|n| ((all - n + 1.0) / n).ln_1p()).collect()
+}
+
+fn user_totals(matrix: &Csr) -> Result<Vec<f64>, TrainError> {
+    let total = |user| {
+        let weights = matrix.row(user).1;
+        match weights.iter().find(|w| **w < 0.0) {
+            Some(weight) => Err(TrainError::Parameter {
+                name: "weighting",
+                got: format!("\"bm25\" with a weight of {weight} (row {user})"),
+                expected: "weights of zero or more: use \"log1p\" or \"raw\"".into(),
+            }),
+            None => Ok(weights.iter().map(|&w| f64::from(w)).sum()),
+        }
+    };
+    (0..matrix.n_rows()).map(total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::IdsError;
+
+    fn texts(ids: &[&str]) -> IdColumn {
+        IdColumn::Text(ids.iter().map(|s| s.to_string()).collect())
+    }
+
+    fn small(weights: &[f32]) -> Interactions {
+        let users = IdColumn::Int(vec![9, 9, 4, 4, 4]);
+        let items = texts(&["b", "a", "a", "c", "a"]);
+        Interactions::from_columns(users, items, Some(weights.to_vec())).unwrap()
+    }
+
+    #[test]
+    fn columns_become_a_matrix_in_order_of_first_appearance() {
+        let data = small(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(data.users, Ids::Int(vec![9, 4]));
+        assert_eq!(data.items, Ids::Text(["b", "a", "c"].map(String::from).to_vec()));
+        assert_eq!(data.matrix.row(0), (&[0u32, 1][..], &[1.0f32, 2.0][..]));
+        assert_eq!(data.matrix.row(1), (&[1u32, 2][..], &[8.0f32, 4.0][..]));
+        let ones = Interactions::from_columns(texts(&["1"]), IdColumn::Int(vec![1]), None);
+        let ones = ones.unwrap();
+        assert_eq!((ones.users, ones.matrix.values()), (Ids::Text(vec!["1".into()]), &[1.0][..]));
+    }
+
+    #[test]
+    fn columns_that_make_no_sense_are_refused() {
+        let ints = |v: &[i64]| IdColumn::Int(v.to_vec());
+        let got = Interactions::from_columns(ints(&[1, 2]), ints(&[1]), None);
+        assert!(got.unwrap_err().to_string().contains("item ids is 1, expected 2"));
+        let got = Interactions::from_columns(ints(&[1]), ints(&[1]), Some(vec![]));
+        assert!(got.unwrap_err().to_string().contains("weights is 0, expected 1"));
+        let got = Interactions::from_columns(ints(&[1, -1]), ints(&[1, 1]), None);
+        assert!(matches!(got, Err(ReadError::Ids(IdsError::Reserved { row: 1 }))));
+        let got = Interactions::from_columns(ints(&[1]), ints(&[7]), Some(vec![f32::INFINITY]));
+        assert!(matches!(got, Err(ReadError::Weight { row: 0, .. })));
+    }
+
+    #[test]
+    fn log1p_keeps_the_sign_and_bm25_refuses_it() {
+        let data = small(&[1.0, -2.0, 3.0, 0.0, 5.0]);
+        let log = data.clone().weighted(Weighting::Log1p).unwrap();
+        let expected = [2f64.ln(), -(3f64.ln()), 9f64.ln(), 0.0];
+        for (got, want) in log.matrix.values().iter().zip(expected) {
+            assert_eq!(*got, want as f32);
+        }
+        assert_eq!(data.clone().weighted(Weighting::Raw).unwrap(), data);
+        let text = data.weighted(Weighting::Bm25).unwrap_err().to_string();
+        assert!(text.contains("-2 (row 0)") && text.contains("log1p"), "{text}");
+    }
+
+    #[test]
+    fn bm25_is_the_formula() {
+        let data = small(&[1.0, 2.0, 3.0, 4.0, 5.0]).weighted(Weighting::Bm25).unwrap();
+        // Users total 3 and 12, their mean is 7.5; item a has both users, b and c one each.
+        let (one, both) = ((1.0 + 1.5 / 1.5f64).ln(), (1.0 + 0.5 / 2.5f64).ln());
+        let term = |w: f64, total: f64| w * 101.0 / (w + 100.0 * (0.2 + 0.8 * total / 7.5));
+        let expected = [
+            term(1.0, 3.0) * one,
+            term(2.0, 3.0) * both,
+            term(8.0, 12.0) * both,
+            term(4.0, 12.0) * one,
+        ];
+        for (got, want) in data.matrix.values().iter().zip(expected) {
+            assert!((f64::from(*got) - want).abs() < 1e-6, "{got} {want}");
+        }
+        let zeros = small(&[0.0; 5]).weighted(Weighting::Bm25).unwrap();
+        assert_eq!(zeros.matrix.values(), [0.0; 4]);
     }
 }

@@ -1,3 +1,7 @@
 //! Factors, index and who-has-seen-what: recommendations.
+mod builder;
 pub mod interactions;
-pub use interactions::{Interactions, Weighting};
+mod interner;
+
+pub use builder::InteractionsBuilder;
+pub use interactions::{IdColumn, Interactions, Weighting};

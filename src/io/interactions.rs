@@ -1,0 +1,184 @@
+//! The front door for interactions.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::error::ReadError;
+use crate::recommend::Interactions;
+
+use super::delimited::Delimiter;
+use super::source::{Source, extension, format_error};
+use super::{lists, parquet, table};
+
+/// What a file of interactions is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// Delimited text, a row a line.
+    Table,
+    /// Lines `user item item ...`.
+    Lists,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    const ALL: [(Format, &str); 3] =
+        [(Format::Table, "table"), (Format::Lists, "lists"), (Format::Parquet, "parquet")];
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Format::ALL[*self as usize].1)
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Format, String> {
+        let found = Format::ALL.iter().find(|(_, n)| *n == name).map(|(format, _)| *format);
+        let found = found.or_else(|| ["csv", "tsv"].contains(&name).then_some(Format::Table));
+        found.ok_or_else(|| {
+            format!("format is {name:?}, expected \"table\", \"lists\" or \"parquet\"")
+        })
+    }
+}
+
+/// How to read a file of interactions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The column of users, by name or by number from 0. A table and Parquet need it.
+    pub user: Option<String>,
+    /// The column of items, by name or by number from 0. A table and Parquet need it.
+    pub item: Option<String>,
+    /// The column of weights, by name or by number from 0; without it each row weighs 1.
+    pub weight: Option<String>,
+    /// None: told from the extension and the first bytes.
+    pub format: Option<Format>,
+    /// What stands between the fields of a table. None: told from the first line.
+    pub delimiter: Option<Delimiter>,
+    /// Whether a table's first line names its columns. None: unless every column is given by
+    /// number.
+    pub header: Option<bool>,
+}
+
+impl ReadOptions {
+    /// The columns a table cannot do without.
+    pub(super) fn user_and_item(
+        &self,
+        path: &Path,
+        available: &[String],
+    ) -> Result<(&str, &str), ReadError> {
+        match (self.user.as_deref(), self.item.as_deref()) {
+            (Some(user), Some(item)) => Ok((user, item)),
+            _ => Err(format_error(
+                path,
+                format!(
+                    "say which columns hold the user and the item, by name or by number from 0; \
+                     the first line has {}",
+                    available.join(", ")
+                ),
+            )),
+        }
+    }
+
+    fn names_columns(&self) -> bool {
+        self.user.is_some() || self.item.is_some() || self.weight.is_some()
+    }
+}
+
+/// Reads who had what, and how often.
+///
+/// A **table** is UTF-8 text with a header, or without one if columns are given by number; fields
+/// may be quoted; a pair that stands twice is summed. **Lists** are lines `user item item ...`
+/// ([`lists`]). **Parquet** columns are integers or strings, weights any numbers.
+/// Without `options.format`, Parquet is known by its first bytes; lists are taken for granted only
+/// if no column is named and the first lines are integers with single spaces between them;
+/// anything else is a table. Each may be gzipped, and `-` is standard input.
+///
+/// Ids of text files are integers only if every one of their side is a canonical int64 other than
+/// -1; Parquet's keep their type. Users and items are numbered in order of first appearance.
+/// Memory is 12 bytes a row and each distinct id once, and up to 32 bytes a row at the end.
+///
+/// # Errors
+/// If the file cannot be read, a column is missing, or a line has an empty id, a weight that is no
+/// finite number, bytes that are not UTF-8, or another number of fields than the first: the line
+/// is named.
+pub fn read_interactions(
+    path: impl AsRef<Path>,
+    options: &ReadOptions,
+) -> Result<Interactions, ReadError> {
+    let source = Source::open(path.as_ref())?;
+    match options.format.unwrap_or_else(|| guess(&source, options)) {
+        Format::Table => table::read_from(source, options),
+        Format::Lists => lists::read_from(source),
+        Format::Parquet => parquet::read_from(source, options),
+    }
+}
+
+fn guess(source: &Source, options: &ReadOptions) -> Format {
+    if source.head().starts_with(parquet::MAGIC)
+        || ["parquet", "pq"].contains(&extension(source.path()).as_str())
+    {
+        return Format::Parquet;
+    }
+    let lists =
+        !options.names_columns() && options.delimiter.is_none() && lists::looks_like(source.head());
+    if lists { Format::Lists } else { Format::Table }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::index::Ids;
+
+    fn read(name: &str, bytes: &[u8], options: &ReadOptions) -> Result<Interactions, ReadError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        read_interactions(&path, options)
+    }
+
+    fn named() -> ReadOptions {
+        ReadOptions { user: Some("0".into()), item: Some("1".into()), ..Default::default() }
+    }
+
+    #[test]
+    fn lists_are_taken_for_granted_only_without_columns() {
+        let text = b"1 10 20\n2 10\n";
+        let lists = read("t.txt", text, &ReadOptions::default()).unwrap();
+        assert_eq!((lists.users, lists.matrix.nnz()), (Ids::Int(vec![1, 2]), 3));
+        assert!(read("t.txt", text, &named()).is_err());
+        let asked = ReadOptions { format: Some(Format::Lists), ..named() };
+        assert_eq!(read("t.txt", b"a x\n", &asked).unwrap().matrix.nnz(), 1);
+        assert!(read("t.txt", b"a x\n", &ReadOptions::default()).is_err());
+        let space = ReadOptions { delimiter: Some(Delimiter::Byte(b' ')), ..named() };
+        assert_eq!(read("t.txt", b"1 10\n2 20\n", &space).unwrap().items, Ids::Int(vec![10, 20]));
+    }
+
+    #[test]
+    fn gzipped_tables_are_read_by_content() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(b"1,10\n2,20\n").unwrap();
+        let bytes = gz.finish().unwrap();
+        let data = read("plain.csv", &bytes, &named()).unwrap();
+        assert_eq!(data.items, Ids::Int(vec![10, 20]));
+        let cut = read("plain.csv", &bytes[..bytes.len() - 4], &named()).unwrap_err();
+        assert!(matches!(cut, ReadError::Io { .. }), "{cut}");
+    }
+
+    #[test]
+    fn formats_have_names_and_a_missing_file_is_named() {
+        for (format, name) in Format::ALL {
+            assert_eq!((format.to_string().as_str(), name.parse()), (name, Ok(format)));
+        }
+        assert_eq!("csv".parse(), Ok(Format::Table));
+        assert!("xlsx".parse::<Format>().unwrap_err().contains("expected \"table\""));
+        let error = read_interactions("no/such.csv", &named()).unwrap_err().to_string();
+        assert!(error.starts_with("could not read no/such.csv"), "{error}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Interactions as lists: a line `user item item ...`, as LightGCN's data sets are published.
+
+use std::path::Path;
+
+use crate::error::ReadError;
+use crate::recommend::{Interactions, InteractionsBuilder};
+
+use super::source::{Source, utf8};
+
+/// How many of the first lines decide whether a file holds lists.
+const LOOK: usize = 10;
+
+/// Reads `user item item ...` lines, separated by spaces or tabs, each item weighing 1.
+///
+/// Ids are any words; they are integers only if every one of their side is a canonical int64 other
+/// than -1. A user without items is kept. A user on several lines has all their items, and an item
+/// that stands twice weighs 2. Empty lines are skipped. `-` is standard input.
+///
+/// # Errors
+/// If the file cannot be read or a word is not UTF-8 (the line is named).
+pub fn read(path: impl AsRef<Path>) -> Result<Interactions, ReadError> {
+    read_from(Source::open(path.as_ref())?)
+}
+
+pub(super) fn read_from(source: Source) -> Result<Interactions, ReadError> {
+    let mut lines = source.into_lines()?;
+    let mut builder = InteractionsBuilder::new();
+    while let Some(line) = lines.next()? {
+        let pushed = push_words(line, &mut builder);
+        pushed.map_err(|problem| lines.error(problem))?;
+    }
+    Ok(builder.finish()?)
+}
+
+fn push_words(line: &[u8], builder: &mut InteractionsBuilder) -> Result<(), String> {
+    let words = utf8(line, "line")?;
+    let mut words = words.split_ascii_whitespace();
+    let Some(user) = words.next() else { return Ok(()) };
+    builder.add_user_text(user).map_err(|e| e.to_string())?;
+    words.try_for_each(|item| builder.push_text(user, item, 1.0)).map_err(|e| e.to_string())
+}
+
+/// Whether a file's first bytes are lists of integers: digits with single spaces between them, on
+/// every one of the first lines.
+pub(super) fn looks_like(head: &[u8]) -> bool {
+    let mut lines: Vec<&[u8]> = head.split(|&b| b == b'\n').take(LOOK).collect();
+    // The last one may be cut anywhere.
+    if lines.len() > 1 && lines.len() < LOOK {
+        lines.pop();
+    }
+    lines.iter().all(|line| integers(line.strip_suffix(b"\r").unwrap_or(line)))
+}
+
+fn integers(line: &[u8]) -> bool {
+    let mut words = line.split(|&b| b == b' ');
+    let is_integer = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
+    words.all(is_integer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Ids;
+
+    fn read_bytes(bytes: &[u8]) -> Result<Interactions, ReadError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.txt");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn lists_are_read_and_users_without_items_kept() {
+        let data = read_bytes(b"5 10 30\r\n6\n\n7 30  30\t20 \n5 40").unwrap();
+        assert_eq!(data.users, Ids::Int(vec![5, 6, 7]));
+        assert_eq!(data.items, Ids::Int(vec![10, 30, 20, 40]));
+        assert_eq!(data.matrix.row(0), (&[0u32, 1, 3][..], &[1.0f32, 1.0, 1.0][..]));
+        assert_eq!(data.matrix.row(1).0.len(), 0);
+        assert_eq!(data.matrix.row(2), (&[1u32, 2][..], &[2.0f32, 1.0][..]));
+    }
+
+    #[test]
+    fn words_may_be_ids_and_must_be_text() {
+        let data = read_bytes("zoë -1 x\n".as_bytes()).unwrap();
+        assert_eq!(data.users, Ids::Text(vec!["zoë".into()]));
+        assert_eq!(data.items, Ids::Text(vec!["-1".into(), "x".into()]));
+        let error = read_bytes(b"a b\nc \xff\n").unwrap_err();
+        assert!(matches!(error, ReadError::Line { line: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn only_plain_integers_look_like_lists() {
+        assert!(looks_like(b"0 1 2 3\n1 5"));
+        assert!(looks_like(b"0 1 2 3\n1\n2 4\n2 a"));
+        for other in [&b"u i\n0 1\n"[..], b"1,2\n", b"0 1\n\n", b"0  1\n", b"", b"1 2.5\n"] {
+            assert!(!looks_like(other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Readers and writers: tables, lists and arrays in; recommendations and neighbours out.
+//!
+//! [`read_interactions`] and [`read_vectors`] are the front doors: they tell formats apart and
+//! give one type each. The formats' own readers are public where they offer more. Gzipped input is
+//! known by its first bytes, not its name, and `-` is standard input. Writers put a file beside
+//! their target and rename it, so that the target is the old file or the whole new one.
+//!
+//! Without the feature `tables` there are vectors, ids and names, but no gzip.
+
+mod atomic;
+#[cfg(feature = "tables")]
+mod delimited;
+pub mod fvecs;
+#[cfg(feature = "tables")]
+mod interactions;
+pub mod lists;
+mod matrix;
+pub mod names;
+pub mod npy;
+mod npy_header;
+mod numbers;
+#[cfg(feature = "tables")]
+mod parquet;
+mod source;
+#[cfg(feature = "tables")]
+mod table;
+mod vectors;
+#[cfg(feature = "tables")]
+mod writer;
+
+#[cfg(feature = "tables")]
+pub use delimited::Delimiter;
+#[cfg(feature = "tables")]
+pub use interactions::{Format, ReadOptions, read_interactions};
+pub use matrix::Matrix;
+pub use names::{read as read_names, read_ids};
+pub use vectors::{read_vectors, write_matrix};
+#[cfg(feature = "tables")]
+pub use writer::{IdKind, RankingWriter};
+
+use std::path::Path;
+
+use crate::error::SaveError;
+
+/// How many rows of `cols` values there are in `len`.
+fn whole_rows(path: &Path, len: usize, cols: usize) -> Result<usize, SaveError> {
+    match cols {
+        0 if len == 0 => Ok(0),
+        cols if cols > 0 && len.is_multiple_of(cols) => Ok(len / cols),
+        _ => Err(atomic::refused(path, format!("{len} values are not whole rows of {cols}"))),
+    }
+}

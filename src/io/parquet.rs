@@ -1,0 +1,376 @@
+//! Interactions from Apache Parquet, a batch of rows at a time.
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::path::Path;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{
+    Array, ArrowPrimitiveType, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+};
+use arrow_schema::{DataType, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::error::ReadError;
+use crate::index::IdRef;
+use crate::recommend::{Interactions, InteractionsBuilder};
+
+use super::ReadOptions;
+use super::source::{Source, format_error, io_error};
+
+/// What a Parquet file begins with.
+pub(super) const MAGIC: &[u8] = b"PAR1";
+/// Rows decoded at a time.
+const BATCH: usize = 1 << 16;
+
+pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interactions, ReadError> {
+    let path = source.path().to_path_buf();
+    let damaged = |e: &dyn std::fmt::Display| format_error(&path, format!("not read: {e}"));
+    let file = seekable(source)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+    let wanted = Wanted::find(builder.schema(), options, &path)?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.roots());
+    let reader = builder.with_projection(mask).with_batch_size(BATCH).build();
+    let mut rows = Rows { path: &path, wanted, builder: InteractionsBuilder::new() };
+    rows.push_all(reader.map_err(|e| damaged(&e))?)?;
+    Ok(rows.builder.finish()?)
+}
+
+/// Parquet is read from its end: what cannot be sought goes through an unnamed file.
+fn seekable(source: Source) -> Result<File, ReadError> {
+    let path = source.path().to_path_buf();
+    if source.len().is_some() {
+        return File::open(&path).map_err(|e| io_error(&path, e));
+    }
+    let spool = || {
+        let mut file = tempfile::tempfile()?;
+        io::copy(&mut source.into_buffered(), &mut file)?;
+        file.rewind()?;
+        Ok(file)
+    };
+    spool().map_err(|e| io_error(&path, e))
+}
+
+/// The columns asked for, by their number among the file's.
+struct Wanted {
+    user: usize,
+    item: usize,
+    weight: Option<usize>,
+}
+
+impl Wanted {
+    fn find(schema: &Schema, options: &ReadOptions, path: &Path) -> Result<Wanted, ReadError> {
+        let names: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
+        let (user, item) = options.user_and_item(path, &names)?;
+        let locate = |name: &str| {
+            let by_name = names.iter().position(|n| n == name);
+            let by_number = || name.parse().ok().filter(|&at: &usize| at < names.len());
+            by_name.or_else(by_number).ok_or_else(|| ReadError::Column {
+                path: path.to_path_buf(),
+                column: name.to_string(),
+                available: names.clone(),
+            })
+        };
+        let weight = options.weight.as_deref().map(locate).transpose()?;
+        Ok(Wanted { user: locate(user)?, item: locate(item)?, weight })
+    }
+
+    /// Each column once, in the file's order, which is also the batches'.
+    fn roots(&self) -> Vec<usize> {
+        let mut roots: Vec<usize> = [self.user, self.item].into_iter().chain(self.weight).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        roots
+    }
+
+    fn column<'a>(&self, batch: &'a RecordBatch, root: usize) -> &'a dyn Array {
+        let at = self.roots().partition_point(|&r| r < root);
+        batch.column(at).as_ref()
+    }
+}
+
+struct Rows<'a> {
+    path: &'a Path,
+    wanted: Wanted,
+    builder: InteractionsBuilder,
+}
+
+impl Rows<'_> {
+    fn push_all(&mut self, reader: ParquetRecordBatchReader) -> Result<(), ReadError> {
+        for batch in reader {
+            let batch = batch.map_err(|e| format_error(self.path, format!("not read: {e}")))?;
+            self.push(&batch)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, batch: &RecordBatch) -> Result<(), ReadError> {
+        let before = self.builder.len();
+        let at_row = |(row, problem): Fault| match row {
+            Some(row) => format_error(self.path, format!("row {}: {problem}", before + row)),
+            None => format_error(self.path, problem),
+        };
+        let column = |root| self.wanted.column(batch, root);
+        let users = IdArray::new(column(self.wanted.user), "user id").map_err(at_row)?;
+        let items = IdArray::new(column(self.wanted.item), "item id").map_err(at_row)?;
+        let weights = self.wanted.weight.map(|root| weights(column(root))).transpose();
+        let weights = weights.map_err(at_row)?;
+        for row in 0..batch.num_rows() {
+            let weight = weights.as_ref().map_or(1.0, |w| w[row]);
+            self.builder.push(users.get(row), items.get(row), weight)?;
+        }
+        Ok(())
+    }
+}
+
+/// The row within the batch, if one is at fault, and what is wrong.
+type Fault = (Option<usize>, String);
+
+/// A column of ids without nulls.
+enum IdArray<'a> {
+    Int(Vec<i64>),
+    Text(&'a StringArray),
+    LargeText(&'a LargeStringArray),
+    TextView(&'a StringViewArray),
+    Dictionary(Vec<usize>, Box<IdArray<'a>>),
+}
+
+impl<'a> IdArray<'a> {
+    fn new(array: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
+        refuse_nulls(array, what)?;
+        let integers = match array.data_type() {
+            DataType::Utf8 => return Ok(IdArray::Text(array.as_string())),
+            DataType::LargeUtf8 => return Ok(IdArray::LargeText(array.as_string())),
+            DataType::Utf8View => return Ok(IdArray::TextView(array.as_string_view())),
+            DataType::Dictionary(_, _) => return IdArray::dictionary(array, what),
+            DataType::Int8 => map::<Int8Type, _>(array, i64::from),
+            DataType::Int16 => map::<Int16Type, _>(array, i64::from),
+            DataType::Int32 => map::<Int32Type, _>(array, i64::from),
+            DataType::Int64 => map::<Int64Type, _>(array, |v| v),
+            DataType::UInt8 => map::<UInt8Type, _>(array, i64::from),
+            DataType::UInt16 => map::<UInt16Type, _>(array, i64::from),
+            DataType::UInt32 => map::<UInt32Type, _>(array, i64::from),
+            DataType::UInt64 => large(array, what)?,
+            other => return Err((None, wrong_type(what, other, "integers or strings"))),
+        };
+        Ok(IdArray::Int(integers))
+    }
+
+    fn dictionary(array: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
+        let dictionary = array.as_any_dictionary();
+        let values = dictionary.values().as_ref();
+        if array.is_empty() || values.is_empty() {
+            return Ok(IdArray::Int(Vec::new()));
+        }
+        // Without nulls among the rows no key leads to a null value.
+        let values = IdArray::of_values(values, what)?;
+        Ok(IdArray::Dictionary(dictionary.normalized_keys(), Box::new(values)))
+    }
+
+    fn of_values(values: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
+        match values.data_type() {
+            DataType::Utf8 => Ok(IdArray::Text(values.as_string())),
+            DataType::LargeUtf8 => Ok(IdArray::LargeText(values.as_string())),
+            DataType::Utf8View => Ok(IdArray::TextView(values.as_string_view())),
+            other => Err((None, wrong_type(what, other, "a dictionary of strings"))),
+        }
+    }
+
+    fn get(&self, row: usize) -> IdRef<'_> {
+        match self {
+            IdArray::Int(values) => IdRef::Int(values[row]),
+            IdArray::Text(values) => IdRef::Text(values.value(row)),
+            IdArray::LargeText(values) => IdRef::Text(values.value(row)),
+            IdArray::TextView(values) => IdRef::Text(values.value(row)),
+            IdArray::Dictionary(keys, values) => values.get(keys[row]),
+        }
+    }
+}
+
+fn weights(array: &dyn Array) -> Result<Vec<f32>, Fault> {
+    refuse_nulls(array, "weight")?;
+    Ok(match array.data_type() {
+        DataType::Float16 => map::<Float16Type, _>(array, |v| v.to_f32()),
+        DataType::Float32 => map::<Float32Type, _>(array, |v| v),
+        DataType::Float64 => map::<Float64Type, _>(array, |v| v as f32),
+        DataType::Int8 => map::<Int8Type, _>(array, f32::from),
+        DataType::Int16 => map::<Int16Type, _>(array, f32::from),
+        DataType::Int32 => map::<Int32Type, _>(array, |v| v as f32),
+        DataType::Int64 => map::<Int64Type, _>(array, |v| v as f32),
+        DataType::UInt8 => map::<UInt8Type, _>(array, f32::from),
+        DataType::UInt16 => map::<UInt16Type, _>(array, f32::from),
+        DataType::UInt32 => map::<UInt32Type, _>(array, |v| v as f32),
+        DataType::UInt64 => map::<UInt64Type, _>(array, |v| v as f32),
+        DataType::Decimal128(_, scale) => {
+            let unit = 10f64.powi(-i32::from(*scale));
+            map::<Decimal128Type, _>(array, |v| (v as f64 * unit) as f32)
+        }
+        other => return Err((None, wrong_type("weight", other, "numbers"))),
+    })
+}
+
+fn map<T: ArrowPrimitiveType, U>(array: &dyn Array, convert: impl Fn(T::Native) -> U) -> Vec<U> {
+    array.as_primitive::<T>().values().iter().map(|&v| convert(v)).collect()
+}
+
+fn large(array: &dyn Array, what: &str) -> Result<Vec<i64>, Fault> {
+    let values = array.as_primitive::<UInt64Type>().values();
+    let fits = |(row, &value): (usize, &u64)| {
+        i64::try_from(value).map_err(|_| {
+            (Some(row), format!("the {what} is {value}, ids are at most {}", i64::MAX))
+        })
+    };
+    values.iter().enumerate().map(fits).collect()
+}
+
+fn refuse_nulls(array: &dyn Array, what: &str) -> Result<(), Fault> {
+    match array.logical_nulls() {
+        Some(nulls) if nulls.null_count() > 0 => {
+            let row = (0..array.len()).find(|&row| nulls.is_null(row));
+            Err((row, format!("the {what} is null: fill it in or drop the row")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong_type(what: &str, got: &DataType, expected: &str) -> String {
+    format!("the {what} column holds {got}, expected {expected}: convert it")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::Int32Type as Key;
+    use arrow_array::{
+        ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
+        Int64Array, UInt64Array,
+    };
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+    use crate::error::IdsError;
+    use crate::index::Ids;
+
+    fn file(columns: Vec<(&str, ArrayRef)>) -> tempfile::NamedTempFile {
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();
+        let mut writer =
+            ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        file
+    }
+
+    fn read(
+        columns: Vec<(&str, ArrayRef)>,
+        weight: Option<&str>,
+    ) -> Result<Interactions, ReadError> {
+        let options = ReadOptions {
+            user: Some("u".into()),
+            item: Some("i".into()),
+            weight: weight.map(String::from),
+            ..Default::default()
+        };
+        super::super::read_interactions(file(columns).path(), &options)
+    }
+
+    fn ints(values: &[i64]) -> ArrayRef {
+        Arc::new(Int64Array::from(values.to_vec()))
+    }
+
+    fn texts(values: &[&str]) -> Ids {
+        Ids::Text(values.iter().map(|s| s.to_string()).collect())
+    }
+
+    #[test]
+    fn every_type_of_id_is_read() {
+        let text = ["b", "1", "b"];
+        let dictionary: DictionaryArray<Key> = text.into_iter().collect();
+        let arrays: [ArrayRef; 4] = [
+            Arc::new(StringArray::from(text.to_vec())),
+            Arc::new(LargeStringArray::from(text.to_vec())),
+            Arc::new(StringViewArray::from(text.to_vec())),
+            Arc::new(dictionary),
+        ];
+        for array in arrays {
+            let kind = array.data_type().clone();
+            // The columns stand in another order than they are asked for.
+            let data =
+                read(vec![("i", array), ("x", ints(&[0; 3])), ("u", ints(&[5, 5, 6]))], None);
+            let data = data.unwrap();
+            assert_eq!(
+                (data.users, data.items),
+                (Ids::Int(vec![5, 6]), texts(&["b", "1"])),
+                "{kind}"
+            );
+            assert_eq!(data.matrix.values(), [1.0, 1.0, 1.0]);
+        }
+        let small: ArrayRef = Arc::new(Int32Array::from(vec![-3, 4]));
+        let large: ArrayRef = Arc::new(UInt64Array::from(vec![1 << 40, 2]));
+        let data = read(vec![("u", small), ("i", large)], None).unwrap();
+        assert_eq!((data.users, data.items), (Ids::Int(vec![-3, 4]), Ids::Int(vec![1 << 40, 2])));
+    }
+
+    #[test]
+    fn weights_are_any_numbers() {
+        let decimal = Decimal128Array::from(vec![150i128, -25]).with_precision_and_scale(9, 2);
+        let arrays: [(ArrayRef, [f32; 2]); 3] = [
+            (Arc::new(Float64Array::from(vec![0.1, 2.0])), [0.1, 2.0]),
+            (ints(&[3, -4]), [3.0, -4.0]),
+            (Arc::new(decimal.unwrap()), [1.5, -0.25]),
+        ];
+        for (array, want) in arrays {
+            let data =
+                read(vec![("u", ints(&[1, 2])), ("i", ints(&[1, 2])), ("w", array)], Some("w"));
+            assert_eq!(data.unwrap().matrix.values(), want);
+        }
+    }
+
+    #[test]
+    fn many_batches_are_one_matrix() {
+        let n = 3 * BATCH as i64 / 2;
+        let users: Vec<i64> = (0..n).map(|row| row % 1000).collect();
+        let items: Vec<i64> = (0..n).collect();
+        let data = read(vec![("u", ints(&users)), ("i", ints(&items))], None).unwrap();
+        assert_eq!((data.matrix.n_rows(), data.matrix.nnz()), (1000, n as usize));
+        assert_eq!(data.items, Ids::Int(items));
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let fault = |u: ArrayRef, w: ArrayRef| {
+            read(vec![("u", u), ("i", ints(&[1, 2])), ("w", w)], Some("w")).unwrap_err().to_string()
+        };
+        let good = || ints(&[1, 2]);
+        let null: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
+        assert!(fault(null.clone(), good()).contains("row 1: the user id is null"));
+        assert!(fault(good(), null).contains("row 1: the weight is null"));
+        let float: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
+        assert!(fault(float.clone(), good()).contains("user id column holds Float64"));
+        assert!(fault(good(), float).contains("row 1 (user 2, item 2) has weight NaN"));
+        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+        assert!(fault(good(), flags).contains("weight column holds Boolean, expected numbers"));
+        let large: ArrayRef = Arc::new(UInt64Array::from(vec![1, u64::MAX]));
+        assert!(fault(large, good()).contains("row 1: the user id is 18446744073709551615"));
+        let minus = read(vec![("u", ints(&[1, -1])), ("i", good())], None);
+        assert!(matches!(minus, Err(ReadError::Ids(IdsError::Reserved { row: 1 }))));
+        let missing = read(vec![("user", good()), ("i", good())], None).unwrap_err();
+        assert!(missing.to_string().ends_with("has no column \"u\"; it has user, i"));
+    }
+
+    #[test]
+    fn what_is_no_parquet_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.parquet");
+        std::fs::write(&path, b"PAR1 and no more").unwrap();
+        let options = ReadOptions::default();
+        let error = super::super::read_interactions(&path, &options).unwrap_err();
+        assert!(matches!(error, ReadError::Format { .. }), "{error}");
+    }
+}
