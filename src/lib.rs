@@ -27,5 +27,8 @@ pub mod recommend;
 pub mod io;
 
 pub use error::Error;
-pub use index::{Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, Searcher, Vectors};
+pub use index::{
+    Answers, BatchOptions, Effort, Filter, Hit, Id, IdRef, Ids, Index, Searcher, Vectors,
+};
 pub use metric::Metric;
+pub use recommend::{Interactions, Recommender};

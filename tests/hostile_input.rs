@@ -12,4 +12,3 @@ use nearwood::io::{
     read_names, read_vectors,
 };
 use proptest::prelude::*;
-

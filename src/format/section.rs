@@ -134,6 +134,8 @@ kinds! {
     SeenOffsets = 61, "seen offsets", U64;
     /// Positions of seen items.
     SeenItems = 62, "seen items", U32;
+    /// BM25's factor of each item, by position.
+    ItemWeights = 63, "item weights", F32;
 }
 
 impl Kind {

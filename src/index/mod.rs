@@ -25,8 +25,8 @@ pub use ids::{Id, IdRef, Ids};
 pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
 
 pub(crate) use builder::{Composition, compose};
+pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
-pub(crate) use space::check_vectors;
 
 use crate::error::{OpenError, QueryError, SaveError};
 use crate::format::{Content, Directory, Key, Kind};

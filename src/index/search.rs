@@ -46,6 +46,9 @@ pub(crate) struct Engine<'a> {
     trees: Vec<Tree<'a>>,
 }
 
+/// Beyond so many excluded rows a search does not reach further for them.
+const EXCLUDED_REACH: usize = 100;
+
 /// How many candidates are re-ranked for `k` results: their 8-bit codes are precise enough that
 /// half as many again and ten lose less than a thousandth of the recall.
 pub(crate) fn keep_for(k: usize) -> usize {
@@ -215,7 +218,12 @@ impl<'a> Searcher<'a> {
         let budget = match self.effort {
             Effort::Exact => None,
             Effort::Recall(recall) if recall >= 1.0 => None,
-            Effort::Recall(recall) => Some(self.index.calibration().budget(k, recall, n)),
+            // What is left out is often what lies nearest (a user's own items), so the search must
+            // reach that much further.
+            Effort::Recall(recall) => {
+                let reach = k + self.excluded.len().min(EXCLUDED_REACH);
+                Some(self.index.calibration().budget(reach, recall, n))
+            }
             Effort::Budget(budget) => Some(budget.min(n)),
         };
         match (self.filter, budget) {
@@ -318,6 +326,20 @@ pub struct Answers {
     pub positions: Vec<u32>,
     /// Query after query.
     pub distances: Vec<f32>,
+}
+
+impl Answers {
+    /// Lists side by side, each cut or filled to `k`.
+    pub(crate) fn from_lists(lists: &[Vec<Hit>], k: usize, missing: f32) -> Answers {
+        let mut positions = vec![u32::MAX; lists.len() * k];
+        let mut distances = vec![missing; lists.len() * k];
+        for (at, hits) in lists.iter().enumerate() {
+            for (slot, hit) in (at * k..(at + 1) * k).zip(hits) {
+                (positions[slot], distances[slot]) = (hit.position, hit.distance);
+            }
+        }
+        Answers { k, positions, distances }
+    }
 }
 
 /// What a batch asks for.

@@ -7,7 +7,6 @@
 //!
 //! Without the feature `tables` there are vectors, ids and names, but no gzip.
 
-mod atomic;
 #[cfg(feature = "tables")]
 mod delimited;
 pub mod fvecs;
@@ -47,6 +46,6 @@ fn whole_rows(path: &Path, len: usize, cols: usize) -> Result<usize, SaveError> 
     match cols {
         0 if len == 0 => Ok(0),
         cols if cols > 0 && len.is_multiple_of(cols) => Ok(len / cols),
-        _ => Err(atomic::refused(path, format!("{len} values are not whole rows of {cols}"))),
+        _ => Err(crate::store::refused(path, format!("{len} values are not whole rows of {cols}"))),
     }
 }

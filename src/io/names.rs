@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::ReadError;
 use crate::index::Ids;
-use crate::index::ids::canonical_int;
+use crate::index::canonical_int;
 
 use super::npy;
 use super::source::{Source, extension, utf8};

@@ -11,10 +11,10 @@ use half::f16;
 
 use crate::error::{ReadError, SaveError};
 
-use super::atomic::{AtomicFile, save_error};
 use super::matrix::Matrix;
 use super::npy_header::{self, Header, Kind};
 use super::source::{Source, format_error, io_error};
+use crate::store::{AtomicFile, save_error};
 
 /// How many elements are converted at a time.
 const CHUNK: usize = 1 << 16;

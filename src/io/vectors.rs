@@ -4,7 +4,6 @@ use std::path::Path;
 
 use crate::error::{ReadError, SaveError};
 
-use super::atomic;
 use super::matrix::Matrix;
 use super::source::{extension, format_error};
 use super::{fvecs, npy, numbers};
@@ -39,11 +38,14 @@ pub fn write_matrix(path: impl AsRef<Path>, matrix: &Matrix) -> Result<(), SaveE
     let path = path.as_ref();
     if path != Path::new("-") && extension(path) != "npy" {
         let got = extension(path);
-        return Err(atomic::refused(path, format!("got extension {got:?}, expected npy")));
+        return Err(crate::store::refused(path, format!("got extension {got:?}, expected npy")));
     }
     if matrix.rows.checked_mul(matrix.cols) != Some(matrix.data.len()) {
         let (len, rows, cols) = (matrix.data.len(), matrix.rows, matrix.cols);
-        return Err(atomic::refused(path, format!("{len} values are not {rows} rows of {cols}")));
+        return Err(crate::store::refused(
+            path,
+            format!("{len} values are not {rows} rows of {cols}"),
+        ));
     }
     npy::write(path, &matrix.data, matrix.cols)
 }

@@ -14,7 +14,7 @@ use parquet::file::properties::WriterProperties;
 use crate::error::SaveError;
 use crate::index::{IdRef, Ids};
 
-use super::atomic::{AtomicFile, refused, save_error};
+use crate::store::{AtomicFile, refused, save_error};
 
 /// Rows held before they are handed to the Parquet writer.
 const BATCH: usize = 1 << 16;

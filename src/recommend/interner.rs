@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::TrainError;
-use crate::index::ids::canonical_int;
+use crate::index::canonical_int;
 use crate::index::{IdRef, Ids};
 
 /// Integers from 0 below this are looked up in a plain table of 4 bytes each, which grows with the

@@ -3,6 +3,8 @@
 //! One of the two rooms where `unsafe` may live (the other is `kernel`).
 #![allow(unsafe_code)]
 
+mod atomic;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -12,6 +14,7 @@ use memmap2::Mmap;
 
 use crate::error::{OpenError, SaveError};
 use crate::format::AlignedBytes;
+pub(crate) use atomic::{AtomicFile, refused, save_error};
 
 /// The bytes of a file: mapped, or in memory. Cheap to clone, shared by all clones; always starts
 /// at a multiple of 64.
@@ -87,44 +90,7 @@ impl std::ops::Deref for Bytes {
 /// # Errors
 /// If the system refuses at any step; the temporary file is then removed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
-    let io = |source| SaveError::Io { path: path.to_path_buf(), source };
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".nearwood-")
-        .suffix(".tmp")
-        .permissions_of_new_file()
-        .tempfile_in(folder)
-        .map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    sync_folder(folder);
-    Ok(())
-}
-
-/// Makes the rename itself durable where folders can be synced; a failure loses nothing that stands.
-fn sync_folder(folder: &Path) {
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-}
-
-trait NewFilePermissions {
-    fn permissions_of_new_file(&mut self) -> &mut Self;
-}
-
-impl NewFilePermissions for tempfile::Builder<'_, '_> {
-    /// The mode of any new file (0666 less the umask), not the private 0600 of temporary files:
-    /// other processes are to map what was saved.
-    fn permissions_of_new_file(&mut self) -> &mut Self {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            self.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        self
-    }
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(|source| save_error(path, source))?;
+    file.commit()
 }

@@ -15,7 +15,7 @@ const BUFFER: usize = 1 << 18;
 ///
 /// A target that is no regular file (a pipe, a device), and standard output (`-`), are written
 /// straight: replacing `/dev/null` by a file would be worse than not being atomic.
-pub(super) struct AtomicFile {
+pub(crate) struct AtomicFile {
     target: PathBuf,
     sink: Sink,
 }
@@ -27,19 +27,19 @@ enum Sink {
 }
 
 impl AtomicFile {
-    pub(super) fn create(path: &Path) -> Result<AtomicFile, SaveError> {
+    pub(crate) fn create(path: &Path) -> Result<AtomicFile, SaveError> {
         let sink = open_sink(path).map_err(|source| save_error(path, source))?;
         Ok(AtomicFile { target: path.to_path_buf(), sink })
     }
 
     /// The target.
     #[cfg(feature = "tables")]
-    pub(super) fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
     /// Writes what is buffered, syncs and renames.
-    pub(super) fn commit(self) -> Result<(), SaveError> {
+    pub(crate) fn commit(self) -> Result<(), SaveError> {
         let AtomicFile { target, sink } = self;
         finish_sink(&target, sink).map_err(|source| save_error(&target, source))
     }
@@ -136,12 +136,12 @@ fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn save_error(path: &Path, source: io::Error) -> SaveError {
+pub(crate) fn save_error(path: &Path, source: io::Error) -> SaveError {
     SaveError::Io { path: path.to_path_buf(), source }
 }
 
 /// That a file cannot be written as asked.
-pub(super) fn refused(path: &Path, problem: impl Into<String>) -> SaveError {
+pub(crate) fn refused(path: &Path, problem: impl Into<String>) -> SaveError {
     save_error(path, io::Error::new(io::ErrorKind::InvalidInput, problem.into()))
 }
 

@@ -1,0 +1,186 @@
+//! The recommender's own sections: written and read.
+
+use serde::{Deserialize, Serialize};
+
+use super::recommender::{FitOptions, USERS};
+use super::weighting::WeightModel;
+use super::{Interactions, Weighting};
+use crate::als::{Model, Params};
+use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
+use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
+use crate::index::{Composition, Index, Vectors, compose, fill_ids, plan_ids, view};
+use crate::metric::Metric;
+use crate::threads;
+
+/// What the metadata says about the training.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Facts {
+    pub params: Params,
+    pub weighting: String,
+    pub mean_total: f64,
+    pub loss_history: Vec<f64>,
+}
+
+pub(super) fn read_facts(items: &Index) -> Result<Facts, OpenError> {
+    let invalid = |got: String| OpenError::Invalid {
+        what: "the metadata".into(),
+        got,
+        expected: "the training's parameters, weighting and losses".into(),
+    };
+    let training = items.metadata()["training"].take();
+    let facts: Facts = serde_json::from_value(training).map_err(|e| invalid(e.to_string()))?;
+    facts.params.check().map_err(|e| invalid(e.to_string()))?;
+    match facts.params.factors == items.dim() {
+        true => Ok(facts),
+        false => {
+            Err(invalid(format!("{} factors, vectors of {}", facts.params.factors, items.dim())))
+        }
+    }
+}
+
+/// The weighting of the training, for users who come later.
+pub(super) fn weight_model(
+    facts: &Facts,
+    file: &[u8],
+    d: &Directory,
+    n_items: usize,
+) -> Result<WeightModel, OpenError> {
+    let weighting: Weighting = facts.weighting.parse().map_err(|_| OpenError::Invalid {
+        what: "the weighting".into(),
+        got: format!("{:?}", facts.weighting),
+        expected: "one that this library knows: upgrade nearwood".into(),
+    })?;
+    let item_factors = match weighting {
+        Weighting::Bm25 => {
+            let range = d.sized(Key::new(Kind::ItemWeights, 0), n_items, "weighting by BM25")?;
+            view::<f32>(file, &range).to_vec()
+        }
+        _ => Vec::new(),
+    };
+    Ok(WeightModel { weighting, item_factors, mean_total: facts.mean_total })
+}
+
+/// Who has seen what.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub offsets: &'a [u64],
+    pub items: &'a [u32],
+}
+
+impl<'a> Seen<'a> {
+    /// A user's items; none where a damaged file names items that do not exist.
+    pub fn row(self, user: usize) -> &'a [u32] {
+        let span = self.offsets.get(user).zip(self.offsets.get(user + 1));
+        span.and_then(|(&a, &b)| self.items.get(a as usize..b as usize)).unwrap_or(&[])
+    }
+}
+
+/// That offsets ascend to the number of items, and every item exists.
+pub(super) fn verify_seen(seen: Seen<'_>, n_items: usize) -> Result<(), OpenError> {
+    let wrong = |got: &str, expected: String| OpenError::Invalid {
+        what: "the seen items".into(),
+        got: got.into(),
+        expected,
+    };
+    let (first, last) = (seen.offsets.first(), seen.offsets.last());
+    if first != Some(&0) || !seen.offsets.is_sorted() || last != Some(&(seen.items.len() as u64)) {
+        return Err(wrong("offsets out of order", format!("0 to {}", seen.items.len())));
+    }
+    match seen.items.iter().find(|&&item| item as usize >= n_items) {
+        Some(item) => Err(wrong(&format!("item {item}"), format!("items below {n_items}"))),
+        None => Ok(()),
+    }
+}
+
+/// Builds both forests over the items and composes the file.
+pub(super) fn compose_model(
+    model: &Model,
+    data: &Interactions,
+    weights: &WeightModel,
+    options: &FitOptions,
+) -> Result<AlignedBytes, Error> {
+    check(model, data, options)?;
+    let d = model.factors;
+    let items = Vectors::new(&model.item_factors, d)?;
+    let users = known_users(model);
+    let builder = |metric| Index::builder(metric).seed(model.params.seed);
+    threads::run(model.params.n_threads, || {
+        let spaces = vec![
+            builder(Metric::Dot).space(items, &|| true)?,
+            builder(Metric::Angular).space(items, &|| true)?,
+        ];
+        Ok(compose(Composition {
+            content: Content::Recommender,
+            values: &model.item_factors,
+            dim: d,
+            spaces,
+            calibrate_with: vec![(!users.is_empty()).then_some(&users[..]), None],
+            seed: model.params.seed,
+            ids: &data.items,
+            labels: options.labels.as_deref(),
+            users: model.n_users as u64,
+            metadata: metadata(model, weights),
+            plan: &|layout| plan(layout, model, data, weights),
+            fill: &|image| fill(image, model, data, weights),
+        }))
+    })
+}
+
+fn check(model: &Model, data: &Interactions, options: &FitOptions) -> Result<(), Error> {
+    if (model.n_users, model.n_items) != (data.matrix.n_rows(), data.matrix.n_cols()) {
+        return Err(Error::Train(TrainError::Matrix {
+            what: "the shape of the interactions".into(),
+            got: format!("{} x {}", data.matrix.n_rows(), data.matrix.n_cols()),
+            expected: format!("{} x {}, the model's", model.n_users, model.n_items),
+        }));
+    }
+    data.items.check(model.n_items).map_err(BuildError::from)?;
+    data.users.check(model.n_users).map_err(BuildError::from)?;
+    match options.labels.as_ref().filter(|l| l.len() != model.n_items) {
+        Some(labels) => {
+            let count = IdsError::Count { got: labels.len(), expected: model.n_items };
+            Err(Error::Build(count.into()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The users to calibrate with: a zero vector, of a user without history, asks for nothing.
+fn known_users(model: &Model) -> Vec<f32> {
+    let rows = model.user_factors.chunks_exact(model.factors);
+    rows.filter(|row| row.iter().any(|&x| x != 0.0)).flatten().copied().collect()
+}
+
+fn metadata(model: &Model, weights: &WeightModel) -> serde_json::Value {
+    let facts = Facts {
+        params: Params { n_threads: None, ..model.params.clone() },
+        weighting: weights.weighting.name().into(),
+        mean_total: weights.mean_total,
+        loss_history: model.loss_history.clone(),
+    };
+    serde_json::json!({
+        "library": concat!("nearwood ", env!("CARGO_PKG_VERSION")),
+        "seed": model.params.seed,
+        "training": facts,
+    })
+}
+
+fn plan(layout: &mut Layout, model: &Model, data: &Interactions, weights: &WeightModel) {
+    plan_ids(layout, &data.users, USERS);
+    layout.add(Key::new(Kind::UserFactors, 0), model.user_factors.len());
+    layout.add(Key::new(Kind::SeenOffsets, 0), data.matrix.indptr().len());
+    layout.add(Key::new(Kind::SeenItems, 0), data.matrix.nnz());
+    if !weights.item_factors.is_empty() {
+        layout.add(Key::new(Kind::ItemWeights, 0), weights.item_factors.len());
+    }
+}
+
+fn fill(image: &mut Image, model: &Model, data: &Interactions, weights: &WeightModel) {
+    fill_ids(image, &data.users, USERS);
+    image.fill(Key::new(Kind::UserFactors, 0), &model.user_factors);
+    image.fill(Key::new(Kind::SeenOffsets, 0), data.matrix.indptr());
+    image.fill(Key::new(Kind::SeenItems, 0), data.matrix.indices());
+    if !weights.item_factors.is_empty() {
+        image.fill(Key::new(Kind::ItemWeights, 0), &weights.item_factors);
+    }
+}

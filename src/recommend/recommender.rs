@@ -1,0 +1,500 @@
+//! The artefact: factors, index, names and who has seen what, in one file.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
+
+use super::artefact::{self, Facts};
+use super::weighting::{WeightModel, Weighting};
+use crate::als::{FoldIn, Model, Params};
+use crate::error::{BuildError, Error, OpenError, QueryError, SaveError, TrainError};
+use crate::format::{Content, Directory, Key, Kind};
+use crate::index::{
+    Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, StoredIds, main_metric, view,
+};
+use crate::metric::Metric;
+use crate::store::{self, Bytes};
+use crate::threads;
+
+/// The space of the users' ids in a file.
+pub(super) const USERS: u16 = 2;
+/// The space in which the items' vectors are searched by cosine.
+pub(super) const BY_COSINE: u16 = 1;
+
+/// What a question to a recommender asks for.
+#[derive(Clone, Copy)]
+pub struct RecommendOptions<'a> {
+    /// Items a user.
+    pub k: usize,
+    /// Whether items that the user has already may come up.
+    pub include_seen: bool,
+    /// How hard to try.
+    pub effort: Effort,
+    /// Which items may come up.
+    pub filter: Option<&'a Filter>,
+    /// Threads of a batch; `None`: all cores.
+    pub n_threads: Option<usize>,
+}
+
+impl Default for RecommendOptions<'_> {
+    fn default() -> Self {
+        RecommendOptions {
+            k: 10,
+            include_seen: false,
+            effort: Effort::default(),
+            filter: None,
+            n_threads: None,
+        }
+    }
+}
+
+/// Answers "what would this user play next?" and "what is near this?" from one file.
+///
+/// Scores are inner products of factors, searched in the forest over the items; similar items are
+/// those at the smallest angle, searched in a second forest over the same vectors.
+pub struct Recommender {
+    bytes: Bytes,
+    /// By inner product.
+    items: Index,
+    /// By cosine.
+    similar: Index,
+    users: StoredIds,
+    n_users: usize,
+    user_factors: Range<usize>,
+    seen_offsets: Range<usize>,
+    seen_items: Range<usize>,
+    facts: Facts,
+    weights: WeightModel,
+    fold_in: OnceLock<FoldIn<MappedFactors>>,
+}
+
+/// The items' factors as they lie in the file.
+#[derive(Clone)]
+struct MappedFactors {
+    bytes: Bytes,
+    range: Range<usize>,
+}
+
+impl AsRef<[f32]> for MappedFactors {
+    fn as_ref(&self) -> &[f32] {
+        view(&self.bytes, &self.range)
+    }
+}
+
+impl Recommender {
+    /// Opens a file by mapping it: checks header, table and the lengths of all sections, and reads
+    /// nothing else.
+    ///
+    /// # Errors
+    /// If the file cannot be mapped, or is not a whole recommender of a version that is known.
+    pub fn open(path: impl AsRef<Path>) -> Result<Recommender, OpenError> {
+        Recommender::from_shared(Bytes::map(path.as_ref(), false)?)
+    }
+
+    /// Opens the bytes of a file; they are copied.
+    ///
+    /// # Errors
+    /// If they are not a whole recommender of a version that is known.
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Recommender, OpenError> {
+        Recommender::from_shared(Bytes::copy(bytes.as_ref()))
+    }
+
+    /// Opens bytes that are mapped or in memory already.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn from_shared(bytes: Bytes) -> Result<Recommender, OpenError> {
+        let d = Arc::new(Directory::parse(&bytes)?);
+        if d.header.content != Content::Recommender {
+            return Err(OpenError::Invalid {
+                what: "the file's content".into(),
+                got: d.header.content.name().into(),
+                expected: "recommender; open an index with Index::open".into(),
+            });
+        }
+        let metric = main_metric(&d)?;
+        let items = Index::of_space(bytes.clone(), d.clone(), 0, metric)?;
+        let similar = Index::of_space(bytes.clone(), d.clone(), BY_COSINE, Metric::Angular)?;
+        let n_users = d.header.users as usize;
+        let facts = artefact::read_facts(&items)?;
+        let values = n_users.saturating_mul(items.dim());
+        let seen = d.range(Key::new(Kind::SeenItems, 0));
+        Ok(Recommender {
+            users: StoredIds::open(&d, USERS, n_users)?,
+            n_users,
+            user_factors: d.sized(Key::new(Kind::UserFactors, 0), values, "recommending")?,
+            seen_offsets: d.sized(Key::new(Kind::SeenOffsets, 0), n_users + 1, "recommending")?,
+            seen_items: seen.ok_or(OpenError::MissingSection {
+                section: Kind::SeenItems.name(),
+                purpose: "recommending",
+            })?,
+            weights: artefact::weight_model(&facts, &bytes, &d, items.len())?,
+            facts,
+            items,
+            similar,
+            bytes,
+            fold_in: OnceLock::new(),
+        })
+    }
+
+    /// Writes the file: a temporary one beside `path`, synced, then renamed over it.
+    ///
+    /// # Errors
+    /// If the system refuses; what stood at `path` is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
+        store::write_atomic(path.as_ref(), &self.bytes)
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Recomputes every checksum and checks everything that sections name.
+    ///
+    /// # Errors
+    /// At the first thing that is wrong.
+    pub fn verify(&self) -> Result<(), OpenError> {
+        self.items.verify()?;
+        self.similar.verify()?;
+        artefact::verify_seen(self.seen_table(), self.items.len())?;
+        for user in 0..self.n_users as u32 {
+            let id = self.user_id(user);
+            if self.user(&id) != Some(user) {
+                return Err(OpenError::Invalid {
+                    what: "the users' id table".into(),
+                    got: format!("no entry for user {id}"),
+                    expected: "one for each user".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The items by inner product: ids, labels, vectors.
+    #[must_use]
+    pub fn items(&self) -> &Index {
+        &self.items
+    }
+
+    /// The items by cosine.
+    #[must_use]
+    pub fn similarity(&self) -> &Index {
+        &self.similar
+    }
+
+    /// The number of users.
+    #[must_use]
+    pub fn n_users(&self) -> usize {
+        self.n_users
+    }
+
+    /// What the factors were trained with.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.facts.params
+    }
+
+    /// How weights were made ready for training.
+    #[must_use]
+    pub fn weighting(&self) -> Weighting {
+        self.weights.weighting
+    }
+
+    /// The loss after each epoch of the training.
+    #[must_use]
+    pub fn loss_history(&self) -> &[f64] {
+        &self.facts.loss_history
+    }
+
+    /// The number of a user, if there is such an id.
+    #[must_use]
+    pub fn user(&self, id: &Id) -> Option<u32> {
+        self.users.position(&self.bytes, id).filter(|&u| (u as usize) < self.n_users)
+    }
+
+    /// The number of the user whose id is written `name`.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn find_user(&self, name: &str) -> Result<u32, QueryError> {
+        let id = match self.users.is_text() {
+            true => Some(Id::Text(name.to_string())),
+            false => crate::index::canonical_int(name).map(Id::Int),
+        };
+        id.and_then(|id| self.user(&id)).ok_or_else(|| QueryError::UnknownId {
+            what: "user",
+            id: name.to_string(),
+            hint: format!(
+                "the model knows {} users; for a new one, recommend from a history",
+                self.n_users
+            ),
+        })
+    }
+
+    /// The id of a user; -1 or an empty string where there is none.
+    #[must_use]
+    pub fn user_id(&self, user: u32) -> Id {
+        self.users.get(&self.bytes, user as usize)
+    }
+
+    /// All user ids, copied out of the file.
+    #[must_use]
+    pub fn user_ids(&self) -> Ids {
+        self.users.to_ids(&self.bytes, self.n_users)
+    }
+
+    /// The factors of all users, n_users x factors, row-major.
+    #[must_use]
+    pub fn user_factors(&self) -> &[f32] {
+        view(&self.bytes, &self.user_factors)
+    }
+
+    /// Positions of the items that a user has; empty where there is no such user.
+    #[must_use]
+    pub fn seen(&self, user: u32) -> &[u32] {
+        self.seen_table().row(user as usize)
+    }
+
+    fn seen_table(&self) -> artefact::Seen<'_> {
+        artefact::Seen {
+            offsets: view(&self.bytes, &self.seen_offsets),
+            items: view(&self.bytes, &self.seen_items),
+        }
+    }
+
+    /// The best items for one user, as positions with scores, best first. A user without history
+    /// has no vector and gets no items.
+    ///
+    /// # Errors
+    /// If there is no such user or an option is out of its range.
+    pub fn recommend(
+        &self,
+        user: u32,
+        options: RecommendOptions<'_>,
+    ) -> Result<Vec<Hit>, QueryError> {
+        let vector = self.user_vector(user)?;
+        let seen = if options.include_seen { &[][..] } else { self.seen(user) };
+        self.nearest(vector, seen, options)
+    }
+
+    fn user_vector(&self, user: u32) -> Result<&[f32], QueryError> {
+        let d = self.items.dim();
+        let vector =
+            (user as usize).checked_mul(d).and_then(|at| self.user_factors().get(at..at + d));
+        vector.ok_or_else(|| QueryError::UnknownId {
+            what: "user",
+            id: user.to_string(),
+            hint: format!("users are numbered 0 to {}", self.n_users.saturating_sub(1)),
+        })
+    }
+
+    fn nearest(
+        &self,
+        vector: &[f32],
+        exclude: &[u32],
+        o: RecommendOptions<'_>,
+    ) -> Result<Vec<Hit>, QueryError> {
+        self.items.with_searcher(|searcher| {
+            searcher.k(o.k).effort(o.effort).filter(o.filter).exclude(exclude);
+            let hits = searcher.search(vector)?;
+            // Nothing is known about a user whose vector is zero: any order would be invented.
+            Ok(if vector.iter().all(|&x| x == 0.0) { Vec::new() } else { hits.to_vec() })
+        })
+    }
+
+    /// [`recommend`](Self::recommend) for many users, over `options.n_threads` threads: k a user,
+    /// what is missing filled with position `u32::MAX` and score -inf.
+    ///
+    /// # Errors
+    /// As [`recommend`](Self::recommend).
+    pub fn recommend_batch(
+        &self,
+        users: &[u32],
+        options: RecommendOptions<'_>,
+    ) -> Result<Answers, QueryError> {
+        let lists: Result<Vec<Vec<Hit>>, QueryError> =
+            if threads::count(options.n_threads) == 1 || users.len() < 2 {
+                users.iter().map(|&user| self.recommend(user, options)).collect()
+            } else {
+                threads::run(options.n_threads, || {
+                    users
+                        .par_iter()
+                        .with_min_len(16)
+                        .map(|&user| self.recommend(user, options))
+                        .collect()
+                })
+            };
+        Ok(Answers::from_lists(&lists?, options.k, self.items.metric().missing()))
+    }
+
+    /// Recommends to every user, in blocks so that memory stays bounded; `each` gets a user's
+    /// number and items in order and stops it by returning false.
+    ///
+    /// # Errors
+    /// If an option is out of its range, or what `each` fails with.
+    pub fn recommend_all<E: From<QueryError>>(
+        &self,
+        options: RecommendOptions<'_>,
+        mut each: impl FnMut(u32, &[Hit]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        const BLOCK: usize = 4096;
+        for first in (0..self.n_users).step_by(BLOCK) {
+            let users: Vec<u32> =
+                (first..self.n_users.min(first + BLOCK)).map(|u| u as u32).collect();
+            let lists: Result<Vec<Vec<Hit>>, QueryError> = threads::run(options.n_threads, || {
+                users
+                    .par_iter()
+                    .with_min_len(16)
+                    .map(|&user| self.recommend(user, options))
+                    .collect()
+            });
+            for (&user, hits) in users.iter().zip(lists?) {
+                if !each(user, &hits)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The best items for somebody known by their history alone: positions of items with raw
+    /// weights, doubles summed. Their vector is folded in as the training would have solved it.
+    ///
+    /// # Errors
+    /// If an item does not exist, a weight is not finite, or an option is out of its range.
+    pub fn recommend_for(
+        &self,
+        history: &[(u32, f32)],
+        options: RecommendOptions<'_>,
+    ) -> Result<Vec<Hit>, Error> {
+        let vector = self.fold_in(history)?;
+        let items: Vec<u32> = history.iter().map(|h| h.0).collect();
+        let exclude = if options.include_seen { &[][..] } else { &items };
+        Ok(self.nearest(&vector, exclude, options)?)
+    }
+
+    /// The vector of somebody known by their history alone; zeros for an empty history.
+    ///
+    /// # Errors
+    /// If an item does not exist or a weight is not finite.
+    pub fn fold_in(&self, history: &[(u32, f32)]) -> Result<Vec<f32>, Error> {
+        let (positions, mut weights) = summed(history);
+        let fold_in = self.fold_in_model()?;
+        self.weights.row(0, &positions, &mut weights)?;
+        let mut rows: Vec<(u32, f32)> = Vec::with_capacity(positions.len());
+        for (&position, &weight) in positions.iter().zip(&weights) {
+            let row = self.items.row_of().get(position as usize);
+            let row = row.filter(|&&row| (row as usize) < self.items.len());
+            rows.push((*row.ok_or_else(|| self.no_item(position))?, weight));
+        }
+        rows.sort_unstable_by_key(|r| r.0);
+        let (items, weights): (Vec<u32>, Vec<f32>) = rows.into_iter().unzip();
+        let mut vector = vec![0f32; self.items.dim()];
+        fold_in.solve(&mut fold_in.scratch(), &items, &weights, &mut vector)?;
+        Ok(vector)
+    }
+
+    fn no_item(&self, position: u32) -> QueryError {
+        let hint = format!("items are numbered 0 to {}", self.items.len() - 1);
+        QueryError::UnknownId { what: "item", id: position.to_string(), hint }
+    }
+
+    /// The items' Gramian is computed at the first fold-in and kept.
+    fn fold_in_model(&self) -> Result<&FoldIn<MappedFactors>, TrainError> {
+        if self.fold_in.get().is_none() {
+            let range = self.items.directory().range(Key::new(Kind::Vectors, 0)).unwrap_or(0..0);
+            let factors = MappedFactors { bytes: self.bytes.clone(), range };
+            // Another thread may have been faster: either result is the same.
+            let _ = self.fold_in.set(FoldIn::new(factors, &self.facts.params)?);
+        }
+        self.fold_in.get().ok_or(TrainError::Cancelled)
+    }
+
+    /// The items at the smallest angle to an item, itself left out; distances are 1 - cos.
+    ///
+    /// # Errors
+    /// If there is no such item or an option is out of its range.
+    pub fn similar(
+        &self,
+        position: u32,
+        options: BatchOptions<'_>,
+    ) -> Result<Vec<Hit>, QueryError> {
+        let vector = self.items.vector(position).ok_or_else(|| self.no_item(position))?;
+        self.similar.with_searcher(|searcher| {
+            searcher
+                .k(options.k)
+                .effort(options.effort)
+                .filter(options.filter)
+                .exclude(&[position]);
+            Ok(searcher.search(vector)?.to_vec())
+        })
+    }
+}
+
+/// A history by ascending position, weights of the same item summed.
+fn summed(history: &[(u32, f32)]) -> (Vec<u32>, Vec<f32>) {
+    let mut sorted = history.to_vec();
+    sorted.sort_by_key(|h| h.0);
+    let (mut items, mut weights): (Vec<u32>, Vec<f32>) = (Vec::new(), Vec::new());
+    for (item, weight) in sorted {
+        match weights.last_mut().filter(|_| items.last() == Some(&item)) {
+            Some(last) => *last += weight,
+            None => {
+                items.push(item);
+                weights.push(weight);
+            }
+        }
+    }
+    (items, weights)
+}
+
+/// How a recommender is made from interactions.
+#[derive(Debug, Clone, Default)]
+pub struct FitOptions {
+    /// Of the training; its seed is the forests' too, its threads theirs.
+    pub params: Params,
+    /// What makes weights ready for training.
+    pub weighting: Weighting,
+    /// A name for people for each item, in the order of the interactions' items.
+    pub labels: Option<Vec<String>>,
+}
+
+impl Recommender {
+    /// Trains on interactions, then builds: see [`from_model`](Self::from_model).
+    ///
+    /// # Errors
+    /// If the training or the build refuses its input.
+    pub fn fit(data: &super::Interactions, options: &FitOptions) -> Result<Recommender, Error> {
+        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
+        let matrix = weights.apply(data.matrix.clone())?;
+        let model = crate::als::Trainer::new(options.params.clone()).fit(&matrix)?;
+        Recommender::from_model(&model, data, options)
+    }
+
+    /// Puts a trained model and the interactions it was trained on into one artefact, and builds
+    /// the forests over its items.
+    ///
+    /// # Errors
+    /// If model and interactions differ in shape, ids repeat, or there are not as many labels as
+    /// items.
+    pub fn from_model(
+        model: &Model,
+        data: &super::Interactions,
+        options: &FitOptions,
+    ) -> Result<Recommender, Error> {
+        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
+        let bytes = artefact::compose_model(model, data, &weights, options)?;
+        // What was just composed opens: anything else is a defect of this crate, said as such.
+        Recommender::from_shared(bytes.into()).map_err(|defect| {
+            Error::Build(BuildError::Parameter {
+                name: "the file composed",
+                got: defect.to_string(),
+                expected: "a file that opens: please report this",
+            })
+        })
+    }
+}
