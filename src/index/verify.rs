@@ -4,21 +4,29 @@ use super::Index;
 use crate::error::OpenError;
 use crate::forest::Tree;
 
-/// Checks all checksums, then that rows and positions are each other's inverse, that every tree
-/// holds every row once, that offsets ascend, and that every id is found where it stands.
+/// Checks all checksums, then that numbers are finite, that rows and positions are each other's
+/// inverse, that every tree holds every row once, that offsets ascend, and that every id and label
+/// is found where it stands.
 pub(crate) fn verify(index: &Index) -> Result<(), OpenError> {
-    index.directory().verify(index.file())?;
+    let (file, n) = (index.file(), index.len());
+    index.directory().verify(file)?;
+    let rows = index.space().rows(file);
+    finite("vectors", rows.values)?;
+    finite("inverse norms", rows.inverse_norms)?;
+    finite("mean", index.space().mean(file))?;
     permutation(index)?;
-    for (number, tree) in index.space().trees(index.file()).iter().enumerate() {
-        walk(tree, index.len(), number)?;
+    for (number, tree) in index.space().trees(file).iter().enumerate() {
+        walk(tree, n, number)?;
     }
-    for position in 0..index.len() as u32 {
-        let id = index.id(position);
-        if index.position(&id) != Some(position) {
-            return Err(wrong("the id table", format!("no entry for id {id}"), "one for each id"));
-        }
+    index.ids.verify(file, n, "the ids")?;
+    index.labels.as_ref().map_or(Ok(()), |labels| labels.verify(file, n, "the labels"))
+}
+
+pub(crate) fn finite(what: &str, values: &[f32]) -> Result<(), OpenError> {
+    match values.iter().position(|x| !x.is_finite()) {
+        Some(at) => Err(wrong(what, format!("{} at {at}", values[at]), "finite numbers")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn permutation(index: &Index) -> Result<(), OpenError> {
