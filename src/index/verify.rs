@@ -45,32 +45,18 @@ fn permutation(index: &Index) -> Result<(), OpenError> {
 
 fn walk(tree: &Tree<'_>, n_rows: usize, number: usize) -> Result<(), OpenError> {
     let what = format!("tree {number}");
+    walk_groups(tree, &what)?;
     let mut seen = vec![false; n_rows];
-    let (groups, leaves) = (tree.groups.bias.len() as u32, tree.leaves.bias.len() as u32);
-    let gap = |at: &str| wrong(&what, format!("{at} out of place"), "ascending offsets");
-    let mut next_leaf = 0;
-    for group in 0..groups {
-        let (first, centres) = tree.group(group).ok_or_else(|| gap(&format!("group {group}")))?;
-        if first != next_leaf {
-            return Err(gap(&format!("group {group}")));
-        }
-        next_leaf += centres.bias.len();
-    }
-    if next_leaf != leaves as usize {
-        return Err(wrong(&what, format!("{next_leaf} leaves in groups"), &leaves.to_string()));
-    }
-    for leaf in 0..leaves {
-        let (members, _) = tree.leaf(leaf).ok_or_else(|| gap(&format!("leaf {leaf}")))?;
-        for &row in members.iter().filter(|&&row| row != u32::MAX) {
-            match seen.get_mut(row as usize) {
-                Some(seen) if !*seen => *seen = true,
-                _ => {
-                    return Err(wrong(
-                        &what,
-                        format!("row {row} twice or unknown"),
-                        "each row once",
-                    ));
-                }
+    for leaf in 0..tree.leaves.bias.len() as u32 {
+        let (members, codes) = tree.leaf(leaf).ok_or_else(|| gap(&what, "leaf", leaf))?;
+        for (&row, bias) in members.iter().zip(codes.bias).filter(|(row, _)| **row != u32::MAX) {
+            let is_new = seen.get_mut(row as usize).is_some_and(|s| !std::mem::replace(s, true));
+            if !is_new {
+                return Err(wrong(&what, format!("row {row} twice or unknown"), "each row once"));
+            }
+            // What is infinitely far only fills a tile: no search comes there.
+            if !bias.is_finite() || !tree.leaves.bias[leaf as usize].is_finite() {
+                return Err(wrong(&what, format!("row {row} out of reach"), "each row in reach"));
             }
         }
     }
@@ -78,6 +64,27 @@ fn walk(tree: &Tree<'_>, n_rows: usize, number: usize) -> Result<(), OpenError> 
         Some(row) => Err(wrong(&what, format!("no leaf with row {row}"), "each row once")),
         None => Ok(()),
     }
+}
+
+fn walk_groups(tree: &Tree<'_>, what: &str) -> Result<(), OpenError> {
+    let mut next = 0;
+    for (group, bias) in tree.groups.bias.iter().enumerate() {
+        let group = group as u32;
+        let (first, centres) = tree.group(group).ok_or_else(|| gap(what, "group", group))?;
+        let is_reached = centres.bias.is_empty() || bias.is_finite();
+        if first != next || !is_reached {
+            return Err(gap(what, "group", group));
+        }
+        next += centres.bias.len();
+    }
+    match tree.leaves.bias.len() {
+        leaves if leaves == next => Ok(()),
+        leaves => Err(wrong(what, format!("{next} leaves in groups"), &leaves.to_string())),
+    }
+}
+
+fn gap(what: &str, part: &str, number: u32) -> OpenError {
+    wrong(what, format!("{part} {number} out of place"), "ascending offsets, all in reach")
 }
 
 fn wrong(what: &str, got: String, expected: &str) -> OpenError {
