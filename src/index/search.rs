@@ -24,6 +24,16 @@ pub enum Effort {
     Exact,
 }
 
+impl Effort {
+    fn is_exact(self) -> bool {
+        match self {
+            Effort::Exact => true,
+            Effort::Recall(recall) => recall >= 1.0,
+            Effort::Budget(_) => false,
+        }
+    }
+}
+
 impl Default for Effort {
     fn default() -> Effort {
         Effort::Recall(0.95)
@@ -216,8 +226,8 @@ impl<'a> Searcher<'a> {
 
     fn plan(&self, k: usize, n: usize) -> Plan<'a> {
         let budget = match self.effort {
+            effort if effort.is_exact() => None,
             Effort::Exact => None,
-            Effort::Recall(recall) if recall >= 1.0 => None,
             // What is left out is often what lies nearest (a user's own items), so the search must
             // reach that much further.
             Effort::Recall(recall) => {
@@ -374,6 +384,9 @@ pub(crate) fn search_batch<'a>(
     check_effort(options.k, options.effort)?;
     check_finite(queries, dim)?;
     let n = queries.len() / dim;
+    if n > 1 && options.effort.is_exact() {
+        return Ok(exact_batch(index, queries, options, exclude));
+    }
     let missing = index.metric().missing();
     let mut positions = vec![u32::MAX; n * options.k];
     let mut distances = vec![missing; n * options.k];
@@ -406,4 +419,27 @@ pub(crate) fn search_batch<'a>(
         });
     }
     Ok(Answers { k: options.k, positions, distances })
+}
+
+/// Brute force for a whole batch, which reads each block of rows once for many queries.
+fn exact_batch(
+    index: &Index,
+    queries: &[f32],
+    options: BatchOptions<'_>,
+    exclude: impl Fn(usize) -> Option<u32> + Sync,
+) -> Answers {
+    let rows = index.space().rows(index.file());
+    let mut prepared = queries.to_vec();
+    prepared.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
+    let positions = index.positions();
+    let tag = |query: usize, row: u32| {
+        let position = positions.get(row as usize).copied()?;
+        let passes = options.filter.is_none_or(|f| f.passes(row));
+        (passes && exclude(query) != Some(position)).then_some(position)
+    };
+    let k = options.k.min(rows.len());
+    let found = threads::run(options.n_threads, || exact::search(rows, &prepared, k, tag));
+    let hit = |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
+    let lists: Vec<Vec<Hit>> = found.iter().map(|list| list.iter().map(hit).collect()).collect();
+    Answers::from_lists(&lists, options.k, index.metric().missing())
 }
