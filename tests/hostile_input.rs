@@ -2,6 +2,7 @@
 //! from good ones, so that the damage reaches every depth of a reader.
 #![cfg(feature = "tables")]
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -12,6 +13,13 @@ use nearwood::io::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+/// A table, gzipped.
+static GZIPPED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    (0..200).for_each(|i| writeln!(gz, "{},{},{i}", i % 7, i * 31 % 101).unwrap());
+    gz.finish().unwrap()
+});
 
 /// Names a file of these bytes for as long as `read` runs.
 fn with(name: &str, bytes: &[u8], read: impl Fn(&Path)) {
@@ -115,7 +123,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn interactions(bytes in prop_oneof![text(), vec(any::<u8>(), 0..300)], options in options()) {
+    fn interactions(bytes in prop_oneof![text(), vec(any::<u8>(), 0..300), damaged(GZIPPED.clone())], options in options()) {
         with("t.csv", &bytes, |path| {
             if let Ok(data) = read_interactions(path, &options) {
                 assert_eq!(data.users.len(), data.matrix.n_rows());
