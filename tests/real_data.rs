@@ -19,7 +19,8 @@ fn data(file: &str) -> Option<PathBuf> {
         return Some(path);
     }
     // Not eprintln!, which the test harness swallows when a test passes.
-    writeln!(std::io::stderr(), "NOT RUN: {file} (set NEARWOOD_DATA)").unwrap();
+    let note = format!("NOT RUN: {file} (set NEARWOOD_DATA)\n");
+    std::io::stderr().write_all(note.as_bytes()).unwrap();
     None
 }
 

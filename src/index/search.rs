@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Index;
 use super::filter::Filter;
-use super::space::Space;
+use super::space::{Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
@@ -310,7 +310,9 @@ pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
     };
     match effort {
         _ if k == 0 => bad("k", "0".into(), "at least 1"),
-        Effort::Recall(r) if !(r > 0.0) => bad("recall", r.to_string(), "above 0, at most 1"),
+        Effort::Recall(r) if r.is_nan() || r <= 0.0 => {
+            bad("recall", r.to_string(), "above 0, at most 1")
+        }
         Effort::Budget(0) => bad("budget", "0".into(), "at least 1"),
         _ => Ok(()),
     }
@@ -318,7 +320,7 @@ pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
 
 /// That every value of a batch can be searched with.
 pub(crate) fn check_finite(queries: &[f32], dim: usize) -> Result<(), QueryError> {
-    match queries.iter().position(|x| !(x.abs() < 1e18)) {
+    match first_unusable(queries) {
         Some(at) => {
             Err(QueryError::NonFinite { query: at / dim, column: at % dim, value: queries[at] })
         }

@@ -77,7 +77,7 @@ impl ReadOptions {
                 path,
                 format!(
                     "say which columns hold the user and the item, by name or by number from 0; \
-                     the first line has {}",
+                     it has {}",
                     available.join(", ")
                 ),
             )),
@@ -100,7 +100,7 @@ impl ReadOptions {
 ///
 /// Ids of text files are integers only if every one of their side is a canonical int64 other than
 /// -1; Parquet's keep their type. Users and items are numbered in order of first appearance.
-/// Memory is 12 bytes a row and each distinct id once, and up to 32 bytes a row at the end.
+/// Holds 12 to 24 bytes a row and each distinct id once, and 8 bytes a row more at the end.
 ///
 /// # Errors
 /// If the file cannot be read, a column is missing, or a line has an empty id, a weight that is no

@@ -135,10 +135,18 @@ pub(super) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, String> {
     std::str::from_utf8(bytes).map_err(|e| {
         let byte = bytes[e.valid_up_to()];
         format!(
-            "the {what} {:?} is not UTF-8 (byte {byte:#04x}): save the file as UTF-8",
-            String::from_utf8_lossy(bytes)
+            "the {what} {} is not UTF-8 (byte {byte:#04x}): save the file as UTF-8",
+            shown(&String::from_utf8_lossy(bytes))
         )
     })
+}
+
+/// Text in quotes for an error message, cut where a line would be too long to read.
+pub(super) fn shown(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
 }
 
 pub(super) fn io_error(path: &Path, source: io::Error) -> ReadError {
@@ -204,6 +212,15 @@ mod tests {
         std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
         let cut = Source::open(&path).err().unwrap();
         assert!(matches!(cut, ReadError::Io { .. }), "{cut}");
+    }
+
+    #[test]
+    fn errors_show_no_more_than_fits_a_line() {
+        assert_eq!(shown("a\tb"), "\"a\\tb\"");
+        let long = shown(&"é".repeat(1000));
+        assert_eq!(long.chars().count(), 60 + 5);
+        let error = utf8(&[b"x".repeat(1000), vec![0xe9]].concat(), "item id").unwrap_err();
+        assert!(error.len() < 200 && error.contains("byte 0xe9"), "{error}");
     }
 
     #[test]
