@@ -1,5 +1,8 @@
 //! The ALS trainer held against the objective, written out plainly in float64.
 
+// Helpers outside `#[test]` functions may unwrap too.
+#![allow(clippy::unwrap_used, clippy::needless_range_loop)]
+
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
