@@ -7,6 +7,7 @@ use crate::recommend::{Interactions, InteractionsBuilder};
 
 use super::source::{Source, utf8};
 
+#[cfg(any(test, feature = "tables"))]
 /// How many of the first lines decide whether a file holds lists.
 const LOOK: usize = 10;
 
@@ -40,6 +41,7 @@ fn push_words(line: &[u8], builder: &mut InteractionsBuilder) -> Result<(), Stri
     words.try_for_each(|item| builder.push_text(user, item, 1.0)).map_err(|e| e.to_string())
 }
 
+#[cfg(any(test, feature = "tables"))]
 /// Whether a file's first bytes are lists of integers: digits with single spaces between them, on
 /// every one of the first lines.
 pub(super) fn looks_like(head: &[u8]) -> bool {
@@ -51,6 +53,7 @@ pub(super) fn looks_like(head: &[u8]) -> bool {
     lines.iter().all(|line| integers(line.strip_suffix(b"\r").unwrap_or(line)))
 }
 
+#[cfg(any(test, feature = "tables"))]
 fn integers(line: &[u8]) -> bool {
     let mut words = line.split(|&b| b == b' ');
     let is_integer = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);

@@ -57,6 +57,7 @@ impl Source {
         Err(format_error(&self.path, problem))
     }
 
+    #[cfg(feature = "tables")]
     /// What was opened.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -119,6 +120,7 @@ impl Lines {
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
+    #[cfg(any(test, feature = "tables"))]
     /// The number of the line last read.
     pub(super) fn number(&self) -> u64 {
         self.number
