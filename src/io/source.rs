@@ -58,6 +58,7 @@ impl Source {
     }
 
     /// What was opened.
+    #[cfg(feature = "tables")]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -120,6 +121,7 @@ impl Lines {
     }
 
     /// The number of the line last read.
+    #[cfg(any(test, feature = "tables"))]
     pub(super) fn number(&self) -> u64 {
         self.number
     }
