@@ -404,7 +404,7 @@ pub(crate) fn search_batch<'a>(
     check_finite(queries, dim)?;
     let n = queries.len() / dim;
     if n > 1 && options.effort.is_exact() {
-        return Ok(exact_batch(index, queries, options, exclude));
+        return exact_batch(index, queries, options, exclude);
     }
     let missing = index.metric().missing();
     let mut positions = filled(n, options.k, u32::MAX)?;
@@ -446,7 +446,7 @@ fn exact_batch(
     queries: &[f32],
     options: BatchOptions<'_>,
     exclude: impl Fn(usize) -> Option<u32> + Sync,
-) -> Answers {
+) -> Result<Answers, QueryError> {
     let rows = index.space().rows(index.file());
     let mut prepared = queries.to_vec();
     prepared.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
