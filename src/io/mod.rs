@@ -32,7 +32,7 @@ pub use delimited::Delimiter;
 #[cfg(feature = "tables")]
 pub use interactions::{Format, ReadOptions, read_interactions};
 pub use matrix::Matrix;
-pub use names::{read as read_names, read_ids};
+pub use names::{read as read_names, read_ids, read_labels};
 pub use vectors::{read_vectors, write_matrix};
 #[cfg(feature = "tables")]
 pub use writer::{IdKind, RankingWriter};
