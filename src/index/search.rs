@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Index;
 use super::filter::Filter;
-use super::space::Space;
+use super::space::{Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
@@ -22,6 +22,16 @@ pub enum Effort {
     Budget(usize),
     /// Every row, in float32.
     Exact,
+}
+
+impl Effort {
+    fn is_exact(self) -> bool {
+        match self {
+            Effort::Exact => true,
+            Effort::Recall(recall) => recall >= 1.0,
+            Effort::Budget(_) => false,
+        }
+    }
 }
 
 impl Default for Effort {
@@ -216,8 +226,8 @@ impl<'a> Searcher<'a> {
 
     fn plan(&self, k: usize, n: usize) -> Plan<'a> {
         let budget = match self.effort {
+            effort if effort.is_exact() => None,
             Effort::Exact => None,
-            Effort::Recall(recall) if recall >= 1.0 => None,
             // What is left out is often what lies nearest (a user's own items), so the search must
             // reach that much further.
             Effort::Recall(recall) => {
@@ -300,7 +310,9 @@ pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
     };
     match effort {
         _ if k == 0 => bad("k", "0".into(), "at least 1"),
-        Effort::Recall(r) if !(r > 0.0) => bad("recall", r.to_string(), "above 0, at most 1"),
+        Effort::Recall(r) if r.is_nan() || r <= 0.0 => {
+            bad("recall", r.to_string(), "above 0, at most 1")
+        }
         Effort::Budget(0) => bad("budget", "0".into(), "at least 1"),
         _ => Ok(()),
     }
@@ -308,7 +320,7 @@ pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
 
 /// That every value of a batch can be searched with.
 pub(crate) fn check_finite(queries: &[f32], dim: usize) -> Result<(), QueryError> {
-    match queries.iter().position(|x| !(x.abs() < 1e18)) {
+    match first_unusable(queries) {
         Some(at) => {
             Err(QueryError::NonFinite { query: at / dim, column: at % dim, value: queries[at] })
         }
@@ -391,6 +403,9 @@ pub(crate) fn search_batch<'a>(
     check_effort(options.k, options.effort)?;
     check_finite(queries, dim)?;
     let n = queries.len() / dim;
+    if n > 1 && options.effort.is_exact() {
+        return exact_batch(index, queries, options, exclude);
+    }
     let missing = index.metric().missing();
     let mut positions = filled(n, options.k, u32::MAX)?;
     let mut distances = filled(n, options.k, missing)?;
@@ -423,4 +438,27 @@ pub(crate) fn search_batch<'a>(
         });
     }
     Ok(Answers { k: options.k, positions, distances })
+}
+
+/// Brute force for a whole batch, which reads each block of rows once for many queries.
+fn exact_batch(
+    index: &Index,
+    queries: &[f32],
+    options: BatchOptions<'_>,
+    exclude: impl Fn(usize) -> Option<u32> + Sync,
+) -> Result<Answers, QueryError> {
+    let rows = index.space().rows(index.file());
+    let mut prepared = queries.to_vec();
+    prepared.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
+    let positions = index.positions();
+    let tag = |query: usize, row: u32| {
+        let position = positions.get(row as usize).copied()?;
+        let passes = options.filter.is_none_or(|f| f.passes(row));
+        (passes && exclude(query) != Some(position)).then_some(position)
+    };
+    let k = options.k.min(rows.len());
+    let found = threads::run(options.n_threads, || exact::search(rows, &prepared, k, tag));
+    let hit = |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
+    let lists: Vec<Vec<Hit>> = found.iter().map(|list| list.iter().map(hit).collect()).collect();
+    Answers::from_lists(&lists, options.k, index.metric().missing())
 }

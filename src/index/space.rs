@@ -43,13 +43,17 @@ pub(crate) fn check_vectors(values: &[f32], dim: usize) -> Result<(), BuildError
     if values.len() / dim > MAX_ROWS {
         return Err(BuildError::TooManyRows { got: values.len() / dim, max: MAX_ROWS });
     }
-    // Squares of larger values would overflow float32 sums.
-    match values.iter().position(|x| !(x.abs() < 1e18)) {
+    match first_unusable(values) {
         Some(at) => {
             Err(BuildError::NonFinite { row: at / dim, column: at % dim, value: values[at] })
         }
         None => Ok(()),
     }
+}
+
+/// Where a value stands that is not finite, or whose square would overflow float32 sums.
+pub(crate) fn first_unusable(values: &[f32]) -> Option<usize> {
+    values.iter().position(|x| !x.is_finite() || x.abs() >= 1e18)
 }
 
 impl SpaceData {
