@@ -51,10 +51,9 @@ fn pool(threads: usize) -> Option<Arc<ThreadPool>> {
             Err(TryLockError::WouldBlock) => std::thread::yield_now(),
         }
     };
-    if let Some(pools) = pools.as_deref() {
-        if let Some(p) = pools.iter().find(|p| p.process == process && p.threads == threads) {
-            return Some(p.pool.clone());
-        }
+    let mine = |p: &&Pool| p.process == process && p.threads == threads;
+    if let Some(found) = pools.as_deref().and_then(|pools| pools.iter().find(mine)) {
+        return Some(found.pool.clone());
     }
     let built = ThreadPoolBuilder::new()
         .num_threads(threads)

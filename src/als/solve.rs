@@ -84,8 +84,8 @@ pub(super) fn solve_row(
     }
     if values.len() <= SEGMENT {
         scratch.weigh(&fixed.objective, values);
-        scratch.equations.start(fixed.matrix);
-        scratch.equations.add(fixed.factors, columns, &scratch.a, &scratch.b);
+        let (a, b) = (&scratch.a[..], &scratch.b[..]);
+        scratch.equations.start(fixed.matrix, fixed.factors, columns, a, b);
     } else {
         sum_long_row(scratch, fixed, columns, values);
     }
@@ -110,6 +110,5 @@ fn sum_long_row(scratch: &mut Scratch, fixed: &Fixed<'_>, columns: &[u32], value
     }
     scratch.narrow.clear();
     scratch.narrow.extend(scratch.wide.iter().map(|&v| v as f32));
-    scratch.equations.start(&scratch.narrow[..side]);
-    scratch.equations.right_hand_side_mut().copy_from_slice(&scratch.narrow[side..]);
+    scratch.equations.set(&scratch.narrow[..side], &scratch.narrow[side..]);
 }

@@ -96,16 +96,23 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// 1 / |x| in float64, rounded; 0 for a zero vector.
+/// 1 / |x| in float64, rounded; 0 for a zero vector, and for one shorter than 1e-30: what it would
+/// be multiplied with is subnormal or nearly so, and the result infinite or noise.
 #[must_use]
 pub fn inverse_norm(x: &[f32]) -> f32 {
     let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if squares > 0.0 { (1.0 / squares.sqrt()) as f32 } else { 0.0 }
+    if squares > 1e-60 { (1.0 / squares.sqrt()) as f32 } else { 0.0 }
 }
 
+/// Rows whose keys are computed together: a block of them stays in the second cache level while
+/// one query after another reads it.
+const BLOCK: usize = 512;
+/// Queries that share a block.
+const TOGETHER: usize = 32;
+
 /// The `k` nearest rows of each prepared query as (key, tag), nearest first, equal keys by tag;
-/// `tag` names a row (`None` leaves it out). Queries run in parallel, in fours that read each row
-/// once.
+/// `tag` names a row for a query (`None` leaves it out). Queries run in parallel, 32 of them
+/// sharing each block of rows, four of them each row.
 #[must_use]
 pub fn search(
     rows: Rows<'_>,
@@ -114,11 +121,11 @@ pub fn search(
     tag: impl Fn(usize, u32) -> Option<u32> + Sync,
 ) -> Vec<Vec<(f32, u32)>> {
     let queries: Vec<&[f32]> = queries.chunks_exact(rows.dim).collect();
-    let fours: Vec<(usize, &[&[f32]])> =
-        queries.chunks(4).enumerate().map(|(i, four)| (4 * i, four)).collect();
-    fours
+    let groups: Vec<(usize, &[&[f32]])> =
+        queries.chunks(TOGETHER).enumerate().map(|(i, group)| (TOGETHER * i, group)).collect();
+    groups
         .into_par_iter()
-        .flat_map_iter(|(first, four)| search4(rows, four, k, |q, row| tag(first + q, row)))
+        .flat_map_iter(|(first, group)| together(rows, group, k, |q, row| tag(first + q, row)))
         .collect()
 }
 
@@ -130,29 +137,30 @@ pub fn search_one(
     k: usize,
     tag: impl Fn(u32) -> Option<u32>,
 ) -> Vec<(f32, u32)> {
-    search4(rows, &[query], k, |_, row| tag(row)).pop().unwrap_or_default()
+    together(rows, &[query], k, |_, row| tag(row)).pop().unwrap_or_default()
 }
 
-fn search4(
+fn together(
     rows: Rows<'_>,
     queries: &[&[f32]],
     k: usize,
     tag: impl Fn(usize, u32) -> Option<u32>,
 ) -> Vec<Vec<(f32, u32)>> {
-    // A block of keys stays in the first cache level; rows stream through once.
-    const BLOCK: usize = 512;
-    let mut keys = vec![[0f32; BLOCK]; queries.len()];
     let mut best: Vec<Best> = queries.iter().map(|_| Best::new(k)).collect();
+    let mut keys = vec![[0f32; BLOCK]; 4];
     let mut near = Vec::new();
     for start in (0..rows.len()).step_by(BLOCK) {
         let count = BLOCK.min(rows.len() - start);
-        fill_keys(rows, queries, start, count, &mut keys);
-        for (q, (best, keys)) in best.iter_mut().zip(&keys).enumerate() {
-            near.clear();
-            code::positions_below(&keys[..count], best.bound().next_up(), &mut near);
-            for &at in &near {
-                if let Some(tag) = tag(q, (start + at as usize) as u32) {
-                    best.push(keys[at as usize], tag);
+        for (four, best) in best.chunks_mut(4).enumerate() {
+            let queries = &queries[4 * four..][..best.len()];
+            fill_keys(rows, queries, start, count, &mut keys);
+            for (q, (best, keys)) in best.iter_mut().zip(&keys).enumerate() {
+                near.clear();
+                code::positions_below(&keys[..count], best.bound().next_up(), &mut near);
+                for &at in &near {
+                    if let Some(tag) = tag(4 * four + q, start as u32 + at) {
+                        best.push(keys[at as usize], tag);
+                    }
                 }
             }
         }
@@ -160,20 +168,21 @@ fn search4(
     best.into_iter().map(Best::into_sorted).collect()
 }
 
+/// The keys of rows `start` to `start + count - 1` for up to four queries.
 fn fill_keys(
     rows: Rows<'_>,
     queries: &[&[f32]],
     start: usize,
     count: usize,
-    keys: &mut [[f32; 512]],
+    keys: &mut [[f32; BLOCK]],
 ) {
-    match (queries, keys) {
+    match (queries, &mut *keys) {
         ([a, b, c, d], [p, q, r, s]) => {
             for at in 0..count {
                 [p[at], q[at], r[at], s[at]] = rows.key4([a, b, c, d], start + at);
             }
         }
-        (queries, keys) => {
+        _ => {
             for (query, keys) in queries.iter().zip(keys) {
                 (0..count).for_each(|at| keys[at] = rows.key(query, start + at));
             }
@@ -229,5 +238,6 @@ mod tests {
         rows.prepare(&mut query);
         assert_eq!(rows.distance(rows.key(&query, 0)), 1.0);
         assert!(rows.distance(rows.key(&query, 1)) < 1e-6);
+        assert_eq!((inverse_norm(&[1e-40, 0.0]), inverse_norm(&[0.0, 4.0])), (0.0, 0.25));
     }
 }

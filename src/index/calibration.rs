@@ -157,7 +157,7 @@ fn curve(
         let budget = (LEAST * ratio.powi(step as i32)).ceil().min(n);
         let recall = recall(space, file, sample, truth, k, budget as usize);
         curve.push((budget, recall));
-        if recall >= 0.9999 || budget >= n {
+        if recall >= 0.9995 || budget >= n {
             break;
         }
     }

@@ -46,6 +46,10 @@ impl Filter {
         self.len == 0
     }
 
+    pub(crate) fn passes(&self, row: u32) -> bool {
+        self.bits.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
     pub(crate) fn bits(&self) -> &[u64] {
         &self.bits
     }

@@ -28,6 +28,7 @@ pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
 pub(crate) use builder::{Composition, compose};
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
+pub(crate) use verify::finite;
 
 use crate::error::{OpenError, QueryError, SaveError};
 use crate::forest::Tree;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Index;
 use super::filter::Filter;
-use super::space::Space;
+use super::space::{Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
@@ -22,6 +22,16 @@ pub enum Effort {
     Budget(usize),
     /// Every row, in float32.
     Exact,
+}
+
+impl Effort {
+    fn is_exact(self) -> bool {
+        match self {
+            Effort::Exact => true,
+            Effort::Recall(recall) => recall >= 1.0,
+            Effort::Budget(_) => false,
+        }
+    }
 }
 
 impl Default for Effort {
@@ -216,8 +226,8 @@ impl<'a> Searcher<'a> {
 
     fn plan(&self, k: usize, n: usize) -> Plan<'a> {
         let budget = match self.effort {
+            effort if effort.is_exact() => None,
             Effort::Exact => None,
-            Effort::Recall(recall) if recall >= 1.0 => None,
             // What is left out is often what lies nearest (a user's own items), so the search must
             // reach that much further.
             Effort::Recall(recall) => {
@@ -300,7 +310,9 @@ pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
     };
     match effort {
         _ if k == 0 => bad("k", "0".into(), "at least 1"),
-        Effort::Recall(r) if !(r > 0.0) => bad("recall", r.to_string(), "above 0, at most 1"),
+        Effort::Recall(r) if r.is_nan() || r <= 0.0 => {
+            bad("recall", r.to_string(), "above 0, at most 1")
+        }
         Effort::Budget(0) => bad("budget", "0".into(), "at least 1"),
         _ => Ok(()),
     }
@@ -308,7 +320,7 @@ pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
 
 /// That every value of a batch can be searched with.
 pub(crate) fn check_finite(queries: &[f32], dim: usize) -> Result<(), QueryError> {
-    match queries.iter().position(|x| !(x.abs() < 1e18)) {
+    match first_unusable(queries) {
         Some(at) => {
             Err(QueryError::NonFinite { query: at / dim, column: at % dim, value: queries[at] })
         }
@@ -330,16 +342,33 @@ pub struct Answers {
 
 impl Answers {
     /// Lists side by side, each cut or filled to `k`.
-    pub(crate) fn from_lists(lists: &[Vec<Hit>], k: usize, missing: f32) -> Answers {
-        let mut positions = vec![u32::MAX; lists.len() * k];
-        let mut distances = vec![missing; lists.len() * k];
+    pub(crate) fn from_lists(
+        lists: &[Vec<Hit>],
+        k: usize,
+        missing: f32,
+    ) -> Result<Answers, QueryError> {
+        let (mut positions, mut distances) =
+            (filled(lists.len(), k, u32::MAX)?, filled(lists.len(), k, missing)?);
         for (at, hits) in lists.iter().enumerate() {
             for (slot, hit) in (at * k..(at + 1) * k).zip(hits) {
                 (positions[slot], distances[slot]) = (hit.position, hit.distance);
             }
         }
-        Answers { k, positions, distances }
+        Ok(Answers { k, positions, distances })
     }
+}
+
+/// `n` answers of `k` values; an error where the system has no room for them.
+fn filled<T: Clone>(n: usize, k: usize, value: T) -> Result<Vec<T>, QueryError> {
+    let mut values = Vec::new();
+    let len = n.checked_mul(k).filter(|&len| values.try_reserve_exact(len).is_ok());
+    let len = len.ok_or_else(|| QueryError::Parameter {
+        name: "k",
+        got: format!("{k} for {n} queries"),
+        expected: "as many answers as fit in memory".into(),
+    })?;
+    values.resize(len, value);
+    Ok(values)
 }
 
 /// What a batch asks for.
@@ -374,9 +403,12 @@ pub(crate) fn search_batch<'a>(
     check_effort(options.k, options.effort)?;
     check_finite(queries, dim)?;
     let n = queries.len() / dim;
+    if n > 1 && options.effort.is_exact() {
+        return exact_batch(index, queries, options, exclude);
+    }
     let missing = index.metric().missing();
-    let mut positions = vec![u32::MAX; n * options.k];
-    let mut distances = vec![missing; n * options.k];
+    let mut positions = filled(n, options.k, u32::MAX)?;
+    let mut distances = filled(n, options.k, missing)?;
     let fill = |searcher: &mut Searcher<'a>, at: usize, p: &mut [u32], d: &mut [f32]| {
         if let Some(own) = exclude(at) {
             searcher.exclude(&[own]);
@@ -406,4 +438,27 @@ pub(crate) fn search_batch<'a>(
         });
     }
     Ok(Answers { k: options.k, positions, distances })
+}
+
+/// Brute force for a whole batch, which reads each block of rows once for many queries.
+fn exact_batch(
+    index: &Index,
+    queries: &[f32],
+    options: BatchOptions<'_>,
+    exclude: impl Fn(usize) -> Option<u32> + Sync,
+) -> Result<Answers, QueryError> {
+    let rows = index.space().rows(index.file());
+    let mut prepared = queries.to_vec();
+    prepared.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
+    let positions = index.positions();
+    let tag = |query: usize, row: u32| {
+        let position = positions.get(row as usize).copied()?;
+        let passes = options.filter.is_none_or(|f| f.passes(row));
+        (passes && exclude(query) != Some(position)).then_some(position)
+    };
+    let k = options.k.min(rows.len());
+    let found = threads::run(options.n_threads, || exact::search(rows, &prepared, k, tag));
+    let hit = |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
+    let lists: Vec<Vec<Hit>> = found.iter().map(|list| list.iter().map(hit).collect()).collect();
+    Answers::from_lists(&lists, options.k, index.metric().missing())
 }

@@ -1,6 +1,6 @@
 //! Readers and writers: tables, lists and arrays in; recommendations and neighbours out.
 //!
-//! [`read_interactions`] and [`read_vectors`] are the front doors: they tell formats apart and
+//! `read_interactions` and [`read_vectors`] are the front doors: they tell formats apart and
 //! give one type each. The formats' own readers are public where they offer more. Gzipped input is
 //! known by its first bytes, not its name, and `-` is standard input. Writers put a file beside
 //! their target and rename it, so that the target is the old file or the whole new one.

@@ -7,8 +7,9 @@ use crate::error::ReadError;
 use crate::index::Ids;
 use crate::index::canonical_int;
 
+use super::matrix::Matrix;
 use super::npy;
-use super::source::{Source, extension, utf8};
+use super::source::{Source, extension, format_error, shown, utf8};
 
 /// Reads the first two fields of every line as an id and its name, in the order of the file.
 ///
@@ -49,7 +50,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, ReadError> 
 pub fn read_ids(path: impl AsRef<Path>) -> Result<Ids, ReadError> {
     let path = path.as_ref();
     let ids = match extension(path).as_str() {
-        "npy" => Ids::Int(npy::read_i64(path)?.data),
+        "npy" => Ids::Int(read_column(path)?),
         _ => Ids::from_text(read_lines(path)?),
     };
     ids.check(ids.len())?;
@@ -71,6 +72,15 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<String>, ReadError> {
     Ok(labels)
 }
 
+fn read_column(path: &Path) -> Result<Vec<i64>, ReadError> {
+    let Matrix { data, rows, cols } = npy::read_i64(path)?;
+    if rows > 1 && cols > 1 {
+        let problem = format!("got {rows} rows of {cols} ids, expected one id a row");
+        return Err(format_error(path, problem));
+    }
+    Ok(data)
+}
+
 fn read_lines(path: &Path) -> Result<Vec<String>, ReadError> {
     let mut lines = Source::open(path)?.into_lines()?;
     let mut texts = Vec::new();
@@ -90,8 +100,9 @@ fn guess(line: &str) -> &'static str {
 }
 
 fn first_two(line: &str, separator: &str) -> Result<(String, String), String> {
-    let missing =
-        || format!("got {line:?}, expected an id and a name with {separator:?} between them");
+    let missing = || {
+        format!("got {}, expected an id and a name with {separator:?} between them", shown(line))
+    };
     let quotes = separator != "::";
     let (id, rest) = field(line, separator, quotes);
     let (name, _) = field(rest.ok_or_else(missing)?, separator, quotes);
@@ -202,6 +213,8 @@ mod tests {
         let path = dir.path().join("i.npy");
         npy::write_i64(&path, &[4, 5], 1).unwrap();
         assert_eq!(read_ids(&path).unwrap(), Ids::Int(vec![4, 5]));
+        npy::write_i64(&path, &[4, 5, 6, 7], 2).unwrap();
+        assert!(read_ids(&path).unwrap_err().to_string().contains("got 2 rows of 2 ids"));
         npy::write_i64(&path, &[4, -1], 1).unwrap();
         assert!(matches!(read_ids(&path).unwrap_err(), ReadError::Ids(_)));
     }

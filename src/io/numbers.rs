@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::ReadError;
 
 use super::matrix::Matrix;
-use super::source::{Source, utf8};
+use super::source::{Source, shown, utf8};
 
 /// Reads lines of numbers separated by a tab, comma, semicolon or space, as float32.
 ///
@@ -58,7 +58,8 @@ impl<'a> Fields<'a> {
     fn push(&self, matrix: &mut Matrix) -> Result<(), String> {
         let before = matrix.data.len();
         for field in self.each() {
-            let value = field.parse().map_err(|_| format!("got {field:?}, expected a number"))?;
+            let value =
+                field.parse().map_err(|_| format!("got {}, expected a number", shown(field)))?;
             matrix.data.push(value);
         }
         let got = matrix.data.len() - before;

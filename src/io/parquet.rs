@@ -1,7 +1,9 @@
 //! Interactions from Apache Parquet, a batch of rows at a time.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -9,12 +11,10 @@ use arrow_array::types::{
     Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{
-    Array, ArrowPrimitiveType, LargeStringArray, RecordBatch, StringArray, StringViewArray,
-};
+use arrow_array::{Array, ArrowPrimitiveType, RecordBatch, StringArray};
 use arrow_schema::{DataType, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use crate::error::ReadError;
 use crate::index::IdRef;
@@ -30,14 +30,20 @@ const BATCH: usize = 1 << 16;
 
 pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interactions, ReadError> {
     let path = source.path().to_path_buf();
-    let damaged = |e: &dyn std::fmt::Display| format_error(&path, format!("not read: {e}"));
     let file = seekable(source)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+    // Parquet's own types say all there is to know; the Arrow schema that some writers embed only
+    // adds variants of them.
+    let skip = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder =
+        guarded(&path, || ParquetRecordBatchReaderBuilder::try_new_with_options(file, skip))?;
     let wanted = Wanted::find(builder.schema(), options, &path)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.roots());
-    let reader = builder.with_projection(mask).with_batch_size(BATCH).build();
+    let builder = builder.with_projection(mask).with_batch_size(BATCH);
+    let mut reader = guarded(&path, || builder.build())?;
     let mut rows = Rows { path: &path, wanted, builder: InteractionsBuilder::new() };
-    rows.push_all(reader.map_err(|e| damaged(&e))?)?;
+    while let Some(batch) = guarded(&path, || reader.next().transpose())? {
+        rows.push(&batch)?;
+    }
     Ok(rows.builder.finish()?)
 }
 
@@ -54,6 +60,22 @@ fn seekable(source: Source) -> Result<File, ReadError> {
         Ok(file)
     };
     spool().map_err(|e| io_error(&path, e))
+}
+
+/// Runs one step of the decoder.
+///
+/// It answers some damage (a column before the file's start, a bit width of 200) by panicking,
+/// deep in its decoding, where nothing can be checked beforehand; what it held is dropped.
+fn guarded<T, E: fmt::Display>(
+    path: &Path,
+    step: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ReadError> {
+    let damaged = "copy the file again, or write it again";
+    match panic::catch_unwind(AssertUnwindSafe(step)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(e)) => Err(format_error(path, format!("not read as Parquet: {e}; {damaged}"))),
+        Err(_) => Err(format_error(path, format!("the Parquet data are damaged: {damaged}"))),
+    }
 }
 
 /// The columns asked for, by their number among the file's.
@@ -101,14 +123,6 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn push_all(&mut self, reader: ParquetRecordBatchReader) -> Result<(), ReadError> {
-        for batch in reader {
-            let batch = batch.map_err(|e| format_error(self.path, format!("not read: {e}")))?;
-            self.push(&batch)?;
-        }
-        Ok(())
-    }
-
     fn push(&mut self, batch: &RecordBatch) -> Result<(), ReadError> {
         let before = self.builder.len();
         let at_row = |(row, problem): Fault| match row {
@@ -135,9 +149,6 @@ type Fault = (Option<usize>, String);
 enum IdArray<'a> {
     Int(Vec<i64>),
     Text(&'a StringArray),
-    LargeText(&'a LargeStringArray),
-    TextView(&'a StringViewArray),
-    Dictionary(Vec<usize>, Box<IdArray<'a>>),
 }
 
 impl<'a> IdArray<'a> {
@@ -145,9 +156,6 @@ impl<'a> IdArray<'a> {
         refuse_nulls(array, what)?;
         let integers = match array.data_type() {
             DataType::Utf8 => return Ok(IdArray::Text(array.as_string())),
-            DataType::LargeUtf8 => return Ok(IdArray::LargeText(array.as_string())),
-            DataType::Utf8View => return Ok(IdArray::TextView(array.as_string_view())),
-            DataType::Dictionary(_, _) => return IdArray::dictionary(array, what),
             DataType::Int8 => map::<Int8Type, _>(array, i64::from),
             DataType::Int16 => map::<Int16Type, _>(array, i64::from),
             DataType::Int32 => map::<Int32Type, _>(array, i64::from),
@@ -161,33 +169,10 @@ impl<'a> IdArray<'a> {
         Ok(IdArray::Int(integers))
     }
 
-    fn dictionary(array: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
-        let dictionary = array.as_any_dictionary();
-        let values = dictionary.values().as_ref();
-        if array.is_empty() || values.is_empty() {
-            return Ok(IdArray::Int(Vec::new()));
-        }
-        // Without nulls among the rows no key leads to a null value.
-        let values = IdArray::of_values(values, what)?;
-        Ok(IdArray::Dictionary(dictionary.normalized_keys(), Box::new(values)))
-    }
-
-    fn of_values(values: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
-        match values.data_type() {
-            DataType::Utf8 => Ok(IdArray::Text(values.as_string())),
-            DataType::LargeUtf8 => Ok(IdArray::LargeText(values.as_string())),
-            DataType::Utf8View => Ok(IdArray::TextView(values.as_string_view())),
-            other => Err((None, wrong_type(what, other, "a dictionary of strings"))),
-        }
-    }
-
     fn get(&self, row: usize) -> IdRef<'_> {
         match self {
             IdArray::Int(values) => IdRef::Int(values[row]),
             IdArray::Text(values) => IdRef::Text(values.value(row)),
-            IdArray::LargeText(values) => IdRef::Text(values.value(row)),
-            IdArray::TextView(values) => IdRef::Text(values.value(row)),
-            IdArray::Dictionary(keys, values) => values.get(keys[row]),
         }
     }
 }
@@ -229,7 +214,7 @@ fn large(array: &dyn Array, what: &str) -> Result<Vec<i64>, Fault> {
 }
 
 fn refuse_nulls(array: &dyn Array, what: &str) -> Result<(), Fault> {
-    match array.logical_nulls() {
+    match array.nulls() {
         Some(nulls) if nulls.null_count() > 0 => {
             let row = (0..array.len()).find(|&row| nulls.is_null(row));
             Err((row, format!("the {what} is null: fill it in or drop the row")))
@@ -249,7 +234,7 @@ mod tests {
     use arrow_array::types::Int32Type as Key;
     use arrow_array::{
         ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
-        Int64Array, UInt64Array,
+        Int64Array, LargeStringArray, StringViewArray, UInt64Array,
     };
     use parquet::arrow::ArrowWriter;
 

@@ -57,7 +57,9 @@ impl Source {
         Err(format_error(&self.path, problem))
     }
 
+    #[cfg(feature = "tables")]
     /// What was opened.
+    #[cfg(feature = "tables")]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -119,7 +121,9 @@ impl Lines {
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 
+    #[cfg(any(test, feature = "tables"))]
     /// The number of the line last read.
+    #[cfg(any(test, feature = "tables"))]
     pub(super) fn number(&self) -> u64 {
         self.number
     }
@@ -135,10 +139,18 @@ pub(super) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, String> {
     std::str::from_utf8(bytes).map_err(|e| {
         let byte = bytes[e.valid_up_to()];
         format!(
-            "the {what} {:?} is not UTF-8 (byte {byte:#04x}): save the file as UTF-8",
-            String::from_utf8_lossy(bytes)
+            "the {what} {} is not UTF-8 (byte {byte:#04x}): save the file as UTF-8",
+            shown(&String::from_utf8_lossy(bytes))
         )
     })
+}
+
+/// Text in quotes for an error message, cut where a line would be too long to read.
+pub(super) fn shown(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
 }
 
 pub(super) fn io_error(path: &Path, source: io::Error) -> ReadError {
@@ -204,6 +216,15 @@ mod tests {
         std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
         let cut = Source::open(&path).err().unwrap();
         assert!(matches!(cut, ReadError::Io { .. }), "{cut}");
+    }
+
+    #[test]
+    fn errors_show_no_more_than_fits_a_line() {
+        assert_eq!(shown("a\tb"), "\"a\\tb\"");
+        let long = shown(&"é".repeat(1000));
+        assert_eq!(long.chars().count(), 60 + 5);
+        let error = utf8(&[b"x".repeat(1000), vec![0xe9]].concat(), "item id").unwrap_err();
+        assert!(error.len() < 200 && error.contains("byte 0xe9"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::recommend::{Interactions, InteractionsBuilder};
 
 use super::ReadOptions;
 use super::delimited::{Delimiter, Records};
-use super::source::{Source, format_error, utf8};
+use super::source::{Source, format_error, shown, utf8};
 
 pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interactions, ReadError> {
     let delimiter =
@@ -151,9 +151,9 @@ fn number(field: &[u8]) -> Result<f32, String> {
     let text = utf8(field, "weight")?;
     match text.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(format!("the weight is {text:?}, which is not finite in float32")),
+        Ok(_) => Err(format!("the weight is {}, which is not finite in float32", shown(text))),
         Err(_) if text.is_empty() => Err("the weight is empty, expected a number".to_string()),
-        Err(_) => Err(format!("the weight is {text:?}, expected a number such as 3 or 0.5")),
+        Err(_) => Err(format!("the weight is {}, expected a number such as 3 or 0.5", shown(text))),
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
         assert!(missing.ends_with("has no column \"i\"; it has u, item, w"), "{missing}");
         assert!(fault("", &options).contains("the file is empty"));
         let unnamed = fault("u,i\n1,2\n", &ReadOptions::default());
-        assert!(unnamed.contains("the first line has u, i"), "{unnamed}");
+        assert!(unnamed.ends_with("by number from 0; it has u, i"), "{unnamed}");
         let far = fault("1,2\n3,4\n", &columns("0", "2", None));
         assert!(far.ends_with("no column \"2\"; it has 0, 1"), "{far}");
     }

@@ -58,6 +58,8 @@ pub struct RankingWriter {
     kinds: [IdKind; 2],
     sink: Sink,
     rows: u64,
+    /// A row was refused or lost: the file must not appear.
+    failed: bool,
 }
 
 enum Sink {
@@ -97,7 +99,7 @@ impl RankingWriter {
         kinds: [IdKind; 2],
     ) -> Result<RankingWriter, SaveError> {
         let sink = Sink::create(path, names, kinds)?;
-        Ok(RankingWriter { path: path.to_path_buf(), names, kinds, sink, rows: 0 })
+        Ok(RankingWriter { path: path.to_path_buf(), names, kinds, sink, rows: 0, failed: false })
     }
 
     /// Writes one list, best first; ranks count from 1.
@@ -109,25 +111,38 @@ impl RankingWriter {
         key: IdRef<'_>,
         hits: impl IntoIterator<Item = (IdRef<'a>, f32)>,
     ) -> Result<(), SaveError> {
-        for (rank, (id, score)) in (1..).zip(hits) {
-            self.check(0, key)?;
-            self.check(1, id)?;
-            let written = match &mut self.sink {
-                Sink::Delimited(writer) => delimited(writer, key, id, rank, score),
-                Sink::JsonLines(file) => json_line(file, self.names, key, id, rank, score),
-                Sink::Parquet(sink) => sink.push(key, id, rank, score),
-            };
-            written.map_err(|e| save_error(&self.path, e))?;
-            self.rows += 1;
-        }
-        Ok(())
+        let pushed =
+            (1..).zip(hits).try_for_each(|(rank, (id, score))| self.push_row(key, id, rank, score));
+        self.failed |= pushed.is_err();
+        pushed
+    }
+
+    fn push_row(
+        &mut self,
+        key: IdRef<'_>,
+        id: IdRef<'_>,
+        rank: i32,
+        score: f32,
+    ) -> Result<(), SaveError> {
+        self.check(0, key)?;
+        self.check(1, id)?;
+        let written = match &mut self.sink {
+            Sink::Delimited(writer) => delimited(writer, key, id, rank, score),
+            Sink::JsonLines(file) => json_line(file, self.names, key, id, rank, score),
+            Sink::Parquet(sink) => sink.push(key, id, rank, score),
+        };
+        self.rows += 1;
+        written.map_err(|e| save_error(&self.path, e))
     }
 
     /// Writes what is left and puts the file in its place. The number of rows written.
     ///
     /// # Errors
-    /// If the system refuses; the target is then as it was.
+    /// If the system refuses or an earlier call failed; the target is then as it was.
     pub fn finish(self) -> Result<u64, SaveError> {
+        if self.failed {
+            return Err(refused(&self.path, "an earlier row was not written"));
+        }
         let file = match self.sink {
             Sink::Delimited(writer) => writer.into_inner().map_err(|e| e.into_error()),
             Sink::JsonLines(file) => Ok(file),
@@ -150,11 +165,11 @@ impl RankingWriter {
 impl Sink {
     fn create(path: &Path, names: [&str; 4], kinds: [IdKind; 2]) -> Result<Sink, SaveError> {
         let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        let opened = match extension.as_deref() {
+        match extension.as_deref() {
             _ if path == Path::new("-") => Sink::delimited(path, names, b','),
             Some("csv") => Sink::delimited(path, names, b','),
             Some("tsv") => Sink::delimited(path, names, b'\t'),
-            Some("jsonl" | "ndjson") => return Ok(Sink::JsonLines(AtomicFile::create(path)?)),
+            Some("jsonl" | "ndjson") => Ok(Sink::JsonLines(AtomicFile::create(path)?)),
             Some("parquet" | "pq") => {
                 let sink = ParquetSink::new(AtomicFile::create(path)?, names, kinds);
                 sink.map(|sink| Sink::Parquet(Box::new(sink)))
@@ -163,10 +178,9 @@ impl Sink {
                 let other = other.unwrap_or_default();
                 let problem =
                     format!("got extension {other:?}, expected parquet, csv, tsv or jsonl");
-                return Err(refused(path, problem));
+                Err(refused(path, problem))
             }
-        };
-        opened
+        }
     }
 
     fn delimited(path: &Path, names: [&str; 4], delimiter: u8) -> Result<Sink, SaveError> {
@@ -393,11 +407,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for name in ["r.csv", "r.jsonl", "r.parquet"] {
             let path = dir.path().join(name);
-            let mut writer = RankingWriter::recommendations(&path, IdKind::Int, IdKind::Text);
-            let writer = writer.as_mut().unwrap();
+            let mut writer =
+                RankingWriter::recommendations(&path, IdKind::Int, IdKind::Text).unwrap();
             writer.push(IdRef::Int(7), hits()).unwrap();
             let error = writer.push(IdRef::Text("x"), hits()).unwrap_err().to_string();
             assert!(error.contains("got user Text(\"x\") for a column of Int"), "{error}");
+            if name == "r.jsonl" {
+                assert!(writer.finish().is_err());
+            }
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         let path = dir.path().join("r.xlsx");

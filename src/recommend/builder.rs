@@ -10,8 +10,8 @@ use super::interner::Interner;
 /// Collects (user, item, weight) rows into [`Interactions`].
 ///
 /// Users and items are numbered in order of first appearance; rows of the same pair are summed in
-/// the order in which they came. Holds 12 bytes a row and each distinct id once, and up to 20
-/// bytes a row while [`finish`](Self::finish) sorts.
+/// the order in which they came. Holds 12 to 24 bytes a row and each distinct id once, and 8 bytes
+/// a row more while [`finish`](Self::finish) sorts.
 ///
 /// Ids come typed ([`push`](Self::push)) or as the text of an untyped file
 /// ([`push_text`](Self::push_text)); a side whose every id is an integer keeps integers, any other

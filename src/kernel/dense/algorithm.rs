@@ -63,25 +63,32 @@ impl View {
     /// # Safety
     /// The place lies within the same allocation.
     #[inline(always)]
-    unsafe fn from(self, row: usize, column: usize) -> View {
+    unsafe fn at(self, row: usize, column: usize) -> View {
         // SAFETY: the caller's promise.
         View { at: unsafe { self.at.add(row * self.stride + column) }, stride: self.stride }
     }
 }
 
-/// `c[r][j] += sum over t < k of w[t][r] y[t][j]` for R rows and 16 N columns, t ascending.
+/// `c[r][j] = from[r][j] + sum over t < k of w[t][r] y[t][j]` for R rows and 16 N columns, t
+/// ascending.
 ///
 /// # Safety
-/// The instruction set of `V`; `c`, `w`, `y` cover R x 16 N, k x R and k x 16 N elements, and `c`
-/// overlaps neither of the others.
+/// The instruction set of `V`; `from` and `c` cover R x 16 N, `w` k x R and `y` k x 16 N elements;
+/// `c` may be `from` and overlaps neither of the others.
 #[inline(always)]
-unsafe fn tile<V: Lanes, const R: usize, const N: usize>(c: View, w: View, y: View, k: usize) {
+unsafe fn tile<V: Lanes, const R: usize, const N: usize>(
+    from: View,
+    c: View,
+    w: View,
+    y: View,
+    k: usize,
+) {
     // SAFETY: every offset below stays inside the extents that the caller promised.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; R];
         for (r, row) in sums.iter_mut().enumerate() {
             for (v, sum) in row.iter_mut().enumerate() {
-                *sum = V::load(c.at.add(r * c.stride + LANES * v));
+                *sum = V::load(from.at.add(r * from.stride + LANES * v));
             }
         }
         let (mut w_at, mut y_at) = (w.at, y.at);
@@ -114,6 +121,7 @@ unsafe fn tile<V: Lanes, const R: usize, const N: usize>(c: View, w: View, y: Vi
 /// As for [`tile`].
 #[inline(always)]
 unsafe fn band<V: Lanes, const R: usize, const N: usize>(
+    from: View,
     c: View,
     w: View,
     y: View,
@@ -124,11 +132,15 @@ unsafe fn band<V: Lanes, const R: usize, const N: usize>(
     // SAFETY: the columns stay below 16 `vectors`.
     unsafe {
         while v + N <= vectors {
-            tile::<V, R, N>(c.from(0, LANES * v), w, y.from(0, LANES * v), k);
+            let j = LANES * v;
+            let (from, c, y) = (from.at(0, j), c.at(0, j), y.at(0, j));
+            tile::<V, R, N>(from, c, w, y, k);
             v += N;
         }
         while v < vectors {
-            tile::<V, R, 1>(c.from(0, LANES * v), w, y.from(0, LANES * v), k);
+            let j = LANES * v;
+            let (from, c, y) = (from.at(0, j), c.at(0, j), y.at(0, j));
+            tile::<V, R, 1>(from, c, w, y, k);
             v += 1;
         }
     }
@@ -154,7 +166,7 @@ pub(super) unsafe fn gather<V: Lanes>(
         // SAFETY: the row has d elements; those past 16 `whole` are read by `load_first`.
         unsafe {
             let row = factors.add(column as usize * d);
-            let (y, w, weight) = (y.from(t, 0).at, w.from(t, 0).at, V::splat(weight));
+            let (y, w, weight) = (y.at(t, 0).at, w.at(t, 0).at, V::splat(weight));
             for v in 0..whole {
                 let x = V::load(row.add(LANES * v));
                 x.store(y.add(LANES * v));
@@ -177,19 +189,23 @@ pub(super) unsafe fn gather<V: Lanes>(
 pub(super) unsafe fn prefetch<V: Lanes>(factors: *const f32, d: usize, columns: &[u32]) {
     for &column in columns {
         let row = factors.wrapping_add(column as usize * d);
-        for line in 0..d.div_ceil(LANES) {
+        for at in (0..d).step_by(LANES) {
             // SAFETY: a prefetch reads nothing that the program can see.
-            unsafe { V::prefetch(row.wrapping_add(LANES * line)) };
+            unsafe { V::prefetch(row.wrapping_add(at)) };
         }
+        // Rows need not start with a line: the last element may lie on one more.
+        // SAFETY: as above.
+        unsafe { V::prefetch(row.wrapping_add(d - 1)) };
     }
 }
 
-/// `a += w' y` on and above the diagonal blocks, and `rhs += b' y`.
+/// `a = from + w' y` on and above the diagonal blocks, and `rhs += b' y`.
 ///
 /// # Safety
-/// The instruction set of `V`; `a` is n x n, `w` and `y` k x n, `rhs` holds n and `b` k elements.
+/// The instruction set of `V`; `from` and `a` are n x n and may be one, `w` and `y` k x n, `rhs` holds n and `b` k elements.
 #[inline(always)]
 pub(super) unsafe fn update<V: Lanes, const R: usize, const N: usize>(
+    from: View,
     a: View,
     rhs: *mut f32,
     w: View,
@@ -201,10 +217,12 @@ pub(super) unsafe fn update<V: Lanes, const R: usize, const N: usize>(
     unsafe {
         for i in (0..n).step_by(R) {
             let j = i / LANES * LANES;
-            band::<V, R, N>(a.from(i, j), w.from(0, i), y.from(0, j), k, (n - j) / LANES);
+            let (from, to) = (from.at(i, j), a.at(i, j));
+            band::<V, R, N>(from, to, w.at(0, i), y.at(0, j), k, (n - j) / LANES);
         }
         let b = View { at: b.as_ptr().cast_mut(), stride: 1 };
-        band::<V, 1, 4>(View { at: rhs, stride: n }, b, y, k, n / LANES);
+        let rhs = View { at: rhs, stride: n };
+        band::<V, 1, 4>(rhs, rhs, b, y, k, n / LANES);
     }
 }
 
@@ -229,11 +247,12 @@ pub(super) unsafe fn factor<V: Lanes, const R: usize, const N: usize>(
     unsafe {
         for i in (0..n).step_by(LANES) {
             for r in (i..i + LANES).step_by(R) {
-                band::<V, R, N>(a.from(r, i), l.from(0, r), a.from(0, i), i, (n - i) / LANES);
+                let strip = a.at(r, i);
+                band::<V, R, N>(strip, strip, l.at(0, r), a.at(0, i), i, (n - i) / LANES);
             }
-            diagonal::<V>(a.from(i, i), l.from(i, i), inverse.add(i));
+            diagonal::<V>(a.at(i, i), l.at(i, i), inverse.add(i));
             for j in (i + LANES..n).step_by(LANES) {
-                beside::<V>(a.from(i, j), l.from(i, i), l.from(i, j), inverse.add(i));
+                beside::<V>(a.at(i, j), l.at(i, i), l.at(i, j), inverse.add(i));
             }
         }
     }
@@ -249,7 +268,7 @@ unsafe fn diagonal<V: Lanes>(a: View, l: View, inverse: *mut f32) {
     // SAFETY: rows and columns stay below 16.
     unsafe {
         let mut rows = [V::splat(0.0); LANES];
-        sixteen!(I => { rows[I] = V::load(a.from(I, 0).at); });
+        sixteen!(I => { rows[I] = V::load(a.at(I, 0).at); });
         sixteen!(K => {
             let step = rows[K].spread(K).negative_inverse();
             sixteen!(I => {
@@ -258,8 +277,8 @@ unsafe fn diagonal<V: Lanes>(a: View, l: View, inverse: *mut f32) {
                 }
             });
             let scaled = rows[K].mul(step);
-            rows[K].store(a.from(K, 0).at);
-            scaled.store(l.from(K, 0).at);
+            rows[K].store(a.at(K, 0).at);
+            scaled.store(l.at(K, 0).at);
             let mut lanes = [0f32; LANES];
             step.store(lanes.as_mut_ptr());
             *inverse.add(K) = lanes[0];
@@ -277,15 +296,15 @@ unsafe fn beside<V: Lanes>(a: View, l: View, out: View, inverse: *const f32) {
     // SAFETY: rows and columns stay below 16.
     unsafe {
         let mut rows = [V::splat(0.0); LANES];
-        sixteen!(I => { rows[I] = V::load(a.from(I, 0).at); });
+        sixteen!(I => { rows[I] = V::load(a.at(I, 0).at); });
         sixteen!(K => {
             sixteen!(I => {
                 if I > K {
-                    rows[I] = rows[I].fma(V::splat(*l.from(K, I).at), rows[K]);
+                    rows[I] = rows[I].fma(V::splat(*l.at(K, I).at), rows[K]);
                 }
             });
-            rows[K].store(a.from(K, 0).at);
-            rows[K].mul(V::splat(*inverse.add(K))).store(out.from(K, 0).at);
+            rows[K].store(a.at(K, 0).at);
+            rows[K].mul(V::splat(*inverse.add(K))).store(out.at(K, 0).at);
         });
     }
 }
@@ -300,11 +319,11 @@ pub(super) unsafe fn substitute<V: Lanes>(l: View, inverse: *const f32, x: *mut 
     // SAFETY: blocks of 16 below n.
     unsafe {
         for i in (0..n).step_by(LANES) {
-            forward(l.from(i, i), x.add(i));
+            forward(l.at(i, i), x.add(i));
             let (done, rest) = (View { at: x.add(i), stride: 1 }, i + LANES);
             let below = View { at: x.wrapping_add(rest), stride: n };
-            let rows = View { at: l.from(i, 0).at.wrapping_add(rest), stride: n };
-            band::<V, 1, 4>(below, done, rows, LANES, (n - rest) / LANES);
+            let rows = View { at: l.at(i, 0).at.wrapping_add(rest), stride: n };
+            band::<V, 1, 4>(below, below, done, rows, LANES, (n - rest) / LANES);
         }
         for i in 0..n {
             *x.add(i) *= -*inverse.add(i);
@@ -313,11 +332,11 @@ pub(super) unsafe fn substitute<V: Lanes>(l: View, inverse: *const f32, x: *mut 
             for r in i..i + LANES {
                 let mut sum = V::splat(0.0);
                 for j in (i + LANES..n).step_by(LANES) {
-                    sum = sum.fma(V::load(l.from(r, j).at), V::load(x.add(j)));
+                    sum = sum.fma(V::load(l.at(r, j).at), V::load(x.add(j)));
                 }
                 *x.add(r) += sum.sum();
             }
-            backward(l.from(i, i), x.add(i));
+            backward(l.at(i, i), x.add(i));
         }
     }
 }
@@ -332,7 +351,7 @@ unsafe fn forward(l: View, x: *mut f32) {
         sixteen!(K => {
             sixteen!(I => {
                 if I > K {
-                    values[I] = (*l.from(K, I).at).mul_add(values[K], values[I]);
+                    values[I] = (*l.at(K, I).at).mul_add(values[K], values[I]);
                 }
             });
         });
@@ -351,7 +370,7 @@ unsafe fn backward(l: View, x: *mut f32) {
             const K: usize = LANES - 1 - J;
             sixteen!(I => {
                 if I < K {
-                    values[I] = (*l.from(I, K).at).mul_add(values[K], values[I]);
+                    values[I] = (*l.at(I, K).at).mul_add(values[K], values[I]);
                 }
             });
         });

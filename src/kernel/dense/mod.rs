@@ -32,9 +32,16 @@ macro_rules! instances {
         /// # Safety
         /// As for [`algorithm::update`].
         $(#[target_feature(enable = $features)])?
-        pub(super) unsafe fn update(a: View, rhs: *mut f32, w: View, y: View, b: &[f32]) {
+        pub(super) unsafe fn update(
+            from: View,
+            a: View,
+            rhs: *mut f32,
+            w: View,
+            y: View,
+            b: &[f32],
+        ) {
             // SAFETY: the caller's promise is handed on.
-            unsafe { algorithm::update::<$lanes, $rows, $vectors>(a, rhs, w, y, b) }
+            unsafe { algorithm::update::<$lanes, $rows, $vectors>(from, a, rhs, w, y, b) }
         }
 
         /// # Safety

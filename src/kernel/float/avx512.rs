@@ -49,30 +49,48 @@ pub(super) unsafe fn squared_l2_4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
 unsafe fn sums<const N: usize, const L2: bool>(a: [&[f32]; N], b: &[f32]) -> [f32; N] {
     let n = b.len();
     let mut lanes = [[_mm512_setzero_ps(); 2]; N];
-    let mut i = 0;
-    while i < n {
+    let whole = n / 32 * 32;
+    for i in (0..whole).step_by(32) {
         for half in 0..2 {
-            let at = i + 16 * half;
-            if at >= n {
-                break;
-            }
+            // SAFETY: 16 elements from i + 16 half lie below `whole`, within every slice.
+            unsafe { step::<N, L2>(&mut lanes, half, &a, b, i + 16 * half, !0) };
+        }
+    }
+    for half in 0..2 {
+        let at = whole + 16 * half;
+        if at < n {
             let mask = if n - at >= 16 { !0 } else { (1u16 << (n - at)) - 1 };
             // SAFETY: the mask keeps the loads below n, the length of every slice.
-            let y = unsafe { _mm512_maskz_loadu_ps(mask, b.as_ptr().add(at)) };
-            for (lane, a) in lanes.iter_mut().zip(&a) {
-                // SAFETY: as above.
-                let x = unsafe { _mm512_maskz_loadu_ps(mask, a.as_ptr().add(at)) };
-                lane[half] = if L2 {
-                    let d = _mm512_sub_ps(x, y);
-                    _mm512_fmadd_ps(d, d, lane[half])
-                } else {
-                    _mm512_fmadd_ps(x, y, lane[half])
-                };
-            }
+            unsafe { step::<N, L2>(&mut lanes, half, &a, b, at, mask) };
         }
-        i += 32;
     }
     lanes.map(|[low, high]| add_lanes(_mm512_add_ps(low, high)))
+}
+
+/// # Safety
+/// AVX-512 F; the elements from `at` that `mask` names exist in every slice.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
+unsafe fn step<const N: usize, const L2: bool>(
+    lanes: &mut [[__m512; 2]; N],
+    half: usize,
+    a: &[&[f32]; N],
+    b: &[f32],
+    at: usize,
+    mask: u16,
+) {
+    // SAFETY: the caller's promise.
+    let y = unsafe { _mm512_maskz_loadu_ps(mask, b.as_ptr().add(at)) };
+    for (lane, a) in lanes.iter_mut().zip(a) {
+        // SAFETY: the caller's promise.
+        let x = unsafe { _mm512_maskz_loadu_ps(mask, a.as_ptr().add(at)) };
+        lane[half] = if L2 {
+            let d = _mm512_sub_ps(x, y);
+            _mm512_fmadd_ps(d, d, lane[half])
+        } else {
+            _mm512_fmadd_ps(x, y, lane[half])
+        };
+    }
 }
 
 #[inline]
