@@ -1,165 +1,20 @@
 //! The command, run as people run it: in a folder of its own, its output and exit code held.
 #![cfg(feature = "cli")]
+// Helpers are no test functions in the eyes of clippy.
+#![allow(clippy::unwrap_used)]
+mod common;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
+use common::place::{Done, Place, TRAIN, circle, ids, n_plays, names, plays};
 use nearwood::io::{ReadOptions, npy, read_interactions};
 use nearwood::{Id, Ids, Index, Recommender};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A folder with what the tests ask about.
-struct Place(TempDir);
-
-/// What a command left behind.
-struct Done {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Done {
-    fn of(output: Output) -> Done {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Done {
-            code: output.status.code().unwrap(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
-    }
-
-    /// What a success printed.
-    fn ok(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
-        self.out
-    }
-
-    fn json(self) -> Value {
-        serde_json::from_str(&self.ok()).unwrap()
-    }
-
-    /// The one line of a failure.
-    fn failure(self) -> String {
-        assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
-        let line = self.err.strip_suffix('\n').unwrap();
-        assert!(!line.contains('\n'), "{line}");
-        line.strip_prefix("error: ").unwrap().to_string()
-    }
-
-    /// What wrong usage is told.
-    fn usage(self) -> String {
-        assert_eq!((self.code, self.out.as_str()), (2, ""), "{}", self.err);
-        self.err
-    }
-}
-
-impl Place {
-    fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
-    }
-
-    /// A folder with a small recommender, `m.nw`.
-    fn with_model() -> Place {
-        let place = Place::new();
-        place.write("plays.csv", plays().as_bytes());
-        place.write("names.tsv", names().as_bytes());
-        place.run(TRAIN).ok();
-        place
-    }
-
-    /// A folder with 60 vectors on a circle and a line out of it, `v.npy`, and an index, `i.nw`.
-    fn with_index() -> Place {
-        let place = Place::new();
-        npy::write(place.path("v.npy"), &circle(), 2).unwrap();
-        npy::write(place.path("q.npy"), &circle()[..24], 2).unwrap();
-        place.run("build v.npy --metric euclidean --threads 1 -o i.nw").ok();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nearwood"));
-        command.args(words).current_dir(self.0.path()).stdin(Stdio::null());
-        command
-    }
-
-    /// Runs words with single spaces between them.
-    fn run(&self, words: &str) -> Done {
-        self.words(&words.split(' ').collect::<Vec<&str>>())
-    }
-
-    fn words(&self, words: &[&str]) -> Done {
-        Done::of(self.command(words).output().unwrap())
-    }
-
-    /// Runs with `bytes` on standard input.
-    fn fed(&self, words: &str, bytes: &[u8]) -> Done {
-        let words: Vec<&str> = words.split(' ').collect();
-        let mut command = self.command(&words);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(bytes).unwrap();
-        Done::of(child.wait_with_output().unwrap())
-    }
-}
-
-const TRAIN: &str = "train plays.csv --user user --item item --weight plays --names names.tsv \
-                     --factors 8 --iterations 5 --threads 1 -o m.nw";
-
-/// 60 users of two camps; each has about four in five of their camp's items, without a pattern.
-fn plays() -> String {
-    let mut text = String::from("user,item,plays\n");
-    let mut state = 1u32;
-    for user in 0..60 {
-        for item in 0..20 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if state >> 16 & 7 > 1 {
-                let camp = user % 2 * 20;
-                text.push_str(&format!(
-                    "u{user},{},{}\n",
-                    100 + camp + item,
-                    1 + (state >> 20) % 9
-                ));
-            }
-        }
-    }
-    text
-}
-
-fn n_plays() -> usize {
-    plays().lines().count() - 1
-}
-
-fn names() -> String {
-    let name = |item: usize| match item {
-        139 => "Same Name".to_string(),
-        138 => "Same Name".to_string(),
-        137 => "Comma, Colon: 7".to_string(),
-        _ => format!("{} {item}", if item < 120 { "Northern" } else { "Southern" }),
-    };
-    (100..140).map(|item| format!("{item}\t{}\n", name(item))).collect()
-}
-
-fn circle() -> Vec<f32> {
-    let point = |i: usize| {
-        let angle = i as f32 * 0.1;
-        [angle.cos() * (1.0 + i as f32 * 0.01), angle.sin()]
-    };
-    (0..60).flat_map(point).collect()
-}
-
-/// Times differ from run to run: every number before a unit of time becomes `_`.
+/// Times differ from run to run: those of a report become `_`.
 fn masked(text: &str) -> String {
     let timed = |line: &str| line.contains("seconds");
     let lines = text.lines().map(|line| match timed(line) {
@@ -173,10 +28,6 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gz.write_all(bytes).unwrap();
     gz.finish().unwrap()
-}
-
-fn ids(list: &Value) -> Vec<i64> {
-    list.as_array().unwrap().iter().map(|hit| hit["id"].as_i64().unwrap()).collect()
 }
 
 #[test]
@@ -362,7 +213,8 @@ fn recommend_to_everybody_in_every_format() {
     assert_eq!((done.code, done.out), (0, fs::read_to_string(place.path("r.csv")).unwrap()));
     place.run("recommend m.nw --all -k 1 -o r.jsonl").ok();
     let lines = fs::read_to_string(place.path("r.jsonl")).unwrap();
-    assert_eq!(lines.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()).count(), 60);
+    let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 60);
     let error = place.run("recommend m.nw --all -o r.xlsx").failure();
     assert!(error.contains("expected parquet, csv, tsv or jsonl"), "{error}");
 }
@@ -615,77 +467,4 @@ fn the_demo_does_the_whole_job() {
     let (own, chance) = (share("recommended from own genres"), share("own genres by chance"));
     assert!(own > 70.0 && own > 3.0 * chance, "{text}");
     place.run("verify d.nw").ok();
-}
-
-fn data(file: &str) -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let folder = std::env::var_os("NEARWOOD_DATA").map_or_else(default, PathBuf::from);
-    let path = folder.join(file);
-    if path.exists() {
-        return Some(fs::canonicalize(path).unwrap());
-    }
-    // Not eprintln!, which the test harness swallows when a test passes.
-    writeln!(std::io::stderr(), "NOT RUN: {file} (set NEARWOOD_DATA)").unwrap();
-    None
-}
-
-/// Each artist's listeners, read plainly from the file.
-fn listeners(path: &Path) -> HashMap<i64, HashSet<u32>> {
-    let mut listeners: HashMap<i64, HashSet<u32>> = HashMap::new();
-    for line in fs::read_to_string(path).unwrap().lines().skip(1) {
-        let mut fields = line.split('\t');
-        let user = fields.next().unwrap().parse().unwrap();
-        listeners.entry(fields.next().unwrap().parse().unwrap()).or_default().insert(user);
-    }
-    listeners
-}
-
-/// The hundred artists nearest by the cosine of who listens to them.
-fn nearest(listeners: &HashMap<i64, HashSet<u32>>, artist: i64) -> HashSet<i64> {
-    let own = &listeners[&artist];
-    let cosine = |other: &HashSet<u32>| {
-        own.intersection(other).count() as f64 / ((own.len() * other.len()) as f64).sqrt()
-    };
-    let others = listeners.iter().filter(|(id, _)| **id != artist);
-    let mut all: Vec<(f64, i64)> = others.map(|(&id, other)| (cosine(other), id)).collect();
-    all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    all.into_iter().take(100).map(|(_, id)| id).collect()
-}
-
-#[test]
-fn lastfm_similar_artists_share_listeners() {
-    let files = ["lastfm/user_artists.dat", "lastfm/artists.tsv"].map(data);
-    let [Some(plays), Some(names)] = files else { return };
-    let place = Place::new();
-    let [plays_file, names] = [&plays, &names].map(|path| path.to_str().unwrap());
-    let columns = ["--user", "userID", "--item", "artistID", "--weight", "weight"];
-    let words = [&["train", plays_file][..], &columns, &["--names", names, "-o", "music.nw"]];
-    let report = place.words(&words.concat()).ok();
-    assert!(report.starts_with("users             1,892\nitems             17,632\n"), "{report}");
-    let listeners = listeners(&plays);
-    let artists = ["Radiohead", "Metallica", "Lady Gaga", "Coldplay", "Johnny Cash"];
-    let mut shared = Vec::new();
-    for artist in artists {
-        let answer = place.words(&["similar", "music.nw", artist, "-k", "10", "--json"]).json();
-        let similar = ids(&answer["similar"]);
-        assert_eq!((&answer["label"], similar.len()), (&artist.into(), 10));
-        let near = nearest(&listeners, answer["id"].as_i64().unwrap());
-        shared.push(similar.iter().filter(|id| near.contains(id)).count());
-    }
-    assert!(shared.iter().sum::<usize>() >= 30, "{artists:?}: {shared:?}");
-    let text = place.run("recommend music.nw --user 2 -k 5").ok();
-    assert_eq!(text.lines().count(), 7, "{text}");
-}
-
-#[test]
-fn gowalla_from_lists() {
-    let Some(train) = data("gowalla/train.txt.gz") else { return };
-    let place = Place::new();
-    let small = ["--format", "lists", "--factors", "8", "--iterations", "2", "-o", "g.nw"];
-    let words = [&["train", train.to_str().unwrap()][..], &small].concat();
-    let report = place.words(&words).ok();
-    assert!(report.starts_with("users             29,858\nitems             40,981\n"), "{report}");
-    assert!(report.contains("interactions      810,128\n"), "{report}");
-    let answer = place.run("recommend g.nw --user 29857 -k 3 --json").json();
-    assert_eq!((&answer["user"], ids(&answer["recommendations"]).len()), (&29857.into(), 3));
 }
