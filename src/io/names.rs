@@ -57,6 +57,15 @@ pub fn read_ids(path: impl AsRef<Path>) -> Result<Ids, ReadError> {
     Ok(ids)
 }
 
+fn read_column(path: &Path) -> Result<Vec<i64>, ReadError> {
+    let Matrix { data, rows, cols } = npy::read_i64(path)?;
+    if rows > 1 && cols > 1 {
+        let problem = format!("got {rows} rows of {cols} ids, expected one id a row");
+        return Err(format_error(path, problem));
+    }
+    Ok(data)
+}
+
 /// Reads labels: a text file with one name a line; lines may be empty and names may repeat. `-` is
 /// standard input.
 ///
@@ -70,15 +79,6 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<String>, ReadError> {
         labels.push(label.map_err(|problem| lines.error(problem))?);
     }
     Ok(labels)
-}
-
-fn read_column(path: &Path) -> Result<Vec<i64>, ReadError> {
-    let Matrix { data, rows, cols } = npy::read_i64(path)?;
-    if rows > 1 && cols > 1 {
-        let problem = format!("got {rows} rows of {cols} ids, expected one id a row");
-        return Err(format_error(path, problem));
-    }
-    Ok(data)
 }
 
 fn read_lines(path: &Path) -> Result<Vec<String>, ReadError> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recommender::{FitOptions, USERS};
+use super::fit::FitOptions;
 use super::weighting::WeightModel;
 use super::{Interactions, Weighting};
 use crate::als::{Model, Params};
@@ -11,6 +11,11 @@ use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
 use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
 use crate::metric::Metric;
 use crate::threads;
+
+/// The space of the users' ids in a file.
+pub(super) const USERS: u16 = 2;
+/// The space in which the items' vectors are searched by cosine.
+pub(super) const BY_COSINE: u16 = 1;
 
 /// What the metadata says about the training.
 #[derive(Debug, Clone, Serialize, Deserialize)]
