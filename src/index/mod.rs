@@ -269,7 +269,7 @@ impl Index {
     }
 
     /// Up to `n` labels (and string ids) that look like `name`, the likeliest first: the same but
-    /// for case, then those that contain it, then those a few letters away. What to say when
+    /// for case, or else those that contain it, or else the fewest letters away. What to say when
     /// [`find`](Self::find) finds nothing; reads every name, so it is not for a hot path.
     #[must_use]
     pub fn suggest(&self, name: &str, n: usize) -> Vec<String> {
