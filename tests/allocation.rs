@@ -1,4 +1,5 @@
 //! A warm searcher asks the system for no memory.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
