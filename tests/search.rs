@@ -119,6 +119,32 @@ fn a_recall_of_one_is_the_exact_search_to_the_bit() {
 }
 
 #[test]
+fn a_batch_answers_as_single_searches_do() {
+    let (values, queries) = data(3000, 70);
+    for metric in Metric::ALL {
+        let index = build(metric, &values, DIM);
+        let third = Filter::from_positions(&index, (0..3000).step_by(3));
+        for filter in [None, Some(&third)] {
+            for effort in [Effort::Exact, Effort::Recall(0.9), Effort::Budget(300)] {
+                let mut searcher = index.searcher();
+                searcher.k(6).effort(effort).filter(filter);
+                let alone: Vec<Hit> = queries
+                    .chunks_exact(DIM)
+                    .flat_map(|query| searcher.search(query).unwrap().to_vec())
+                    .collect();
+                for n_threads in [Some(1), Some(3), None] {
+                    let options = BatchOptions { k: 6, effort, filter, n_threads };
+                    let batch = index.search_batch(&queries, options).unwrap();
+                    let hits = batch.positions.iter().zip(&batch.distances);
+                    let same = hits.map(|(&position, &distance)| Hit { position, distance });
+                    assert!(same.eq(alone.iter().copied()), "{metric} {effort:?} {n_threads:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn hits_come_in_order_with_their_true_distances_and_no_row_twice() {
     let (values, queries) = data(5000, 10);
     for metric in Metric::ALL {
