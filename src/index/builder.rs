@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use super::calibration::{self, Calibration, Sample};
+use super::calibration::{self, Calibration, Sample, Source};
 use super::names::{fill_ids, fill_labels, plan_ids, plan_labels};
 use super::space::{MAX_TREES, Space, SpaceData, check_vectors};
 use super::{Ids, Index};
@@ -153,13 +153,13 @@ impl Builder {
         let step = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, self.trees);
         let bytes = threads::run(self.n_threads, || {
             let space = self.space(vectors, &step)?;
-            let queries = vec![self.queries.as_deref()];
+            let source = self.queries.as_deref().map_or(Source::Rows, Source::Vectors);
             Ok::<_, BuildError>(compose(Composition {
                 content: Content::Index,
                 values: vectors.values,
                 dim: vectors.dim,
                 spaces: vec![space],
-                calibrate_with: queries,
+                calibrate_with: vec![source],
                 seed: self.seed,
                 ids: &ids,
                 labels: self.labels.as_deref(),
@@ -225,8 +225,8 @@ pub(crate) struct Composition<'a> {
     pub values: &'a [f32],
     pub dim: usize,
     pub spaces: Vec<SpaceData>,
-    /// For each space, vectors that look like its queries; `None`: its own rows.
-    pub calibrate_with: Vec<Option<&'a [f32]>>,
+    /// For each space, what looks like its queries.
+    pub calibrate_with: Vec<Source<'a>>,
     pub seed: u64,
     pub ids: &'a Ids,
     pub labels: Option<&'a [String]>,
@@ -267,7 +267,7 @@ pub(crate) fn compose(c: Composition<'_>) -> AlignedBytes {
         metric: c.spaces[0].metric.code(),
         users: c.users,
     };
-    calibrate(&mut image, header, &c);
+    calibrate(&mut image, header, &c, &row_of);
     image.finish(&header)
 }
 
@@ -290,16 +290,13 @@ fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
     layout
 }
 
-fn calibrate(image: &mut Image, header: Header, c: &Composition<'_>) {
+fn calibrate(image: &mut Image, header: Header, c: &Composition<'_>, row_of: &[u32]) {
     let directory = image.directory(header);
-    for (number, (data, queries)) in c.spaces.iter().zip(&c.calibrate_with).enumerate() {
+    for (number, (data, &source)) in c.spaces.iter().zip(&c.calibrate_with).enumerate() {
         // The sections were laid out just before, so they are there.
         let Ok(space) = Space::open(&directory, number as u16, data.metric) else { continue };
         let file = image.bytes();
-        let sample = match queries {
-            Some(queries) => Sample::of_queries(&space, file, queries, c.seed),
-            None => Sample::of_rows(&space, file, c.seed),
-        };
+        let sample = Sample::draw(&space, file, source, row_of, c.seed);
         let measured = Calibration::measure(&space, file, &sample);
         measured.write(image.section(Key::new(Kind::Calibration, number as u16)));
     }

@@ -33,22 +33,52 @@ pub(crate) struct Sample {
     pub own_rows: Vec<Option<u32>>,
 }
 
+/// Where the queries to calibrate with come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// Any row is as likely to be asked about as any other.
+    Rows,
+    /// Rows by how often they stand here, as positions: what is asked about is what is popular.
+    Positions(&'a [u32]),
+    /// Vectors from elsewhere, row-major.
+    Vectors(&'a [f32]),
+}
+
 impl Sample {
-    /// Rows drawn at random, each left out of its own answer.
-    pub fn of_rows(space: &Space, file: &[u8], seed: u64) -> Sample {
+    /// Draws queries at random; a row is left out of its own answer.
+    pub fn draw(
+        space: &Space,
+        file: &[u8],
+        source: Source<'_>,
+        row_of: &[u32],
+        seed: u64,
+    ) -> Sample {
+        let mut random = Random::new(seed, u64::MAX);
+        let size = sample_size(space);
+        match source {
+            Source::Vectors(queries) => Sample::of_queries(space, file, queries, seed),
+            Source::Positions(positions) if !positions.is_empty() => {
+                let picked = random.sample(positions.len(), size).into_iter();
+                let row = |at: usize| row_of[positions[at] as usize] as usize;
+                Sample::of_rows(space, file, &picked.map(row).collect::<Vec<usize>>())
+            }
+            _ => Sample::of_rows(space, file, &random.sample(space.n_rows, size)),
+        }
+    }
+
+    fn of_rows(space: &Space, file: &[u8], picked: &[usize]) -> Sample {
         let rows = space.rows(file);
-        let picked = Random::new(seed, u64::MAX).sample(rows.len(), sample_size(space));
         let mut queries = Vec::with_capacity(picked.len() * space.dim);
-        for &row in &picked {
+        for &row in picked {
             let mut query = rows.row(row).to_vec();
             rows.prepare(&mut query);
             queries.extend(query);
         }
-        Sample { queries, own_rows: picked.into_iter().map(|row| Some(row as u32)).collect() }
+        Sample { queries, own_rows: picked.iter().map(|&row| Some(row as u32)).collect() }
     }
 
     /// Vectors from elsewhere, at most as many as are needed, drawn at random.
-    pub fn of_queries(space: &Space, file: &[u8], queries: &[f32], seed: u64) -> Sample {
+    fn of_queries(space: &Space, file: &[u8], queries: &[f32], seed: u64) -> Sample {
         let rows = space.rows(file);
         let n = queries.len() / space.dim;
         let mut sample = Vec::new();

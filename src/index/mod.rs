@@ -26,6 +26,7 @@ pub use ids::{Id, IdRef, Ids};
 pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
 
 pub(crate) use builder::{Composition, compose};
+pub(crate) use calibration::Source;
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
 pub(crate) use verify::finite;

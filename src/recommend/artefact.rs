@@ -2,15 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recommender::{FitOptions, USERS};
+use super::fit::FitOptions;
 use super::weighting::WeightModel;
 use super::{Interactions, Weighting};
 use crate::als::{Model, Params};
 use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
 use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
-use crate::index::{Composition, Index, Vectors, compose, fill_ids, plan_ids, view};
+use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
 use crate::metric::Metric;
 use crate::threads;
+
+/// The space of the users' ids in a file.
+pub(super) const USERS: u16 = 2;
+/// The space in which the items' vectors are searched by cosine.
+pub(super) const BY_COSINE: u16 = 1;
 
 /// What the metadata says about the training.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -122,7 +127,10 @@ pub(super) fn compose_model(
             values: &model.item_factors,
             dim: d,
             spaces,
-            calibrate_with: vec![(!users.is_empty()).then_some(&users[..]), None],
+            calibrate_with: vec![
+                if users.is_empty() { Source::Rows } else { Source::Vectors(&users) },
+                Source::Positions(data.matrix.indices()),
+            ],
             seed: model.params.seed,
             ids: &data.items,
             labels: options.labels.as_deref(),
