@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The rooms by floor. A room imports from floors below and, on its own, from rooms named before
 /// it; so no cycle can be.
 const FLOORS: [&[&str]; 8] = [
-    &["error", "metric", "random", "threads"],
+    &["error", "metric", "progress", "random", "threads"],
     &["kernel", "format", "store"],
     &["quant", "exact"],
     &["forest", "graph", "als"],

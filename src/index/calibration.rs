@@ -7,6 +7,7 @@ use super::search::{Engine, keep_for};
 use super::space::Space;
 use crate::exact;
 use crate::forest::Scratch;
+use crate::progress::Work;
 use crate::random::Random;
 
 /// The numbers of neighbours that are measured; others are interpolated.
@@ -92,6 +93,12 @@ impl Sample {
     }
 }
 
+/// The units of work that measuring counts: about a dozen steps for each k, each as long as
+/// reading a quarter of the rows.
+pub(crate) fn work(n_rows: usize) -> u64 {
+    6 * n_rows as u64
+}
+
 /// Enough for a standard error of about half a point of recall, less where brute force over all
 /// rows would take long.
 fn sample_size(space: &Space) -> usize {
@@ -100,12 +107,17 @@ fn sample_size(space: &Space) -> usize {
 
 impl Calibration {
     /// Searches the sample with growing budgets and compares with brute force.
-    pub(crate) fn measure(space: &Space, file: &[u8], sample: &Sample) -> Calibration {
+    pub(crate) fn measure(
+        space: &Space,
+        file: &[u8],
+        sample: &Sample,
+        work: &Work<'_>,
+    ) -> Calibration {
         let rows = space.rows(file);
         let others = |query: usize, row| (sample.own_rows[query] != Some(row)).then_some(row);
         let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
         let truth = exact::search(rows, &sample.queries, most, others);
-        let curve = |&k: &usize| (k, curve(space, file, sample, &truth, k));
+        let curve = |&k: &usize| (k, curve(space, file, sample, &truth, k, work));
         Calibration { curves: NEIGHBOURS.iter().map(curve).collect() }
     }
 
@@ -179,6 +191,7 @@ fn curve(
     sample: &Sample,
     truth: &[Vec<(f32, u32)>],
     k: usize,
+    work: &Work<'_>,
 ) -> Vec<(f64, f64)> {
     let n = space.n_rows as f64;
     let ratio = (n / LEAST).max(1.0).powf(1.0 / (STEPS - 1) as f64);
@@ -187,7 +200,8 @@ fn curve(
         let budget = (LEAST * ratio.powi(step as i32)).ceil().min(n);
         let recall = recall(space, file, sample, truth, k, budget as usize);
         curve.push((budget, recall));
-        if recall >= 0.9995 || budget >= n {
+        work.advance(space.n_rows as u64 / 4);
+        if recall >= 0.9995 || budget >= n || work.is_stopped() {
             break;
         }
     }

@@ -10,6 +10,7 @@ use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
 use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
 use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
 use crate::metric::Metric;
+use crate::progress::Work;
 use crate::threads;
 
 /// The space of the users' ids in a file.
@@ -117,10 +118,11 @@ pub(super) fn compose_model(
     let items = Vectors::new(&model.item_factors, d)?;
     let users = known_users(model);
     let builder = |metric| Index::builder(metric).seed(model.params.seed);
+    let work = Work::unwatched();
     threads::run(model.params.n_threads, || {
         let spaces = vec![
-            builder(Metric::Dot).space(items, &|| true)?,
-            builder(Metric::Angular).space(items, &|| true)?,
+            builder(Metric::Dot).space(items, &work)?,
+            builder(Metric::Angular).space(items, &work)?,
         ];
         Ok(compose(Composition {
             content: Content::Recommender,
@@ -138,6 +140,7 @@ pub(super) fn compose_model(
             metadata: metadata(model, weights),
             plan: &|layout| plan(layout, model, data, weights),
             fill: &|image| fill(image, model, data, weights),
+            work: &work,
         }))
     })
 }
