@@ -1,7 +1,7 @@
 //! Interactions from a delimited table: one row a line, its columns named or numbered.
 
 use crate::error::ReadError;
-use crate::index::ids::canonical_int;
+use crate::index::canonical_int;
 use crate::recommend::{Interactions, InteractionsBuilder};
 
 use super::ReadOptions;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::artefact::{self, Facts};
 use super::weighting::{WeightModel, Weighting};
-use crate::als::{FoldIn, Model, Params};
+use crate::als::{FoldIn, Model, Params, Trainer};
 use crate::error::{BuildError, Error, OpenError, QueryError, SaveError, TrainError};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
@@ -91,6 +91,14 @@ impl Recommender {
     /// If the file cannot be mapped, or is not a whole recommender of a version that is known.
     pub fn open(path: impl AsRef<Path>) -> Result<Recommender, OpenError> {
         Recommender::from_shared(Bytes::map(path.as_ref(), false)?)
+    }
+
+    /// [`open`](Self::open), with the whole file read into memory at once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_prefault(path: impl AsRef<Path>) -> Result<Recommender, OpenError> {
+        Recommender::from_shared(Bytes::map(path.as_ref(), true)?)
     }
 
     /// Opens the bytes of a file; they are copied.
@@ -208,6 +216,12 @@ impl Recommender {
     #[must_use]
     pub fn loss_history(&self) -> &[f64] {
         &self.facts.loss_history
+    }
+
+    /// Whether the users' ids are strings.
+    #[must_use]
+    pub fn has_text_user_ids(&self) -> bool {
+        self.users.is_text()
     }
 
     /// The number of a user, if there is such an id.
@@ -469,9 +483,21 @@ impl Recommender {
     /// # Errors
     /// If the training or the build refuses its input.
     pub fn fit(data: &super::Interactions, options: &FitOptions) -> Result<Recommender, Error> {
+        Recommender::fit_with(data, options, |trainer| trainer)
+    }
+
+    /// [`fit`](Self::fit) with a trainer that `prepare` has given its progress, interrupt or start.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and if the training is interrupted.
+    pub fn fit_with<'a>(
+        data: &super::Interactions,
+        options: &FitOptions,
+        prepare: impl FnOnce(Trainer<'a>) -> Trainer<'a>,
+    ) -> Result<Recommender, Error> {
         let weights = WeightModel::fit(options.weighting, &data.matrix)?;
         let matrix = weights.apply(data.matrix.clone())?;
-        let model = crate::als::Trainer::new(options.params.clone()).fit(&matrix)?;
+        let model = prepare(Trainer::new(options.params.clone())).fit(&matrix)?;
         Recommender::from_model(&model, data, options)
     }
 
