@@ -22,9 +22,13 @@ pub mod als;
 
 pub mod index;
 
+pub mod eval;
 pub mod recommend;
 
 pub mod io;
+
+#[cfg(feature = "cli")]
+pub mod cli;
 
 pub use error::Error;
 pub use index::{

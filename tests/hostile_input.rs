@@ -1,6 +1,8 @@
 //! Whatever bytes a reader is fed, it answers or refuses, without a panic. Damaged files are made
 //! from good ones, so that the damage reaches every depth of a reader.
 #![cfg(feature = "tables")]
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::Path;

@@ -3,6 +3,8 @@
 //! They are not part of the project: `NEARWOOD_DATA` names their folder, `../shared/data` is the
 //! default. Without them each test says so and passes.
 #![cfg(feature = "tables")]
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::io::Write;

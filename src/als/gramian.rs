@@ -1,5 +1,7 @@
 //! Y'Y: what all pairs, seen or not, bring to the equations of every row.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use crate::kernel::dense::{Equations, padded};
@@ -19,6 +21,8 @@ pub(super) struct Gramian {
     d: usize,
     /// n x n with n = `padded(d)`; zero past d, unspecified below the diagonal.
     values: Vec<f64>,
+    /// d x d, upper triangle, summed in float64 throughout; made when first asked for.
+    exact: OnceLock<Vec<f64>>,
 }
 
 impl Gramian {
@@ -35,7 +39,7 @@ impl Gramian {
                 values.iter_mut().zip(block).for_each(|(v, b)| *v += f64::from(b));
             }
         }
-        Gramian { d, values }
+        Gramian { d, values, exact: OnceLock::new() }
     }
 
     /// The matrix that every row's equations start from: `weight` times the Gramian, and ones on
@@ -48,8 +52,20 @@ impl Gramian {
         out
     }
 
+    /// The Gramian without float32's rounding, d x d, of which the upper triangle counts. What is
+    /// singular in float64 shows only here: the rounding of the blocks fills the null space with
+    /// noise. `factors` are those it was made of; the first call takes d^2 / 2 scalar
+    /// multiply-adds a row.
+    pub(super) fn exact(&self, factors: &[f32]) -> &[f64] {
+        self.exact.get_or_init(|| {
+            let mut sums = vec![0f64; self.d * self.d];
+            factors.chunks_exact(self.d).for_each(|y| add_outer(&mut sums, y, 1.0));
+            sums
+        })
+    }
+
     /// Element (i, j), i <= j < d.
-    pub(super) fn at(&self, i: usize, j: usize) -> f64 {
+    fn at(&self, i: usize, j: usize) -> f64 {
         self.values[i * padded(self.d) + j]
     }
 
@@ -61,6 +77,15 @@ impl Gramian {
             self.at(i, i) * other.at(i, i) + 2.0 * off
         };
         (0..self.d).map(row).sum()
+    }
+}
+
+/// `a += weight y y'` on the upper triangle of a d x d matrix.
+pub(super) fn add_outer(a: &mut [f64], y: &[f32], weight: f64) {
+    let d = y.len();
+    for (i, (row, &y_i)) in a.chunks_exact_mut(d).zip(y).enumerate() {
+        let scale = weight * f64::from(y_i);
+        row[i..].iter_mut().zip(&y[i..]).for_each(|(a, &y_j)| *a += scale * f64::from(y_j));
     }
 }
 
@@ -110,6 +135,8 @@ mod tests {
                     let pairs = y.chunks(d).map(|r| f64::from(r[i]) * f64::from(r[j]));
                     let (exact, size) = (pairs.clone().sum::<f64>(), pairs.map(f64::abs).sum());
                     assert!((g.at(i, j) - exact).abs() <= 1e-6 * f64::max(size, 1e-9));
+                    let got = g.exact(&y)[i * d + j];
+                    assert!((got - exact).abs() <= 1e-12 * f64::max(size, 1e-9));
                 }
             }
             for n in [1, 2, 3] {

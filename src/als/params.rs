@@ -106,7 +106,7 @@ impl FromStr for Solver {
 pub struct Params {
     /// The length d of each vector, 1 to [`Params::MAX_FACTORS`].
     pub factors: usize,
-    /// Lambda, at least 0.
+    /// Lambda, at least 0. Far below 1e-5 rounding may outweigh it: see `docs/objective.md`.
     pub regularization: f32,
     /// The weight of one unit of r, above 0.
     pub alpha: f32,

@@ -4,6 +4,7 @@
 //! is left for matrices that are singular in themselves (no regularisation, and fewer entries or
 //! items than factors), where it picks the solution of nearly least norm.
 
+use super::gramian::add_outer;
 use super::solve::Fixed;
 
 /// A pivot below this share of the diagonal element it grew from has lost its digits in float64.
@@ -29,21 +30,17 @@ pub(super) fn solve(fixed: &Fixed<'_>, columns: &[u32], values: &[f32], x: &mut 
 
 /// The matrix (d x d, upper triangle) and the right-hand side.
 fn equations(fixed: &Fixed<'_>, columns: &[u32], values: &[f32]) -> (Vec<f64>, Vec<f64>) {
-    let d = fixed.d;
-    let (mut a, mut rhs) = (vec![0f64; d * d], vec![0f64; d]);
-    let alpha0 = f64::from(fixed.objective.unobserved);
-    for i in 0..d {
-        (i..d).for_each(|j| a[i * d + j] = alpha0 * fixed.gramian.at(i, j));
-        a[i * d + i] += f64::from(fixed.ridge(values.len()));
-    }
+    let (d, alpha0) = (fixed.d, f64::from(fixed.objective.unobserved));
+    let mut a = fixed.gramian.exact(fixed.factors).to_vec();
+    a.iter_mut().for_each(|v| *v *= alpha0);
+    let ridge = f64::from(fixed.ridge(values.len()));
+    a.iter_mut().step_by(d + 1).for_each(|v| *v += ridge);
+    let mut rhs = vec![0f64; d];
     for (&column, &r) in columns.iter().zip(values) {
         let y = &fixed.factors[column as usize * d..][..d];
         let (weight, pull) = fixed.objective.weigh(r);
-        for i in 0..d {
-            let y_i = f64::from(y[i]);
-            rhs[i] += f64::from(pull) * y_i;
-            (i..d).for_each(|j| a[i * d + j] += f64::from(weight) * y_i * f64::from(y[j]));
-        }
+        add_outer(&mut a, y, f64::from(weight));
+        rhs.iter_mut().zip(y).for_each(|(r, &y)| *r += f64::from(pull) * f64::from(y));
     }
     (a, rhs)
 }
@@ -62,7 +59,8 @@ fn factor_and_solve(mut a: Vec<f64>, jitter: f64, x: &mut [f64]) -> bool {
         }
         for i in k + 1..d {
             let step = row[i] / row[k];
-            (i..d).for_each(|j| rest[(i - k - 1) * d + j] -= step * row[j]);
+            let below = &mut rest[(i - k - 1) * d + i..][..d - i];
+            below.iter_mut().zip(&row[i..]).for_each(|(a, u)| *a -= step * u);
             x[i] -= step * x[k];
         }
     }

@@ -96,11 +96,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// 1 / |x| in float64, rounded; 0 for a zero vector.
+/// 1 / |x| in float64, rounded; 0 for a zero vector, and for one shorter than 1e-30: what it would
+/// be multiplied with is subnormal or nearly so, and the result infinite or noise.
 #[must_use]
 pub fn inverse_norm(x: &[f32]) -> f32 {
     let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if squares > 0.0 { (1.0 / squares.sqrt()) as f32 } else { 0.0 }
+    if squares > 1e-60 { (1.0 / squares.sqrt()) as f32 } else { 0.0 }
 }
 
 /// Rows whose keys are computed together: a block of them stays in the second cache level while
@@ -237,5 +238,6 @@ mod tests {
         rows.prepare(&mut query);
         assert_eq!(rows.distance(rows.key(&query, 0)), 1.0);
         assert!(rows.distance(rows.key(&query, 1)) < 1e-6);
+        assert_eq!((inverse_norm(&[1e-40, 0.0]), inverse_norm(&[0.0, 4.0])), (0.0, 0.25));
     }
 }

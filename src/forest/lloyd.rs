@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::build::CodedRows;
+use super::coded::CodedRows;
 use crate::exact::Rows;
 use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
 use crate::quant;

@@ -10,12 +10,14 @@
 //! their centres, and counts distinct rows against its budget.
 
 mod build;
+mod coded;
 mod lloyd;
 mod partition;
 mod search;
 mod split;
 mod tree;
 
-pub use build::{CodedRows, TreeData, TreeParams, build_tree};
+pub use build::{TreeData, TreeParams, build_tree};
+pub use coded::CodedRows;
 pub use search::{Found, Request, Scratch, search};
 pub use tree::Tree;

@@ -124,6 +124,14 @@ impl Header {
             let expected = u64_at(bytes, AT_FILE_LENGTH);
             return Err(OpenError::Length { got: bytes.len() as u64, expected });
         }
+        let header_size = u32_at(bytes, AT_HEADER_SIZE);
+        if header_size as usize != HEADER_SIZE {
+            return Err(OpenError::Invalid {
+                what: "the header's own size".into(),
+                got: header_size.to_string(),
+                expected: HEADER_SIZE.to_string(),
+            });
+        }
         Ok(Placed {
             header: fields(bytes)?,
             version,

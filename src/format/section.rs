@@ -1,5 +1,6 @@
 //! The table of sections, read and checked.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::header::{HEADER_SIZE, Header, VERSION, array, u32_at, u64_at};
@@ -200,6 +201,10 @@ pub struct Directory {
     /// The format version the file was written in.
     pub version: (u16, u16),
     sections: Vec<Entry>,
+    /// Where in `sections` each key stands: a hostile table may have millions of entries.
+    places: HashMap<Key, usize>,
+    /// The sections that were skipped: their bytes and checksums.
+    unknown: Vec<(Range<usize>, u32)>,
     /// The bytes of all sections, known or not, ascending: what lies between them is padding.
     used: Vec<Range<usize>>,
 }
@@ -212,34 +217,36 @@ impl Directory {
     pub fn parse(bytes: &[u8]) -> Result<Directory, OpenError> {
         let placed = Header::read(bytes)?;
         let table = table_range(placed.table_offset, placed.sections, bytes.len())?;
-        let crc = crc32fast::hash(&bytes[table.clone()]);
-        if crc != placed.table_crc {
-            let what = "the table of sections".into();
-            return Err(OpenError::Checksum { what, got: crc, expected: placed.table_crc });
-        }
-        let mut sections: Vec<Entry> = Vec::new();
+        check_crc(&bytes[table.clone()], placed.table_crc, || "the table of sections".into())?;
         let mut used = vec![0..HEADER_SIZE, table.clone()];
+        let mut directory = Directory::of(placed.header, Vec::new());
+        directory.version = placed.version;
         for entry in bytes[table].chunks_exact(ENTRY_SIZE) {
             let end = used.last().map_or(0, |r| r.end);
             let range = section_range(entry, end, bytes.len())?;
             used.push(range.clone());
-            if let Some(key) = known(entry, &range)? {
-                if sections.iter().any(|s| s.key == key) {
-                    return Err(invalid(
-                        "a section",
-                        &format!("{key:?} twice"),
-                        "each at most once",
-                    ));
-                }
-                sections.push(Entry { key, range, crc: u32_at(entry, 32) });
-            }
+            directory.add(known(entry, &range)?, range, u32_at(entry, 32))?;
         }
-        let version = placed.version;
-        Ok(Directory { header: placed.header, version, sections, used })
+        directory.used = used;
+        Ok(directory)
     }
 
     pub(super) fn of(header: Header, sections: Vec<Entry>) -> Directory {
-        Directory { header, version: VERSION, sections, used: Vec::new() }
+        let places = sections.iter().enumerate().map(|(at, entry)| (entry.key, at)).collect();
+        let (unknown, used) = (Vec::new(), Vec::new());
+        Directory { header, version: VERSION, sections, places, unknown, used }
+    }
+
+    fn add(&mut self, key: Option<Key>, range: Range<usize>, crc: u32) -> Result<(), OpenError> {
+        let Some(key) = key else {
+            self.unknown.push((range, crc));
+            return Ok(());
+        };
+        if self.places.insert(key, self.sections.len()).is_some() {
+            return Err(invalid("a section", &format!("{key:?} twice"), "each at most once"));
+        }
+        self.sections.push(Entry { key, range, crc });
+        Ok(())
     }
 
     /// The known sections in file order.
@@ -251,7 +258,7 @@ impl Directory {
     /// The bytes of a section, if it is there.
     #[must_use]
     pub fn range(&self, key: Key) -> Option<Range<usize>> {
-        self.sections.iter().find(|s| s.key == key).map(|s| s.range.clone())
+        self.places.get(&key).map(|&at| self.sections[at].range.clone())
     }
 
     /// The bytes of a section that must have `len` elements.
@@ -283,11 +290,12 @@ impl Directory {
     /// At the first part that differs.
     pub fn verify(&self, bytes: &[u8]) -> Result<(), OpenError> {
         for section in &self.sections {
-            let (got, expected) = (crc32fast::hash(&bytes[section.range.clone()]), section.crc);
-            if got != expected {
-                let what = format!("section {}", section.key.kind.name());
-                return Err(OpenError::Checksum { what, got, expected });
-            }
+            let what = || format!("section {}", section.key.kind.name());
+            check_crc(&bytes[section.range.clone()], section.crc, what)?;
+        }
+        for (range, crc) in &self.unknown {
+            let what = || format!("the unknown section at byte {}", range.start);
+            check_crc(&bytes[range.clone()], *crc, what)?;
         }
         let starts = self.used.iter().skip(1).map(|r| r.start).chain([bytes.len()]);
         for (end, start) in self.used.iter().map(|r| r.end).zip(starts) {
@@ -296,6 +304,13 @@ impl Directory {
             }
         }
         Ok(())
+    }
+}
+
+fn check_crc(bytes: &[u8], expected: u32, what: impl Fn() -> String) -> Result<(), OpenError> {
+    match crc32fast::hash(bytes) {
+        got if got == expected => Ok(()),
+        got => Err(OpenError::Checksum { what: what(), got, expected }),
     }
 }
 

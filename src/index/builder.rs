@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::calibration::{self, Calibration, Sample};
 use super::names::{fill_ids, fill_labels, plan_ids, plan_labels};
-use super::space::{Space, SpaceData, check_vectors};
+use super::space::{MAX_TREES, Space, SpaceData, check_vectors};
 use super::{Ids, Index};
 use crate::error::{BuildError, IdsError};
 use crate::forest::TreeParams;
@@ -193,7 +193,7 @@ impl Builder {
         let bad = |name, got: usize, expected| {
             Err(BuildError::Parameter { name, got: got.to_string(), expected })
         };
-        if self.trees == 0 || self.trees > 1000 {
+        if self.trees == 0 || self.trees > MAX_TREES {
             return bad("n_trees", self.trees, "1 to 1000");
         }
         if self.shape.leaf_size < 8 {

@@ -13,6 +13,7 @@ mod names;
 mod recall;
 mod search;
 mod space;
+mod suggest;
 mod verify;
 
 use std::ops::Range;
@@ -28,8 +29,10 @@ pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
 pub(crate) use builder::{Composition, compose};
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
+pub(crate) use verify::finite;
 
 use crate::error::{OpenError, QueryError, SaveError};
+use crate::forest::Tree;
 use crate::format::{Content, Directory, Key, Kind};
 use crate::metric::Metric;
 use crate::store::{self, Bytes};
@@ -169,6 +172,12 @@ impl Index {
         self.space.n_trees()
     }
 
+    /// The number of leaves with members, over all trees. Reads every tree's offsets.
+    #[must_use]
+    pub fn n_leaves(&self) -> usize {
+        self.space.trees(&self.bytes).iter().map(Tree::n_leaves).sum()
+    }
+
     /// What the file was written as.
     #[must_use]
     pub fn content(&self) -> Content {
@@ -257,6 +266,17 @@ impl Index {
                 ids: bearers.iter().map(|&p| self.id(p).to_string()).collect(),
             }),
         }
+    }
+
+    /// Up to `n` labels (and string ids) that look like `name`, the likeliest first: the same but
+    /// for case, then those that contain it, then those a few letters away. What to say when
+    /// [`find`](Self::find) finds nothing; reads every name, so it is not for a hot path.
+    #[must_use]
+    pub fn suggest(&self, name: &str, n: usize) -> Vec<String> {
+        let label = |position| self.label(position);
+        let id = |position| self.has_text_ids().then(|| self.id(position).to_string());
+        let names = (0..self.len() as u32).flat_map(|p| label(p).into_iter().chain(id(p)));
+        suggest::nearest(name, names, n)
     }
 
     fn unknown(&self, name: &str) -> QueryError {

@@ -2,9 +2,11 @@
 //!
 //! A table has a power of two of slots, at least twice as many as names. A name's slot is the CRC-32
 //! of its bytes (an integer's are its 8 little-endian ones) and the slots after it, up to the first
-//! empty one; a slot holds a position + 1.
+//! empty one; a slot holds a position + 1, and positions of equal names ascend.
 
 use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::ids::{Id, Ids};
 use crate::error::OpenError;
@@ -75,14 +77,46 @@ fn table_len(names: usize) -> usize {
     (2 * names).next_power_of_two().max(2)
 }
 
+/// Places names by the slot they hash to, then by position: as linear probing would, but in linear
+/// time where thousands of rows bear one label.
 fn fill_table(table: &mut [u32], hashes: impl Iterator<Item = u32>) {
-    for (position, hash) in hashes.enumerate() {
-        let mut slot = hash as usize & (table.len() - 1);
-        while table[slot] != 0 {
-            slot = (slot + 1) & (table.len() - 1);
-        }
-        table[slot] = position as u32 + 1;
+    let mask = table.len() - 1;
+    let home = |hash: u32| (hash as usize & mask) as u32;
+    let mut names: Vec<(u32, u32)> = hashes.map(home).zip(0..).collect();
+    names.par_sort_unstable();
+    let slots = |first: usize| {
+        names.iter().scan(first, |next, &(home, position)| {
+            let slot = (*next).max(home as usize);
+            *next = slot + 1;
+            Some((slot, position))
+        })
+    };
+    // What does not fit before the end of the table takes the first slots, so those are not free.
+    let end = slots(0).last().map_or(0, |(slot, _)| slot + 1);
+    for (slot, position) in slots(end.saturating_sub(table.len())) {
+        table[slot & mask] = position + 1;
     }
+}
+
+/// Whether a table names each of `n` positions once, where probing for its hash comes by.
+fn is_table_of(table: &[u32], n: usize, hash: impl Fn(usize) -> u32) -> bool {
+    let mask = table.len() - 1;
+    let Some(empty) = table.iter().position(|&slot| slot == 0) else { return false };
+    let mut seen = vec![false; n];
+    // How many slots before this one are taken without a gap.
+    let mut taken = 0;
+    for slot in (1..table.len()).map(|step| (empty + step) & mask) {
+        let Some(position) = (table[slot] as usize).checked_sub(1) else {
+            taken = 0;
+            continue;
+        };
+        let is_new = seen.get_mut(position).is_some_and(|seen| !std::mem::replace(seen, true));
+        if !is_new || slot.wrapping_sub(hash(position) as usize) & mask > taken {
+            return false;
+        }
+        taken += 1;
+    }
+    seen.into_iter().all(|seen| seen)
 }
 
 fn hash(bytes: &[u8]) -> u32 {
@@ -120,6 +154,19 @@ impl Texts {
         Ok(Texts { offsets, bytes })
     }
 
+    /// That offsets ascend over all bytes, and every string is UTF-8.
+    fn verify(&self, file: &[u8], what: &str) -> Result<(), OpenError> {
+        let offsets: &[u64] = view(file, &self.offsets);
+        let whole = offsets.first() == Some(&0)
+            && offsets.is_sorted()
+            && offsets.last() == Some(&(self.bytes.len() as u64));
+        let is_text = |p| std::str::from_utf8(self.get(file, p)).is_ok();
+        match whole && (0..offsets.len() - 1).all(is_text) {
+            true => Ok(()),
+            false => Err(wrong(what, "offsets out of order or bytes that are no UTF-8")),
+        }
+    }
+
     /// The string of a position; empty where a damaged file names bytes that do not exist.
     fn get<'a>(&self, file: &'a [u8], position: usize) -> &'a [u8] {
         let offsets: &[u64] = view(file, &self.offsets);
@@ -127,6 +174,15 @@ impl Texts {
         span.and_then(|(&a, &b)| file[self.bytes.clone()].get(a as usize..b as usize))
             .unwrap_or(&[])
     }
+}
+
+fn wrong(what: &str, got: &str) -> OpenError {
+    let expected = "names in order, each found through its table".into();
+    OpenError::Invalid { what: what.into(), got: got.into(), expected }
+}
+
+fn table_problem(what: &str) -> OpenError {
+    wrong(what, "a hash table that does not hold each of them once")
 }
 
 /// A section as values. Ranges come from an opened directory, so they are inside and aligned.
@@ -204,6 +260,23 @@ impl StoredIds {
         }
     }
 
+    /// Checks that every id is text, unique and found where it stands; `what` names them.
+    pub fn verify(&self, file: &[u8], n: usize, what: &str) -> Result<(), OpenError> {
+        match self {
+            StoredIds::Sequential(_) => return Ok(()),
+            StoredIds::Int { ids, table } => {
+                let ids: &[i64] = view(file, ids);
+                if !is_table_of(view(file, table), n, |p| hash(&ids[p].to_le_bytes())) {
+                    return Err(table_problem(what));
+                }
+            }
+            StoredIds::Text { texts } => texts.verify(file, n, what)?,
+        }
+        // Of ids that stand twice, the first is found for both.
+        let own = |p: usize| self.position(file, &self.get(file, p)) == Some(p as u32);
+        if (0..n).all(own) { Ok(()) } else { Err(wrong(what, "an id that stands twice")) }
+    }
+
     /// All ids, copied out of the file.
     pub fn to_ids(&self, file: &[u8], n: usize) -> Ids {
         match self {
@@ -224,6 +297,15 @@ impl TextsAndTable {
         }
         let texts = Texts::open(d, LABELS, space, n)?;
         Ok(Some(TextsAndTable { texts, table: open_table(d, Kind::LabelTable, space, n)? }))
+    }
+
+    /// Checks the strings and that the table holds each.
+    pub fn verify(&self, file: &[u8], n: usize, what: &str) -> Result<(), OpenError> {
+        self.texts.verify(file, what)?;
+        match is_table_of(view(file, &self.table), n, |p| hash(self.texts.get(file, p))) {
+            true => Ok(()),
+            false => Err(table_problem(what)),
+        }
     }
 
     pub fn get(&self, file: &[u8], position: usize) -> String {

@@ -342,16 +342,33 @@ pub struct Answers {
 
 impl Answers {
     /// Lists side by side, each cut or filled to `k`.
-    pub(crate) fn from_lists(lists: &[Vec<Hit>], k: usize, missing: f32) -> Answers {
-        let mut positions = vec![u32::MAX; lists.len() * k];
-        let mut distances = vec![missing; lists.len() * k];
+    pub(crate) fn from_lists(
+        lists: &[Vec<Hit>],
+        k: usize,
+        missing: f32,
+    ) -> Result<Answers, QueryError> {
+        let (mut positions, mut distances) =
+            (filled(lists.len(), k, u32::MAX)?, filled(lists.len(), k, missing)?);
         for (at, hits) in lists.iter().enumerate() {
             for (slot, hit) in (at * k..(at + 1) * k).zip(hits) {
                 (positions[slot], distances[slot]) = (hit.position, hit.distance);
             }
         }
-        Answers { k, positions, distances }
+        Ok(Answers { k, positions, distances })
     }
+}
+
+/// `n` answers of `k` values; an error where the system has no room for them.
+fn filled<T: Clone>(n: usize, k: usize, value: T) -> Result<Vec<T>, QueryError> {
+    let mut values = Vec::new();
+    let len = n.checked_mul(k).filter(|&len| values.try_reserve_exact(len).is_ok());
+    let len = len.ok_or_else(|| QueryError::Parameter {
+        name: "k",
+        got: format!("{k} for {n} queries"),
+        expected: "as many answers as fit in memory".into(),
+    })?;
+    values.resize(len, value);
+    Ok(values)
 }
 
 /// What a batch asks for.
@@ -387,11 +404,11 @@ pub(crate) fn search_batch<'a>(
     check_finite(queries, dim)?;
     let n = queries.len() / dim;
     if n > 1 && options.effort.is_exact() {
-        return Ok(exact_batch(index, queries, options, exclude));
+        return exact_batch(index, queries, options, exclude);
     }
     let missing = index.metric().missing();
-    let mut positions = vec![u32::MAX; n * options.k];
-    let mut distances = vec![missing; n * options.k];
+    let mut positions = filled(n, options.k, u32::MAX)?;
+    let mut distances = filled(n, options.k, missing)?;
     let fill = |searcher: &mut Searcher<'a>, at: usize, p: &mut [u32], d: &mut [f32]| {
         if let Some(own) = exclude(at) {
             searcher.exclude(&[own]);
@@ -429,7 +446,7 @@ fn exact_batch(
     queries: &[f32],
     options: BatchOptions<'_>,
     exclude: impl Fn(usize) -> Option<u32> + Sync,
-) -> Answers {
+) -> Result<Answers, QueryError> {
     let rows = index.space().rows(index.file());
     let mut prepared = queries.to_vec();
     prepared.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));

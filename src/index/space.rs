@@ -17,6 +17,9 @@ use crate::quant;
 /// The most rows of an index: a row number is 32 bits, and a tree's padded leaves need some too.
 pub(crate) const MAX_ROWS: usize = 3_000_000_000;
 
+/// The most trees of a space: their numbers are 16 bits in the file.
+pub(crate) const MAX_TREES: usize = 1000;
+
 /// What building a space yields, before it is laid out.
 pub(crate) struct SpaceData {
     pub metric: Metric,
@@ -194,6 +197,9 @@ impl Space {
     /// Finds a space's sections and checks that their lengths fit together.
     pub fn open(d: &Directory, space: u16, metric: Metric) -> Result<Space, OpenError> {
         let (n_rows, dim) = (d.header.rows as usize, d.header.dim as usize);
+        // What a build refuses, a search would divide by or overflow with.
+        within("the header's number of rows", d.header.rows, MAX_ROWS)?;
+        within("the header's dimension", u64::from(d.header.dim), MAX_DIM)?;
         let values = n_rows.checked_mul(dim).ok_or_else(|| invalid_size(n_rows, dim))?;
         let norms = if metric == Metric::Angular { n_rows } else { 0 };
         let inverse_norms = match norms {
@@ -202,6 +208,7 @@ impl Space {
         };
         let mut trees = Vec::new();
         while d.range(Key { kind: Kind::Members, space, tree: trees.len() as u16 }).is_some() {
+            within("the number of trees", trees.len() as u64 + 1, MAX_TREES)?;
             trees.push(TreeRanges::open(d, space, trees.len() as u16, quant::code_len(dim))?);
         }
         if trees.is_empty() {
@@ -232,6 +239,17 @@ impl Space {
 
     pub fn trees<'a>(&self, file: &'a [u8]) -> Vec<Tree<'a>> {
         self.trees.iter().map(|t| t.view(file, quant::code_len(self.dim))).collect()
+    }
+}
+
+fn within(what: &str, got: u64, most: usize) -> Result<(), OpenError> {
+    match (1..=most as u64).contains(&got) {
+        true => Ok(()),
+        false => Err(OpenError::Invalid {
+            what: what.into(),
+            got: got.to_string(),
+            expected: format!("1 to {most}"),
+        }),
     }
 }
 

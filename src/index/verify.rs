@@ -4,21 +4,29 @@ use super::Index;
 use crate::error::OpenError;
 use crate::forest::Tree;
 
-/// Checks all checksums, then that rows and positions are each other's inverse, that every tree
-/// holds every row once, that offsets ascend, and that every id is found where it stands.
+/// Checks all checksums, then that numbers are finite, that rows and positions are each other's
+/// inverse, that every tree holds every row once, that offsets ascend, and that every id and label
+/// is found where it stands.
 pub(crate) fn verify(index: &Index) -> Result<(), OpenError> {
-    index.directory().verify(index.file())?;
+    let (file, n) = (index.file(), index.len());
+    index.directory().verify(file)?;
+    let rows = index.space().rows(file);
+    finite("vectors", rows.values)?;
+    finite("inverse norms", rows.inverse_norms)?;
+    finite("mean", index.space().mean(file))?;
     permutation(index)?;
-    for (number, tree) in index.space().trees(index.file()).iter().enumerate() {
-        walk(tree, index.len(), number)?;
+    for (number, tree) in index.space().trees(file).iter().enumerate() {
+        walk(tree, n, number)?;
     }
-    for position in 0..index.len() as u32 {
-        let id = index.id(position);
-        if index.position(&id) != Some(position) {
-            return Err(wrong("the id table", format!("no entry for id {id}"), "one for each id"));
-        }
+    index.ids.verify(file, n, "the ids")?;
+    index.labels.as_ref().map_or(Ok(()), |labels| labels.verify(file, n, "the labels"))
+}
+
+pub(crate) fn finite(what: &str, values: &[f32]) -> Result<(), OpenError> {
+    match values.iter().position(|x| !x.is_finite()) {
+        Some(at) => Err(wrong(what, format!("{} at {at}", values[at]), "finite numbers")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn permutation(index: &Index) -> Result<(), OpenError> {
@@ -37,32 +45,18 @@ fn permutation(index: &Index) -> Result<(), OpenError> {
 
 fn walk(tree: &Tree<'_>, n_rows: usize, number: usize) -> Result<(), OpenError> {
     let what = format!("tree {number}");
+    walk_groups(tree, &what)?;
     let mut seen = vec![false; n_rows];
-    let (groups, leaves) = (tree.groups.bias.len() as u32, tree.leaves.bias.len() as u32);
-    let gap = |at: &str| wrong(&what, format!("{at} out of place"), "ascending offsets");
-    let mut next_leaf = 0;
-    for group in 0..groups {
-        let (first, centres) = tree.group(group).ok_or_else(|| gap(&format!("group {group}")))?;
-        if first != next_leaf {
-            return Err(gap(&format!("group {group}")));
-        }
-        next_leaf += centres.bias.len();
-    }
-    if next_leaf != leaves as usize {
-        return Err(wrong(&what, format!("{next_leaf} leaves in groups"), &leaves.to_string()));
-    }
-    for leaf in 0..leaves {
-        let (members, _) = tree.leaf(leaf).ok_or_else(|| gap(&format!("leaf {leaf}")))?;
-        for &row in members.iter().filter(|&&row| row != u32::MAX) {
-            match seen.get_mut(row as usize) {
-                Some(seen) if !*seen => *seen = true,
-                _ => {
-                    return Err(wrong(
-                        &what,
-                        format!("row {row} twice or unknown"),
-                        "each row once",
-                    ));
-                }
+    for leaf in 0..tree.leaves.bias.len() as u32 {
+        let (members, codes) = tree.leaf(leaf).ok_or_else(|| gap(&what, "leaf", leaf))?;
+        for (&row, bias) in members.iter().zip(codes.bias).filter(|(row, _)| **row != u32::MAX) {
+            let is_new = seen.get_mut(row as usize).is_some_and(|s| !std::mem::replace(s, true));
+            if !is_new {
+                return Err(wrong(&what, format!("row {row} twice or unknown"), "each row once"));
+            }
+            // What is infinitely far only fills a tile: no search comes there.
+            if !bias.is_finite() || !tree.leaves.bias[leaf as usize].is_finite() {
+                return Err(wrong(&what, format!("row {row} out of reach"), "each row in reach"));
             }
         }
     }
@@ -70,6 +64,27 @@ fn walk(tree: &Tree<'_>, n_rows: usize, number: usize) -> Result<(), OpenError> 
         Some(row) => Err(wrong(&what, format!("no leaf with row {row}"), "each row once")),
         None => Ok(()),
     }
+}
+
+fn walk_groups(tree: &Tree<'_>, what: &str) -> Result<(), OpenError> {
+    let mut next = 0;
+    for (group, bias) in tree.groups.bias.iter().enumerate() {
+        let group = group as u32;
+        let (first, centres) = tree.group(group).ok_or_else(|| gap(what, "group", group))?;
+        let is_reached = centres.bias.is_empty() || bias.is_finite();
+        if first != next || !is_reached {
+            return Err(gap(what, "group", group));
+        }
+        next += centres.bias.len();
+    }
+    match tree.leaves.bias.len() {
+        leaves if leaves == next => Ok(()),
+        leaves => Err(wrong(what, format!("{next} leaves in groups"), &leaves.to_string())),
+    }
+}
+
+fn gap(what: &str, part: &str, number: u32) -> OpenError {
+    wrong(what, format!("{part} {number} out of place"), "ascending offsets, all in reach")
 }
 
 fn wrong(what: &str, got: String, expected: &str) -> OpenError {

@@ -11,6 +11,9 @@ use super::delimited::Delimiter;
 use super::source::{Source, extension, format_error};
 use super::{lists, parquet, table};
 
+/// How many of the first lines decide whether a file holds lists.
+const LOOK: usize = 10;
+
 /// What a file of interactions is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -125,8 +128,25 @@ fn guess(source: &Source, options: &ReadOptions) -> Format {
         return Format::Parquet;
     }
     let lists =
-        !options.names_columns() && options.delimiter.is_none() && lists::looks_like(source.head());
+        !options.names_columns() && options.delimiter.is_none() && looks_like_lists(source.head());
     if lists { Format::Lists } else { Format::Table }
+}
+
+/// Whether a file's first bytes are lists of integers: digits with single spaces between them, on
+/// every one of the first lines.
+fn looks_like_lists(head: &[u8]) -> bool {
+    let mut lines: Vec<&[u8]> = head.split(|&b| b == b'\n').take(LOOK).collect();
+    // The last one may be cut anywhere.
+    if lines.len() > 1 && lines.len() < LOOK {
+        lines.pop();
+    }
+    lines.iter().all(|line| integers(line.strip_suffix(b"\r").unwrap_or(line)))
+}
+
+fn integers(line: &[u8]) -> bool {
+    let mut words = line.split(|&b| b == b' ');
+    let is_integer = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
+    words.all(is_integer)
 }
 
 #[cfg(test)]
@@ -158,6 +178,15 @@ mod tests {
         assert!(read("t.txt", b"a x\n", &ReadOptions::default()).is_err());
         let space = ReadOptions { delimiter: Some(Delimiter::Byte(b' ')), ..named() };
         assert_eq!(read("t.txt", b"1 10\n2 20\n", &space).unwrap().items, Ids::Int(vec![10, 20]));
+    }
+
+    #[test]
+    fn only_plain_integers_look_like_lists() {
+        assert!(looks_like_lists(b"0 1 2 3\n1 5"));
+        assert!(looks_like_lists(b"0 1 2 3\n1\n2 4\n2 a"));
+        for other in [&b"u i\n0 1\n"[..], b"1,2\n", b"0 1\n\n", b"0  1\n", b"", b"1 2.5\n"] {
+            assert!(!looks_like_lists(other), "{other:?}");
+        }
     }
 
     #[test]

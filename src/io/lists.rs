@@ -7,10 +7,6 @@ use crate::recommend::{Interactions, InteractionsBuilder};
 
 use super::source::{Source, utf8};
 
-#[cfg(any(test, feature = "tables"))]
-/// How many of the first lines decide whether a file holds lists.
-const LOOK: usize = 10;
-
 /// Reads `user item item ...` lines, separated by spaces or tabs, each item weighing 1.
 ///
 /// Ids are any words; they are integers only if every one of their side is a canonical int64 other
@@ -39,25 +35,6 @@ fn push_words(line: &[u8], builder: &mut InteractionsBuilder) -> Result<(), Stri
     let Some(user) = words.next() else { return Ok(()) };
     builder.add_user_text(user).map_err(|e| e.to_string())?;
     words.try_for_each(|item| builder.push_text(user, item, 1.0)).map_err(|e| e.to_string())
-}
-
-#[cfg(any(test, feature = "tables"))]
-/// Whether a file's first bytes are lists of integers: digits with single spaces between them, on
-/// every one of the first lines.
-pub(super) fn looks_like(head: &[u8]) -> bool {
-    let mut lines: Vec<&[u8]> = head.split(|&b| b == b'\n').take(LOOK).collect();
-    // The last one may be cut anywhere.
-    if lines.len() > 1 && lines.len() < LOOK {
-        lines.pop();
-    }
-    lines.iter().all(|line| integers(line.strip_suffix(b"\r").unwrap_or(line)))
-}
-
-#[cfg(any(test, feature = "tables"))]
-fn integers(line: &[u8]) -> bool {
-    let mut words = line.split(|&b| b == b' ');
-    let is_integer = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
-    words.all(is_integer)
 }
 
 #[cfg(test)]
@@ -89,14 +66,5 @@ mod tests {
         assert_eq!(data.items, Ids::Text(vec!["-1".into(), "x".into()]));
         let error = read_bytes(b"a b\nc \xff\n").unwrap_err();
         assert!(matches!(error, ReadError::Line { line: 2, .. }), "{error}");
-    }
-
-    #[test]
-    fn only_plain_integers_look_like_lists() {
-        assert!(looks_like(b"0 1 2 3\n1 5"));
-        assert!(looks_like(b"0 1 2 3\n1\n2 4\n2 a"));
-        for other in [&b"u i\n0 1\n"[..], b"1,2\n", b"0 1\n\n", b"0  1\n", b"", b"1 2.5\n"] {
-            assert!(!looks_like(other), "{other:?}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Readers and writers: tables, lists and arrays in; recommendations and neighbours out.
 //!
-//! [`read_interactions`] and [`read_vectors`] are the front doors: they tell formats apart and
+//! `read_interactions` and [`read_vectors`] are the front doors: they tell formats apart and
 //! give one type each. The formats' own readers are public where they offer more. Gzipped input is
 //! known by its first bytes, not its name, and `-` is standard input. Writers put a file beside
 //! their target and rename it, so that the target is the old file or the whole new one.
@@ -32,7 +32,7 @@ pub use delimited::Delimiter;
 #[cfg(feature = "tables")]
 pub use interactions::{Format, ReadOptions, read_interactions};
 pub use matrix::Matrix;
-pub use names::{read as read_names, read_ids};
+pub use names::{read as read_names, read_ids, read_labels};
 pub use vectors::{read_vectors, write_matrix};
 #[cfg(feature = "tables")]
 pub use writer::{IdKind, RankingWriter};

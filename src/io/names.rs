@@ -66,6 +66,21 @@ fn read_column(path: &Path) -> Result<Vec<i64>, ReadError> {
     Ok(data)
 }
 
+/// Reads labels: a text file with one name a line; lines may be empty and names may repeat. `-` is
+/// standard input.
+///
+/// # Errors
+/// If the file cannot be read or a line is not UTF-8.
+pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<String>, ReadError> {
+    let mut lines = Source::open(path.as_ref())?.into_lines()?;
+    let mut labels = Vec::new();
+    while let Some(line) = lines.next()? {
+        let label = utf8(line, "label").map(str::to_string);
+        labels.push(label.map_err(|problem| lines.error(problem))?);
+    }
+    Ok(labels)
+}
+
 fn read_lines(path: &Path) -> Result<Vec<String>, ReadError> {
     let mut lines = Source::open(path)?.into_lines()?;
     let mut texts = Vec::new();
@@ -170,6 +185,14 @@ mod tests {
         assert_eq!(pairs("ID,Title\nx,a\n"), owned(&[("x", "a")]));
         assert_eq!(pairs("x,a\ny,b\n").len(), 2);
         assert_eq!(pairs("1,a\n2,b\n").len(), 2);
+    }
+
+    #[test]
+    fn labels_may_be_empty_and_repeat() {
+        let labels = |bytes: &[u8]| with("l", bytes, |p| read_labels(p));
+        assert_eq!(labels(b"a, b\r\n\na, b").unwrap(), ["a, b", "", "a, b"]);
+        let fault = labels(b"a\n\xff\n").unwrap_err().to_string();
+        assert!(fault.contains("line 2") && fault.contains("UTF-8"), "{fault}");
     }
 
     #[test]

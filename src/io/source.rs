@@ -59,6 +59,7 @@ impl Source {
 
     #[cfg(feature = "tables")]
     /// What was opened.
+    #[cfg(feature = "tables")]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -122,6 +123,7 @@ impl Lines {
 
     #[cfg(any(test, feature = "tables"))]
     /// The number of the line last read.
+    #[cfg(any(test, feature = "tables"))]
     pub(super) fn number(&self) -> u64 {
         self.number
     }

@@ -7,6 +7,23 @@
 //! This is one of the two rooms where `unsafe` may live (the other is `store`).
 #![allow(unsafe_code)]
 
+/// Calls the function of the instruction set in force: each room that uses this has the modules
+/// `avx512`, `avx2` and `portable`, and checks lengths before it comes here.
+macro_rules! dispatch {
+    ($isa:expr, $name:ident($($argument:expr),*)) => {
+        match $isa {
+            // SAFETY: an Isa above Portable comes from detection, so the processor has it; the
+            // lengths were checked just before.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512::$name($($argument),*) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2::$name($($argument),*) },
+            _ => portable::$name($($argument),*),
+        }
+    };
+}
+
 pub mod code;
 pub mod dense;
 pub mod float;

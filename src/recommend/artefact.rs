@@ -27,8 +27,11 @@ pub(super) fn read_facts(items: &Index) -> Result<Facts, OpenError> {
         got,
         expected: "the training's parameters, weighting and losses".into(),
     };
-    let training = items.metadata()["training"].take();
-    let facts: Facts = serde_json::from_value(training).map_err(|e| invalid(e.to_string()))?;
+    // Read by `get`: indexing for writing panics on metadata that is no object.
+    let training = items.metadata().get("training").cloned().unwrap_or_default();
+    let mut facts: Facts = serde_json::from_value(training).map_err(|e| invalid(e.to_string()))?;
+    // How many threads a reader starts is not for the file to say.
+    facts.params.n_threads = None;
     facts.params.check().map_err(|e| invalid(e.to_string()))?;
     match facts.params.factors == items.dim() {
         true => Ok(facts),
@@ -75,7 +78,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// That offsets ascend to the number of items, and every item exists.
+/// That offsets ascend to the number of items, and every user's items exist and ascend.
 pub(super) fn verify_seen(seen: Seen<'_>, n_items: usize) -> Result<(), OpenError> {
     let wrong = |got: &str, expected: String| OpenError::Invalid {
         what: "the seen items".into(),
@@ -86,10 +89,15 @@ pub(super) fn verify_seen(seen: Seen<'_>, n_items: usize) -> Result<(), OpenErro
     if first != Some(&0) || !seen.offsets.is_sorted() || last != Some(&(seen.items.len() as u64)) {
         return Err(wrong("offsets out of order", format!("0 to {}", seen.items.len())));
     }
-    match seen.items.iter().find(|&&item| item as usize >= n_items) {
-        Some(item) => Err(wrong(&format!("item {item}"), format!("items below {n_items}"))),
-        None => Ok(()),
+    for user in 0..seen.offsets.len() - 1 {
+        let row = seen.row(user);
+        let inside = row.last().is_none_or(|&item| (item as usize) < n_items);
+        if !inside || !row.is_sorted_by(|a, b| a < b) {
+            let expected = format!("items below {n_items}, ascending");
+            return Err(wrong(&format!("those of user {user}"), expected));
+        }
     }
+    Ok(())
 }
 
 /// Builds both forests over the items and composes the file.

@@ -12,7 +12,8 @@ use crate::als::{FoldIn, Model, Params, Trainer};
 use crate::error::{BuildError, Error, OpenError, QueryError, SaveError, TrainError};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
-    Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, StoredIds, main_metric, view,
+    Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, StoredIds, finite, main_metric,
+    view,
 };
 use crate::metric::Metric;
 use crate::store::{self, Bytes};
@@ -123,16 +124,25 @@ impl Recommender {
             });
         }
         let metric = main_metric(&d)?;
+        if metric != Metric::Dot {
+            return Err(OpenError::Invalid {
+                what: "the recommender's metric".into(),
+                got: metric.to_string(),
+                expected: Metric::Dot.to_string(),
+            });
+        }
         let items = Index::of_space(bytes.clone(), d.clone(), 0, metric)?;
         let similar = Index::of_space(bytes.clone(), d.clone(), BY_COSINE, Metric::Angular)?;
         let n_users = d.header.users as usize;
         let facts = artefact::read_facts(&items)?;
         let values = n_users.saturating_mul(items.dim());
+        // Sized first: from here on the number of users is one that the file has room for.
+        let user_factors = d.sized(Key::new(Kind::UserFactors, 0), values, "recommending")?;
         let seen = d.range(Key::new(Kind::SeenItems, 0));
         Ok(Recommender {
             users: StoredIds::open(&d, USERS, n_users)?,
             n_users,
-            user_factors: d.sized(Key::new(Kind::UserFactors, 0), values, "recommending")?,
+            user_factors,
             seen_offsets: d.sized(Key::new(Kind::SeenOffsets, 0), n_users + 1, "recommending")?,
             seen_items: seen.ok_or(OpenError::MissingSection {
                 section: Kind::SeenItems.name(),
@@ -169,17 +179,9 @@ impl Recommender {
         self.items.verify()?;
         self.similar.verify()?;
         artefact::verify_seen(self.seen_table(), self.items.len())?;
-        for user in 0..self.n_users as u32 {
-            let id = self.user_id(user);
-            if self.user(&id) != Some(user) {
-                return Err(OpenError::Invalid {
-                    what: "the users' id table".into(),
-                    got: format!("no entry for user {id}"),
-                    expected: "one for each user".into(),
-                });
-            }
-        }
-        Ok(())
+        finite("user factors", self.user_factors())?;
+        finite("item weights", &self.weights.item_factors)?;
+        self.users.verify(&self.bytes, self.n_users, "the users' ids")
     }
 
     /// The items by inner product: ids, labels, vectors.
@@ -342,7 +344,7 @@ impl Recommender {
                         .collect()
                 })
             };
-        Ok(Answers::from_lists(&lists?, options.k, self.items.metric().missing()))
+        Answers::from_lists(&lists?, options.k, self.items.metric().missing())
     }
 
     /// Recommends to every user, in blocks so that memory stays bounded; `each` gets a user's

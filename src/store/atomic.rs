@@ -73,6 +73,8 @@ fn open_sink(path: &Path) -> io::Result<Sink> {
             let file = File::options().write(true).open(path)?;
             Ok(Sink::Straight(BufWriter::with_capacity(BUFFER, file)))
         }
+        // A rename would replace it all the same: who protected the file meant otherwise.
+        Ok(meta) if meta.permissions().readonly() => Err(io::ErrorKind::PermissionDenied.into()),
         _ => {
             let file = builder(path).tempfile_in(folder(&resolved(path)))?;
             Ok(Sink::Beside(BufWriter::with_capacity(BUFFER, file)))

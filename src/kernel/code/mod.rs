@@ -43,21 +43,6 @@ pub struct CodeRows<'a> {
     pub scale: &'a [f32],
 }
 
-macro_rules! dispatch {
-    ($isa:expr, $name:ident($($argument:expr),*)) => {
-        match $isa {
-            // SAFETY: an Isa above Portable comes from detection, so the processor has it; the
-            // lengths were checked just before.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::$name($($argument),*) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::$name($($argument),*) },
-            _ => portable::$name($($argument),*),
-        }
-    };
-}
-
 /// Scores every row: `out[r] = bias[r] + scale[r] * multiplier * (row . query)`, the last step one
 /// fused multiply-add.
 ///

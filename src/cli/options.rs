@@ -1,0 +1,151 @@
+//! Options that several subcommands share.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::als::{Confidence, Params};
+use crate::error::QueryError;
+use crate::format::Content;
+use crate::{Effort, Ids, Index, Recommender};
+
+use super::failure::Failure;
+use super::progress::note;
+
+/// A whole number, at least 1.
+pub(super) fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("expected at least 1".to_string()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("expected a whole number, at least 1".to_string()),
+    }
+}
+
+/// How hard a search tries.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+pub(super) struct EffortArgs {
+    /// The share of the true answers to find, from the calibration in the file [default: 0.95]
+    #[arg(long, value_name = "SHARE")]
+    recall: Option<f64>,
+    /// How many vectors may be evaluated, in place of a recall
+    #[arg(long, value_name = "N", value_parser = positive)]
+    budget: Option<usize>,
+    /// Look at every vector
+    #[arg(long)]
+    exact: bool,
+}
+
+impl EffortArgs {
+    pub fn effort(&self) -> Effort {
+        match (self.exact, self.budget, self.recall) {
+            (true, ..) => Effort::Exact,
+            (_, Some(budget), _) => Effort::Budget(budget),
+            (.., Some(recall)) => Effort::Recall(recall),
+            _ => Effort::default(),
+        }
+    }
+}
+
+/// The parameters of a training.
+#[derive(clap::Args)]
+pub(super) struct ParamArgs {
+    /// The length of each vector
+    #[arg(long, default_value_t = Params::default().factors)]
+    factors: usize,
+    /// How strongly vectors are kept short
+    #[arg(long, default_value_t = Params::default().regularization)]
+    regularization: f32,
+    /// The weight of one unit of an interaction
+    #[arg(long, default_value_t = Params::default().alpha)]
+    alpha: f32,
+    /// Epochs
+    #[arg(long, default_value_t = Params::default().iterations)]
+    iterations: usize,
+    /// What a weight means: ials, implicit or spark
+    #[arg(long, default_value_t = Params::default().confidence)]
+    confidence: Confidence,
+    /// The weight of every pair, seen or not
+    #[arg(long, value_name = "WEIGHT", default_value_t = Params::default().unobserved_weight)]
+    unobserved_weight: f32,
+    /// How far regularization grows with the interactions of a user or item, 0 to 1
+    #[arg(long, value_name = "POWER", default_value_t = Params::default().regularization_scaling)]
+    regularization_scaling: f32,
+    /// The same seed gives the same file, at any number of threads
+    #[arg(long, default_value_t = Params::default().seed)]
+    seed: u64,
+}
+
+impl ParamArgs {
+    pub fn params(&self, n_threads: Option<usize>) -> Params {
+        Params {
+            factors: self.factors,
+            regularization: self.regularization,
+            alpha: self.alpha,
+            iterations: self.iterations,
+            confidence: self.confidence,
+            unobserved_weight: self.unobserved_weight,
+            regularization_scaling: self.regularization_scaling,
+            seed: self.seed,
+            n_threads,
+            ..Params::default()
+        }
+    }
+}
+
+/// Opens an index, or the items of a recommender.
+pub(super) fn open_index(path: &Path) -> Result<Index, Failure> {
+    Index::open(path).map_err(|error| Failure::about(path, &error))
+}
+
+/// Opens a recommender.
+pub(super) fn open_recommender(path: &Path) -> Result<Recommender, Failure> {
+    Recommender::open(path).map_err(|error| Failure::about(path, &error))
+}
+
+/// Whether a file is a recommender's.
+pub(super) fn is_recommender(index: &Index) -> bool {
+    index.content() == Content::Recommender
+}
+
+/// The position of the item that a person calls `name`; an error has near spellings.
+pub(super) fn find_item(index: &Index, name: &str) -> Result<u32, Failure> {
+    index.find(name).map_err(|error| match error {
+        QueryError::UnknownId { what, id, hint } => {
+            let near = index.suggest(name, 5);
+            let near: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
+            let hint = match near.is_empty() {
+                true => hint,
+                false => format!("did you mean {}?", near.join(", ")),
+            };
+            QueryError::UnknownId { what, id, hint }.into()
+        }
+        other => other.into(),
+    })
+}
+
+/// A label for each id from a file of (id, name) lines. An id without a name is its own label.
+pub(super) fn labels_of(ids: &Ids, file: &Path) -> Result<Vec<String>, Failure> {
+    let names: HashMap<String, String> = crate::io::read_names(file)?.into_iter().collect();
+    let mut missing = 0;
+    let mut label = |id: String| match names.get(&id) {
+        Some(name) => name.clone(),
+        None => {
+            missing += 1;
+            id
+        }
+    };
+    let labels: Vec<String> = (0..ids.len()).map(|at| label(ids.get(at).to_string())).collect();
+    let (n, file) = (labels.len(), file.display());
+    match missing {
+        0 => Ok(labels),
+        _ if missing == n => Err(Failure::new(format!(
+            "{file} names none of the {n} items: its first field must be the id as it is written \
+             in the data, such as {}",
+            ids.get(0)
+        ))),
+        _ => {
+            note(&format!("{file} has no name for {missing} of {n} items; their ids stand in"));
+            Ok(labels)
+        }
+    }
+}

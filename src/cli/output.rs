@@ -1,0 +1,184 @@
+//! Tables for people, reports for both, and how numbers are written.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+
+/// Which side of its column a value stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// Rows in aligned columns, two spaces between them.
+pub(super) struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new<'a>(columns: impl IntoIterator<Item = (&'a str, Align)>) -> Table {
+        let columns = columns.into_iter().map(|(name, align)| (name.to_string(), align)).collect();
+        Table { columns, rows: Vec::new() }
+    }
+
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+    }
+
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let heads: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
+        let lines: Vec<&Vec<String>> = std::iter::once(&heads).chain(&self.rows).collect();
+        let width = |column| lines.iter().map(|line| length(line, column)).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+        for line in lines {
+            let mut text = String::new();
+            for ((cell, &width), (_, align)) in line.iter().zip(&widths).zip(&self.columns) {
+                match align {
+                    Align::Left => text.push_str(&format!("{cell:<width$}  ")),
+                    Align::Right => text.push_str(&format!("{cell:>width$}  ")),
+                }
+            }
+            writeln!(out, "{}", text.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn length(line: &[String], column: usize) -> usize {
+    line.get(column).map_or(0, |cell| cell.chars().count())
+}
+
+/// A name from a file may hold anything; what would steer the terminal is shown as `?`.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// Facts, each with a name: lines for people, or one JSON object for programs.
+#[derive(Default)]
+pub(super) struct Report {
+    facts: Vec<(&'static str, Value, String)>,
+}
+
+impl Report {
+    /// A fact: its key in JSON, its value there, and how people read it.
+    pub fn add(&mut self, key: &'static str, value: impl Into<Value>, text: impl Into<String>) {
+        self.facts.push((key, value.into(), text.into()));
+    }
+
+    /// A number of things.
+    pub fn count(&mut self, key: &'static str, n: usize) {
+        self.add(key, n, thousands(n as u64));
+    }
+
+    /// How long something took.
+    pub fn time(&mut self, key: &'static str, time: Duration) {
+        self.add(key, time.as_secs_f64(), duration(time));
+    }
+
+    /// A file and its size.
+    pub fn file(&mut self, path: &Path, size: u64) {
+        self.add("file", path.to_string_lossy(), path.display().to_string());
+        self.add("bytes", size, bytes(size));
+    }
+
+    pub fn to_json(&self) -> Value {
+        let facts = self.facts.iter().map(|(key, value, _)| (key.to_string(), value.clone()));
+        Value::Object(facts.collect::<Map<String, Value>>())
+    }
+
+    /// The lines for people: a key's underscores become spaces.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let width = self.facts.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
+        for (key, _, text) in &self.facts {
+            writeln!(out, "{:<width$}  {}", key.replace('_', " "), printable(text))?;
+        }
+        Ok(())
+    }
+
+    /// To `out` in the form asked for; to standard error if `written`, the file this is about, is
+    /// standard output itself.
+    pub fn print(&self, written: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        let mut note = io::stderr();
+        let out = if written == Path::new("-") { &mut note } else { out };
+        match json {
+            true => writeln!(out, "{}", self.to_json())?,
+            false => self.write(out)?,
+        }
+        Ok(())
+    }
+}
+
+/// A float32 as JSON, as short as it may be written; null if it is not finite.
+pub(super) fn json_number(x: f32) -> Value {
+    x.to_string().parse::<f64>().ok().filter(|x| x.is_finite()).map_or(Value::Null, Value::from)
+}
+
+/// 1234567 as 1,234,567.
+pub(super) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// In bytes, kB, MB or GB of powers of ten.
+pub(super) fn bytes(n: u64) -> String {
+    match n {
+        0..10_000 => format!("{} bytes", thousands(n)),
+        10_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.2} GB", n as f64 / 1e9),
+    }
+}
+
+/// In µs, ms or s.
+pub(super) fn duration(time: Duration) -> String {
+    match time.as_secs_f64() {
+        s if s < 1e-3 => format!("{:.0} µs", s * 1e6),
+        s if s < 1.0 => format!("{:.0} ms", s * 1e3),
+        s if s < 100.0 => format!("{s:.2} s"),
+        s => format!("{s:.0} s"),
+    }
+}
+
+/// A share as a percentage.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([9_999, 10_000, 18_250_000].map(bytes), ["9,999 bytes", "10.0 kB", "18.2 MB"]);
+        let times = [0.000_012, 0.25, 3.333, 250.4].map(Duration::from_secs_f64).map(duration);
+        assert_eq!(times, ["12 µs", "250 ms", "3.33 s", "250 s"]);
+        assert_eq!(json_number(0.1).to_string(), "0.1");
+        assert_eq!(json_number(f32::INFINITY), Value::Null);
+    }
+
+    #[test]
+    fn columns_are_aligned_and_terminals_left_alone() {
+        let mut table = Table::new([("id", Align::Right), ("label", Align::Left)]);
+        table.row(vec!["7".into(), "Sigur Rós".into()]);
+        table.row(vec!["1234".into(), "a\x1b[2Jb".into()]);
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "  id  label\n   7  Sigur Rós\n1234  a?[2Jb\n");
+    }
+}

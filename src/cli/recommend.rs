@@ -1,0 +1,190 @@
+//! `nearwood recommend`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::ArgGroup;
+use serde_json::{Value, json};
+
+use crate::io::{IdKind, RankingWriter};
+use crate::recommend::RecommendOptions;
+use crate::{Hit, Recommender};
+
+use super::failure::Failure;
+use super::hits::{HitTable, describe, json_hits, json_id, json_item};
+use super::options::{EffortArgs, find_item, open_recommender, positive};
+use super::output::{Report, json_number};
+use super::progress::Progress;
+
+/// Recommend items to a user of the training, to somebody new, or to everybody
+///
+/// --json prints {"user" or "history", "recommendations": [{"rank", "id", "label", "score"}]}.
+/// --all writes a table of user, item, rank and score.
+#[derive(clap::Args)]
+#[command(group(ArgGroup::new("who").required(true).args(["user", "history", "all"])))]
+pub(super) struct Args {
+    /// The recommender
+    file: PathBuf,
+    /// The id of a user of the training
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    user: Option<String>,
+    /// What somebody new had: ids or labels with weights, "Radiohead:120,Björk,1412:3"; may be
+    /// given several times
+    #[arg(long, value_name = "ITEM[:WEIGHT],...", allow_hyphen_values = true)]
+    history: Vec<String>,
+    /// Every user of the training, into the file of -o
+    #[arg(long, requires = "output")]
+    all: bool,
+    /// How many items a user
+    #[arg(short, default_value_t = 20, value_parser = positive)]
+    k: usize,
+    #[command(flatten)]
+    effort: EffortArgs,
+    /// Items that the user has already may come up, too
+    #[arg(long)]
+    include_seen: bool,
+    /// Threads of --all; all cores unless given
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    /// The file of --all: .parquet, .csv, .tsv or .jsonl; - is CSV on standard output
+    #[arg(short, long, value_name = "FILE", requires = "all")]
+    output: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let recommender = open_recommender(&args.file)?;
+    let options = RecommendOptions {
+        k: args.k.min(recommender.items().len()),
+        include_seen: args.include_seen,
+        effort: args.effort.effort(),
+        filter: None,
+        n_threads: args.threads,
+    };
+    match (&args.user, &args.output) {
+        (Some(user), _) => for_user(&recommender, user, options, args.json, out),
+        (None, Some(output)) => for_all(&recommender, options, output, args.json, out),
+        (None, None) => for_history(&recommender, &args.history, options, args.json, out),
+    }
+}
+
+fn for_user(
+    recommender: &Recommender,
+    user: &str,
+    options: RecommendOptions<'_>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let user = recommender.find_user(user)?;
+    let hits = recommender.recommend(user, options)?;
+    let id = recommender.user_id(user);
+    if json {
+        return print_json(recommender, json!({ "user": json_id(&id) }), &hits, out);
+    }
+    let seen = recommender.seen(user).len();
+    writeln!(out, "for user {id}, who has {seen} items")?;
+    print_table(recommender, &hits, out)
+}
+
+fn for_history(
+    recommender: &Recommender,
+    texts: &[String],
+    options: RecommendOptions<'_>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut history = Vec::new();
+    for text in texts {
+        read_history(recommender, text, &mut history)?;
+    }
+    let hits = recommender.recommend_for(&history, options)?;
+    let items = recommender.items();
+    if json {
+        let entry = |&(position, weight): &(u32, f32)| {
+            let mut item = json_item(items, position);
+            item["weight"] = json_number(weight);
+            item
+        };
+        let history: Vec<Value> = history.iter().map(entry).collect();
+        return print_json(recommender, json!({ "history": history }), &hits, out);
+    }
+    let names: Vec<String> = history.iter().map(|&(p, _)| describe(items, p)).collect();
+    writeln!(out, "for somebody who has {}", names.join(", "))?;
+    print_table(recommender, &hits, out)
+}
+
+/// Names may hold commas and colons themselves: text that is an item as a whole is taken as that
+/// before it is cut.
+fn read_history(
+    recommender: &Recommender,
+    text: &str,
+    history: &mut Vec<(u32, f32)>,
+) -> Result<(), Failure> {
+    let items = recommender.items();
+    if let Ok(position) = items.find(text) {
+        history.push((position, 1.0));
+        return Ok(());
+    }
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let weighted = part.rsplit_once(':').and_then(|(name, weight)| {
+            weight.trim().parse::<f32>().ok().map(|weight| (name.trim(), weight))
+        });
+        let (name, weight) = match (items.find(part), weighted) {
+            (Err(_), Some(weighted)) => weighted,
+            _ => (part, 1.0),
+        };
+        history.push((find_item(items, name)?, weight));
+    }
+    Ok(())
+}
+
+fn print_json(
+    recommender: &Recommender,
+    mut answer: Value,
+    hits: &[Hit],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    answer["recommendations"] = json_hits(recommender.items(), hits, "score");
+    Ok(writeln!(out, "{answer}")?)
+}
+
+fn print_table(
+    recommender: &Recommender,
+    hits: &[Hit],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut table = HitTable::new(recommender.items(), None, "score");
+    table.push(None, hits);
+    Ok(table.into_table().write(out)?)
+}
+
+fn for_all(
+    recommender: &Recommender,
+    options: RecommendOptions<'_>,
+    output: &Path,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let (users, items) = (recommender.user_ids(), recommender.items().ids());
+    let mut writer =
+        RankingWriter::recommendations(output, IdKind::from(&users), IdKind::from(&items))?;
+    let progress = Progress::bar("recommending", users.len());
+    let start = std::time::Instant::now();
+    recommender.recommend_all::<Failure>(options, |user, hits| {
+        let known = hits.iter().filter(|hit| (hit.position as usize) < items.len());
+        let named = known.map(|hit| (items.get_ref(hit.position as usize), hit.distance));
+        writer.push(users.get_ref(user as usize), named)?;
+        progress.set(user as usize + 1);
+        Ok(true)
+    })?;
+    let rows = writer.finish()?;
+    drop(progress);
+    let mut report = Report::default();
+    report.count("users", users.len());
+    report.count("rows", rows as usize);
+    report.time("seconds", start.elapsed());
+    report.add("file", output.to_string_lossy(), output.display().to_string());
+    report.print(output, json, out)
+}

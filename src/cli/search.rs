@@ -1,0 +1,249 @@
+//! `nearwood search`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::ArgGroup;
+use serde_json::json;
+
+use crate::error::QueryError;
+use crate::io::{IdKind, Matrix, RankingWriter, npy, read_vectors};
+use crate::{Answers, BatchOptions, IdRef, Ids, Index};
+
+use super::failure::Failure;
+use super::hits::{HitTable, hits_of, json_hits};
+use super::options::{EffortArgs, find_item, open_index, positive};
+use super::output::Report;
+use super::progress::Progress;
+
+/// How many queries are shown without -o.
+const SHOWN: usize = 10;
+
+/// Find the vectors nearest to others
+///
+/// -o q.npy writes int64 ids, a row a query, -1 where fewer than k were found; .parquet, .csv,
+/// .tsv and .jsonl hold query, id, rank and distance. --json prints a line a query: {"query",
+/// "neighbours": [{"rank", "id", "label", "distance"}]}.
+#[derive(clap::Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["queries", "id"])))]
+pub(super) struct Args {
+    /// An index, or a recommender, whose items are then searched by inner product
+    file: PathBuf,
+    /// The queries: .npy, .fvecs, .bvecs, .csv, .tsv or .txt; - is .npy on standard input
+    #[arg(long, value_name = "FILE")]
+    queries: Option<PathBuf>,
+    /// The id or label of a vector in the index, whose neighbours to find
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    id: Option<String>,
+    /// How many neighbours a query
+    #[arg(short, default_value_t = 10, value_parser = positive)]
+    k: usize,
+    #[command(flatten)]
+    effort: EffortArgs,
+    /// Threads; all cores unless given
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    /// The file to write: .npy, .parquet, .csv, .tsv or .jsonl; - is CSV on standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The distances as a float32 .npy file, beside the ids of -o
+    #[arg(long, value_name = "FILE", requires = "output")]
+    distances: Option<PathBuf>,
+    /// Print JSON, a line a query
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let index = open_index(&args.file)?;
+    if let Some(output) = &args.output {
+        check_output(&index, output)?;
+    }
+    let search = Search::new(&index, args)?;
+    match &args.output {
+        Some(output) => write(&search, args, output, out),
+        None if args.json => print_json(&search, out),
+        None => print_table(&search, out),
+    }
+}
+
+/// Said before the work, not after it.
+fn check_output(index: &Index, output: &Path) -> Result<(), Failure> {
+    match is_npy(output) && index.has_text_ids() {
+        true => Err(Failure::new(format!(
+            "{}: an .npy file holds integer ids and those of this index are strings: write \
+             .parquet, .csv, .tsv or .jsonl",
+            output.display()
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn is_npy(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"))
+}
+
+/// What was asked.
+struct Search<'a> {
+    index: &'a Index,
+    options: BatchOptions<'a>,
+    /// As many as were asked for, more than there are vectors perhaps.
+    k: usize,
+    what: What,
+}
+
+enum What {
+    Queries(Matrix),
+    Item(u32),
+}
+
+impl<'a> Search<'a> {
+    fn new(index: &'a Index, args: &Args) -> Result<Search<'a>, Failure> {
+        let what = match (&args.id, &args.queries) {
+            (Some(id), _) => What::Item(find_item(index, id)?),
+            (None, queries) => {
+                let file = queries.as_deref().unwrap_or(Path::new("-"));
+                What::Queries(read_queries(file, index.dim())?)
+            }
+        };
+        let options = BatchOptions {
+            k: args.k.min(index.len()),
+            effort: args.effort.effort(),
+            filter: None,
+            n_threads: args.threads,
+        };
+        Ok(Search { index, options, k: args.k, what })
+    }
+
+    fn len(&self) -> usize {
+        match &self.what {
+            What::Queries(queries) => queries.rows,
+            What::Item(_) => 1,
+        }
+    }
+
+    /// What stands for a query in results: its number, or the id that was asked for.
+    fn keys(&self) -> Ids {
+        match &self.what {
+            What::Queries(queries) => Ids::Sequential(queries.rows),
+            What::Item(position) => match self.index.id(*position) {
+                crate::Id::Int(id) => Ids::Int(vec![id]),
+                crate::Id::Text(id) => Ids::Text(vec![id]),
+            },
+        }
+    }
+
+    /// The answers to the first `n` queries.
+    fn answer(&self, n: usize) -> Result<Answers, Failure> {
+        let progress = Progress::spinner("searching");
+        progress.message(format!("{n} queries"));
+        Ok(match &self.what {
+            What::Queries(queries) => {
+                self.index.search_batch(&queries.data[..n * queries.cols], self.options)?
+            }
+            What::Item(position) => {
+                self.index.search_positions(&[*position], self.options, false)?
+            }
+        })
+    }
+}
+
+fn read_queries(file: &Path, dim: usize) -> Result<Matrix, Failure> {
+    let queries = read_vectors(file)?;
+    match queries.rows == 0 || queries.cols == dim {
+        true => Ok(queries),
+        false => {
+            let error = QueryError::Dimension { got: queries.cols, expected: dim };
+            Err(Failure::new(format!("{}: {error}", file.display())))
+        }
+    }
+}
+
+fn print_table(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+    let shown = search.len().min(SHOWN);
+    let (answers, keys) = (search.answer(shown)?, search.keys());
+    let mut table = HitTable::new(search.index, Some("query"), "distance");
+    for query in 0..shown {
+        table.push(Some(&keys.get(query).to_string()), &hits_of(&answers, query));
+    }
+    table.into_table().write(out)?;
+    if search.len() > shown {
+        writeln!(out, "and {} more queries: -o FILE writes them all", search.len() - shown)?;
+    }
+    Ok(())
+}
+
+fn print_json(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+    let (answers, keys) = (search.answer(search.len())?, search.keys());
+    for query in 0..search.len() {
+        let neighbours = json_hits(search.index, &hits_of(&answers, query), "distance");
+        let key = super::hits::json_id(&keys.get(query));
+        writeln!(out, "{}", json!({ "query": key, "neighbours": neighbours }))?;
+    }
+    Ok(())
+}
+
+fn write(
+    search: &Search<'_>,
+    args: &Args,
+    output: &Path,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let start = std::time::Instant::now();
+    let answers = search.answer(search.len())?;
+    let searching = start.elapsed();
+    match is_npy(output) {
+        true => write_ids(search, &answers, output)?,
+        false => write_table(search, &answers, output)?,
+    }
+    if let Some(file) = &args.distances {
+        let missing = search.index.metric().missing();
+        npy::write(file, &widened(search, &answers.distances, missing)?, search.k)?;
+    }
+    let mut report = Report::default();
+    report.count("queries", search.len());
+    report.count("k", search.k);
+    report.time("seconds", searching);
+    report.add("file", output.to_string_lossy(), output.display().to_string());
+    report.print(output, false, out)
+}
+
+fn write_ids(search: &Search<'_>, answers: &Answers, output: &Path) -> Result<(), Failure> {
+    let ids: Vec<i64> =
+        answers.positions.iter().map(|&p| search.index.int_id(p).unwrap_or(-1)).collect();
+    Ok(npy::write_i64(output, &widened(search, &ids, -1)?, search.k)?)
+}
+
+/// Rows of as many values as were asked for, where the index has fewer vectors.
+fn widened<T: Copy>(search: &Search<'_>, values: &[T], missing: T) -> Result<Vec<T>, Failure> {
+    let mut wide = Vec::new();
+    let len = search.len().checked_mul(search.k);
+    if len.is_none_or(|len| wide.try_reserve_exact(len).is_err()) {
+        return Err(Failure::new(format!(
+            "k is {}, which for {} queries does not fit in memory: the index has {} vectors, more \
+             cannot be found",
+            search.k,
+            search.len(),
+            search.index.len()
+        )));
+    }
+    for row in values.chunks_exact(search.options.k) {
+        wide.extend_from_slice(row);
+        wide.extend(std::iter::repeat_n(missing, search.k - row.len()));
+    }
+    Ok(wide)
+}
+
+fn write_table(search: &Search<'_>, answers: &Answers, output: &Path) -> Result<(), Failure> {
+    let (keys, ids) = (search.keys(), search.index.ids());
+    let mut writer = RankingWriter::neighbours(output, IdKind::from(&keys), IdKind::from(&ids))?;
+    for query in 0..search.len() {
+        let hits = hits_of(answers, query);
+        let known = hits.iter().filter(|hit| (hit.position as usize) < ids.len());
+        let named = known
+            .map(|hit| -> (IdRef<'_>, f32) { (ids.get_ref(hit.position as usize), hit.distance) });
+        writer.push(keys.get_ref(query), named)?;
+    }
+    writer.finish()?;
+    Ok(())
+}

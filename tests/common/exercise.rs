@@ -1,0 +1,81 @@
+//! Every operation on a file that may be damaged: answers and errors are all right, a panic is not.
+
+use nearwood::index::Searcher;
+use nearwood::recommend::RecommendOptions;
+use nearwood::{BatchOptions, Effort, Filter, Id, Index, Recommender};
+
+const EFFORTS: [Effort; 3] = [Effort::Recall(0.7), Effort::Budget(9), Effort::Exact];
+
+/// Opens bytes as an index and asks everything; whether they opened.
+pub fn as_index(bytes: &[u8]) -> bool {
+    Index::from_bytes(bytes).map(|index| ask_index(&index)).is_ok()
+}
+
+/// Opens bytes as a recommender and asks everything; whether they opened.
+pub fn as_recommender(bytes: &[u8]) -> bool {
+    Recommender::from_bytes(bytes).map(|r| ask_recommender(&r)).is_ok()
+}
+
+pub fn ask_index(index: &Index) {
+    let (n, far) = (index.len() as u32, u32::MAX);
+    let half = Filter::from_positions(index, (0..n).step_by(2));
+    let few = Filter::from_positions(index, [1, 2, far]);
+    let query: Vec<f32> = (0..index.dim()).map(|i| 1.0 - 0.3 * i as f32).collect();
+    let mut searcher = index.searcher();
+    for effort in EFFORTS {
+        for filter in [None, Some(&half), Some(&few)] {
+            searcher.k(4).effort(effort).filter(filter).exclude(&[]);
+            ask(&mut searcher, &query);
+            ask(searcher.exclude(&[0, 3, far]), &query);
+        }
+        let options = BatchOptions { k: 3, effort, filter: None, n_threads: Some(1) };
+        for positions in [&[0, n - 1][..], &[far]] {
+            let _ = index.search_positions(positions, options, positions[0] == 0);
+        }
+        let _ = index.search_batch(&query, options);
+    }
+    ask_names(index);
+    let _ = (index.metadata(), index.calibration().curve().len(), index.n_trees());
+}
+
+fn ask(searcher: &mut Searcher<'_>, query: &[f32]) {
+    if let Ok(hits) = searcher.search(query) {
+        assert!(hits.len() <= 4 && hits.iter().all(|hit| !hit.distance.is_nan()));
+    }
+}
+
+fn ask_names(index: &Index) {
+    for position in [0, 1, index.len() as u32 - 1, u32::MAX] {
+        let id = index.id(position);
+        let _ = (index.int_id(position), index.position(&id), index.label(position));
+        let _ = index.vector(position).map(<[f32]>::len);
+    }
+    for name in ["0", "-3", "row-3", "label 1", "", "no such name"] {
+        let _ = index.find(name).map_err(|e| e.to_string());
+    }
+    let _ = (index.position(&Id::Int(i64::MAX)), index.ids().len());
+}
+
+pub fn ask_recommender(r: &Recommender) {
+    ask_index(r.items());
+    ask_index(r.similarity());
+    let n_users = r.n_users() as u32;
+    let few = Filter::from_positions(r.items(), [0, 2, 4]);
+    for effort in EFFORTS {
+        for (filter, include_seen) in [(None, false), (Some(&few), true)] {
+            let o = RecommendOptions { k: 3, include_seen, effort, filter, n_threads: Some(1) };
+            let _ = r.recommend_batch(&[0, 1, n_users.saturating_sub(1)], o);
+            let _ = r.recommend(u32::MAX, o);
+            let _ = r.recommend_for(&[(0, 1.0), (3, 2.0), (0, 1.0)], o);
+            let _ = r.recommend_all::<nearwood::error::QueryError>(o, |_, _| Ok(true));
+        }
+        let options = BatchOptions { k: 3, effort, filter: None, n_threads: Some(1) };
+        let _ = (r.similar(1, options), r.similar(u32::MAX, options));
+    }
+    let _ = r.fold_in(&[(u32::MAX, 1.0)]);
+    for user in [0, n_users.wrapping_sub(1), u32::MAX] {
+        let id = r.user_id(user);
+        let _ = (r.user(&id), r.seen(user).len(), r.find_user(&id.to_string()));
+    }
+    let _ = (r.user_ids().len(), r.user_factors().len(), r.params(), r.loss_history().len());
+}
