@@ -8,6 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer, Self
 
+__all__ = [
+    "AlternatingLeastSquares",
+    "Filter",
+    "Index",
+    "Interactions",
+    "Recommender",
+    "__version__",
+    "run_cli",
+]
 __version__: str
 
 _Path: TypeAlias = str | os.PathLike[str]

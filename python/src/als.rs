@@ -4,7 +4,7 @@ use std::sync::{Arc, RwLock};
 
 use nearwood::Interactions;
 use nearwood::als::{Csr, Model, Params, Ranking, Trainer};
-use numpy::{PyArray1, PyArray2};
+use numpy::PyArray2;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -307,10 +307,10 @@ fn item_mask(
 }
 
 fn rankings<'py>(py: Python<'py>, lists: &[Ranking], n: usize, flat: bool) -> PyResult<Pair<'py>> {
-    let filled = |list: &Ranking, at: usize| list.get(at).copied();
-    let all = || lists.iter().flat_map(|list| (0..n).map(move |at| filled(list, at)));
-    let ids: Vec<i64> = all().map(|hit| hit.map_or(-1, |(id, _)| i64::from(id))).collect();
-    let scores: Vec<f32> = all().map(|hit| hit.map_or(f32::NEG_INFINITY, |(_, s)| s)).collect();
-    let pair = (PyArray1::from_vec(py, ids).into_any(), PyArray1::from_vec(py, scores).into_any());
-    if flat { Ok(pair) } else { convert::fold(pair.0, pair.1, n) }
+    let hit = |at: usize| lists.get(at / n).and_then(|list| list.get(at % n)).copied();
+    let id = |at| hit(at).map_or(-1, |(id, _)| i64::from(id));
+    let score = |at| hit(at).map_or(f32::NEG_INFINITY, |(_, score)| score);
+    let ids = convert::array(py, convert::collect(lists.len(), n, id)?);
+    let scores = convert::array(py, convert::collect(lists.len(), n, score)?);
+    if flat { Ok((ids, scores)) } else { convert::fold(ids, scores, n) }
 }

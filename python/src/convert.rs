@@ -157,39 +157,57 @@ pub fn id_object<'py>(py: Python<'py>, id: &Id) -> PyResult<Bound<'py, PyAny>> {
     })
 }
 
-/// The ids of positions: int64, or an object array of str; what is missing is -1 or None.
+/// Collects `n` lists of `k` values; a `ValueError` where there is no room for them.
+pub fn collect<T>(n: usize, k: usize, each: impl Fn(usize) -> T) -> PyResult<Vec<T>> {
+    let mut values = Vec::new();
+    let len = n.checked_mul(k).filter(|&len| values.try_reserve_exact(len).is_ok());
+    let Some(len) = len else {
+        return Err(value_error(format!("k is {k}, expected as many answers as fit in memory")));
+    };
+    values.extend((0..len).map(each));
+    Ok(values)
+}
+
+/// An array of numbers. A short one is copied, which is quicker than keeping a vector alive.
+pub fn array<T: numpy::Element>(py: Python<'_>, values: Vec<T>) -> Bound<'_, PyAny> {
+    match values.len() <= 256 {
+        true => PyArray1::from_slice(py, &values).into_any(),
+        false => PyArray1::from_vec(py, values).into_any(),
+    }
+}
+
+/// The ids of `len` positions: int64, or an object array of str; what is missing is -1 or None.
 pub fn ids_of<'py>(
     py: Python<'py>,
     index: &Index,
-    positions: impl ExactSizeIterator<Item = u32>,
-) -> Bound<'py, PyAny> {
+    len: usize,
+    position: impl Fn(usize) -> u32,
+) -> PyResult<Bound<'py, PyAny>> {
     if !index.has_text_ids() {
-        let ids: Vec<i64> = positions.map(|p| index.int_id(p).unwrap_or(-1)).collect();
-        return PyArray1::from_slice(py, &ids).into_any();
+        let id = |at| index.int_id(position(at)).unwrap_or(-1);
+        return Ok(array(py, collect(1, len, id)?));
     }
-    let name = |position: u32| match index.id(position) {
-        Id::Text(id) if (position as usize) < index.len() => {
-            PyString::new(py, &id).into_any().unbind()
-        }
+    let name = |at| match position(at) {
+        position if (position as usize) < index.len() => match index.id(position) {
+            Id::Text(id) => PyString::new(py, &id).into_any().unbind(),
+            Id::Int(_) => py.None(),
+        },
         _ => py.None(),
     };
-    let ids: Vec<Py<PyAny>> = positions.map(name).collect();
-    PyArray1::from_vec(py, ids).into_any()
+    Ok(PyArray1::from_vec(py, collect(1, len, name)?).into_any())
 }
 
 /// (m, k) arrays of an answer, or (k,) if `flat`.
 pub fn answers<'py>(
     py: Python<'py>,
     index: &Index,
-    answers: &Answers,
+    answers: Answers,
     flat: bool,
 ) -> PyResult<Pair<'py>> {
-    let ids = ids_of(py, index, answers.positions.iter().copied());
-    let distances = PyArray1::from_slice(py, &answers.distances).into_any();
-    match flat {
-        true => Ok((ids, distances)),
-        false => fold(ids, distances, answers.k),
-    }
+    let Answers { k, positions, distances } = answers;
+    let ids = ids_of(py, index, positions.len(), |at| positions[at])?;
+    let distances = array(py, distances);
+    if flat { Ok((ids, distances)) } else { fold(ids, distances, k) }
 }
 
 /// Two arrays as rows of `k`.
@@ -205,12 +223,16 @@ pub fn fold<'py>(
 }
 
 /// (k,) arrays of one answer, filled up to `k` with what stands for nothing.
-pub fn hits<'py>(py: Python<'py>, index: &Index, hits: &[Hit], k: usize) -> Pair<'py> {
-    let hit = |at: usize| hits.get(at);
-    let positions = (0..k).map(|at| hit(at).map_or(u32::MAX, |h| h.position));
+pub fn hits<'py>(
+    py: Python<'py>,
+    index: &Index,
+    hits: &[Hit],
+    k: usize,
+) -> PyResult<Bound<'py, PyTuple>> {
     let missing = index.metric().missing();
-    let distances: Vec<f32> = (0..k).map(|at| hit(at).map_or(missing, |h| h.distance)).collect();
-    (ids_of(py, index, positions), PyArray1::from_slice(py, &distances).into_any())
+    let ids = ids_of(py, index, k, |at| hits.get(at).map_or(u32::MAX, |hit| hit.position))?;
+    let distances = collect(1, k, |at| hits.get(at).map_or(missing, |hit| hit.distance))?;
+    (ids, array(py, distances)).into_pyobject(py)
 }
 
 /// A pair as Python's tuple.

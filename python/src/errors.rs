@@ -52,11 +52,24 @@ pub fn exception(error: Error) -> PyErr {
 
 /// With an errno Python picks the class: `FileNotFoundError`, `PermissionError`, ...
 fn system(source: &io::Error, text: String) -> PyErr {
-    match (source.raw_os_error(), source.kind()) {
+    match (errno(source), source.kind()) {
         (Some(number), _) => PyOSError::new_err((number, text)),
         (None, io::ErrorKind::InvalidInput) => PyValueError::new_err(text),
         (None, _) => PyOSError::new_err(text),
     }
+}
+
+/// The system's number. Where another library put its own words around the system's, only the kind
+/// is left: the number of the kinds that Python has classes for.
+fn errno(error: &io::Error) -> Option<i32> {
+    let of_kind = || match error.kind() {
+        io::ErrorKind::NotFound => Some(2),
+        io::ErrorKind::PermissionDenied => Some(13),
+        io::ErrorKind::NotADirectory => Some(20),
+        io::ErrorKind::IsADirectory => Some(21),
+        _ => None,
+    };
+    error.raw_os_error().or_else(of_kind)
 }
 
 /// A `ValueError`.

@@ -50,14 +50,13 @@ impl PyIndex {
         queries: Queries<'py>,
         options: BatchOptions<'_>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let pair = match queries {
-            Queries::One(query) => self.one(py, convert::values(&query)?, options)?,
+        match queries {
+            Queries::One(query) => self.one(py, convert::values(&query)?, options),
             Queries::Many(queries) => {
                 let answers = search_blocks(py, &self.index, convert::values(&queries)?, options)?;
-                convert::answers(py, &self.index, &answers, false)?
+                convert::tuple(py, convert::answers(py, &self.index, answers, false)?)
             }
-        };
-        convert::tuple(py, pair)
+        }
     }
 
     fn one<'py>(
@@ -65,7 +64,7 @@ impl PyIndex {
         py: Python<'py>,
         query: &[f32],
         options: BatchOptions<'_>,
-    ) -> PyResult<convert::Pair<'py>> {
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let (index, k) = (&*self.index, options.k);
         let hits = py.detach(|| {
             index.with_searcher(|searcher| {
@@ -73,7 +72,7 @@ impl PyIndex {
                 searcher.search(query).map(<[_]>::to_vec)
             })
         });
-        Ok(convert::hits(py, index, &hits.or_raise()?, k))
+        convert::hits(py, index, &hits.or_raise()?, k)
     }
 }
 
@@ -134,7 +133,7 @@ impl PyIndex {
     #[staticmethod]
     #[pyo3(signature = (vectors, metric="euclidean", *, ids=None, labels=None, n_trees=None,
         leaf_size=None, seed=0, n_threads=None, progress=None, calibration_queries=None,
-        path=None))]
+        path=None), text_signature = "(vectors, metric=\"euclidean\", *, ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=False, calibration_queries=None, path=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn build(
         vectors: &Bound<'_, PyAny>,
@@ -328,7 +327,7 @@ impl PyIndex {
         let allowed = self.filter(filter)?;
         let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
         let answers = py.detach(|| self.index.search_positions(&positions, options, include_self));
-        convert::tuple(py, convert::answers(py, &self.index, &answers.or_raise()?, one)?)
+        convert::tuple(py, convert::answers(py, &self.index, answers.or_raise()?, one)?)
     }
 
     /// The share of the true k nearest that :meth:`search` finds, the mean over (m, d) queries;

@@ -9,7 +9,7 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::errors::{OrRaise, value_error};
+use crate::errors::{OrRaise, UnknownIdError, value_error};
 use crate::ids;
 use crate::options::path_of;
 use crate::sparse;
@@ -67,8 +67,8 @@ impl PyInteractions {
         item: &Bound<'_, PyAny>,
         weight: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
-        let weights = weight.map(|name| table.get_item(name)).transpose()?;
-        Self::from_columns(&table.get_item(user)?, &table.get_item(item)?, weights.as_ref())
+        let weights = weight.map(|name| column(table, name)).transpose()?;
+        Self::from_columns(&column(table, user)?, &column(table, item)?, weights.as_ref())
     }
 
     /// From columns of equal length.
@@ -220,6 +220,16 @@ impl PyInteractions {
         let (users, items) = self.shape();
         format!("Interactions({users} users, {items} items, {} interactions)", self.nnz())
     }
+}
+
+/// A table's column. Libraries differ in what they raise for one that is not there.
+fn column<'py>(table: &Bound<'py, PyAny>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    table.get_item(name).map_err(|cause| {
+        let shown = name.repr().map_or_else(|_| "?".into(), |r| r.to_string());
+        let error = UnknownIdError::new_err(format!("the table has no column {shown}"));
+        error.set_cause(table.py(), Some(cause));
+        error
+    })
 }
 
 fn checked(ids: Ids, count: usize, what: &str) -> PyResult<Ids> {

@@ -2,6 +2,7 @@
 //! It computes nothing.
 
 mod als;
+mod cli;
 mod convert;
 mod errors;
 mod filter;
@@ -23,6 +24,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::als::PyAls;
+    #[pymodule_export]
+    use crate::cli::run_cli;
     #[pymodule_export]
     use crate::filter::PyFilter;
     #[pymodule_export]

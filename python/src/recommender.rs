@@ -300,7 +300,7 @@ impl PyRecommender {
         let asked = self.asked(k, false, recall, exact, filter, Some(Count(1)))?;
         let options = convert::batch(k.0, asked.effort, asked.filter.as_deref(), Some(1));
         let hits = py.detach(|| self.rec.similar(position, options)).or_raise()?;
-        convert::tuple(py, convert::hits(py, self.rec.similarity(), &hits, k.0))
+        convert::hits(py, self.rec.similarity(), &hits, k.0)
     }
 
     /// The best items for somebody who was not in the training, from their history.
@@ -351,8 +351,8 @@ impl PyRecommender {
     ///     KeyError: If there is no such user.
     fn seen<'py>(&self, py: Python<'py>, user: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let user = self.user(&convert::id_of(user)?)?;
-        let seen = self.rec.seen(user).iter().copied();
-        Ok(convert::ids_of(py, self.rec.items(), seen))
+        let seen = self.rec.seen(user);
+        convert::ids_of(py, self.rec.items(), seen.len(), |at| seen[at])
     }
 
     /// The id that a person means by `name`: an item's id, or else its name.
@@ -468,12 +468,12 @@ impl PyRecommender {
     }
 
     fn hits<'py>(&self, py: Python<'py>, hits: &[Hit], k: usize) -> PyResult<Bound<'py, PyTuple>> {
-        convert::tuple(py, convert::hits(py, self.rec.items(), hits, k))
+        convert::hits(py, self.rec.items(), hits, k)
     }
 
     fn lists<'py>(&self, py: Python<'py>, users: &[u32], asked: &Asked) -> PyResult<Pair<'py>> {
         let answers = py.detach(|| self.rec.recommend_batch(users, asked.options())).or_raise()?;
-        convert::answers(py, self.rec.items(), &answers, false)
+        convert::answers(py, self.rec.items(), answers, false)
     }
 
     /// Item positions with weights.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import nearwood as nw
 import numpy as np
 import pytest
-
-import nearwood as nw
 
 
 def clustered(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -53,9 +52,7 @@ def plays(users: int = 120, items: int = 60, seed: int = 0) -> tuple[np.ndarray,
 def data() -> nw.Interactions:
     """Users u0.. and items i0..; even users like the first half of the items."""
     user, item, weight = plays()
-    return nw.Interactions.from_columns(
-        [f"u{u}" for u in user], [f"i{i}" for i in item], weight
-    )
+    return nw.Interactions.from_columns([f"u{u}" for u in user], [f"i{i}" for i in item], weight)
 
 
 @pytest.fixture(scope="session")
