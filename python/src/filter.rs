@@ -57,7 +57,7 @@ impl Allowed {
 /// the other type are a mistake.
 fn of_ids(index: &Index, ids: &Ids) -> PyResult<Filter> {
     let text = matches!(ids, Ids::Text(_));
-    if ids.len() > 0 && text != index.has_text_ids() {
+    if !ids.is_empty() && text != index.has_text_ids() {
         let name = |text| if text { "strings" } else { "integers" };
         let (got, expected) = (name(text), name(index.has_text_ids()));
         return Err(value_error(format!("the filter's ids are {got}, the index's are {expected}")));

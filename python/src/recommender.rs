@@ -511,7 +511,7 @@ impl PyRecommender {
             let list = ids.iter().zip(hits).map(|(id, hit)| (id.as_ref(), hit.distance));
             writer.push(rec.user_id(user).as_ref(), list)?;
             let done = user as usize + 1;
-            let heard = done % 1024 != 0 && done != total || watched.report(done, total, f64::NAN);
+            let heard = (!done.is_multiple_of(1024) && done != total) || watched.report(done, total, f64::NAN);
             Ok(heard && !watched.stopped())
         })?;
         if watched.stopped() {

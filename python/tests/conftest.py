@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import nearwood as nw
 import numpy as np
 import pytest
+
+import nearwood as nw
 
 
 def clustered(n: int, d: int, seed: int = 0) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import nearwood as nw
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import plays
+
+import nearwood as nw
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ import copy
 import pickle
 from pathlib import Path
 
-import nearwood as nw
 import numpy as np
 import pytest
 from conftest import clustered, truth
+
+import nearwood as nw
 
 METRICS = ["euclidean", "angular", "dot"]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-import nearwood as nw
 import numpy as np
 import pytest
 import scipy.sparse as sp
+
+import nearwood as nw
 
 USERS = ["ann", "bob", "ann", "cy"]
 ITEMS = [20, 10, 10, 20]

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nearwood as nw
 import numpy as np
 import pytest
+
+import nearwood as nw
 
 CLASSES = [nw.Index, nw.Filter, nw.Interactions, nw.AlternatingLeastSquares, nw.Recommender]
 

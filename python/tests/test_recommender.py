@@ -6,11 +6,12 @@ import copy
 import pickle
 from pathlib import Path
 
-import nearwood as nw
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import plays
+
+import nearwood as nw
 
 
 def test_it_recommends_what_fits_the_taste(rec: nw.Recommender, data: nw.Interactions) -> None:

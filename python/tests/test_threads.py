@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import nearwood as nw
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import clustered
+
+import nearwood as nw
 
 
 def ticks_during(work: Callable[[], object]) -> tuple[int, float]:
