@@ -8,6 +8,7 @@ compile_error!("nearwood maps little-endian files and serves little-endian machi
 
 pub mod error;
 mod metric;
+pub mod progress;
 mod random;
 mod threads;
 

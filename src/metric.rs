@@ -10,7 +10,7 @@ use crate::error::BuildError;
 /// | metric | what a search returns | order |
 /// |---|---|---|
 /// | `Euclidean` | the L2 distance | smallest first |
-/// | `Angular` | 1 - cos; a zero vector is at distance 1 from everything | smallest first |
+/// | `Angular` | 1 - cos; a vector shorter than 1e-30 is at distance 1 from everything | smallest first |
 /// | `Dot` | the inner product | largest first |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -179,7 +179,6 @@ impl PyAls {
         filter_items=None, items=None, recalculate_user=false),
         text_signature = "($self, userid, user_items=None, N=10, filter_already_liked_items=True, filter_items=None, items=None, recalculate_user=False)")]
     #[expect(non_snake_case, reason = "the name that users type")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn recommend<'py>(
         &self,
         py: Python<'py>,

@@ -56,10 +56,10 @@ fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
 
 /// A matrix of float32 in C order, borrowed from numpy where it is one already.
 pub fn matrix<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<PyReadonlyArray2<'py, f32>> {
-    if let Ok(array) = object.cast::<PyArray2<f32>>() {
-        if array.is_c_contiguous() {
-            return Ok(array.try_readonly()?);
-        }
+    if let Ok(array) = object.cast::<PyArray2<f32>>()
+        && array.is_c_contiguous()
+    {
+        return Ok(array.try_readonly()?);
     }
     let array = as_f32(object, what)?;
     let ndim = array.ndim();
@@ -82,10 +82,10 @@ pub enum Queries<'py> {
 
 /// Queries of dimension `dim`, borrowed from numpy where they are float32 in C order already.
 pub fn queries<'py>(object: &Bound<'py, PyAny>, dim: usize) -> PyResult<Queries<'py>> {
-    if let Ok(array) = object.cast::<PyArray1<f32>>() {
-        if array.is_c_contiguous() {
-            return Ok(Queries::One(array.try_readonly()?));
-        }
+    if let Ok(array) = object.cast::<PyArray1<f32>>()
+        && array.is_c_contiguous()
+    {
+        return Ok(Queries::One(array.try_readonly()?));
     }
     let array = as_f32(object, "queries")?;
     if let Ok(one) = array.as_any().cast::<PyArray1<f32>>() {

@@ -115,8 +115,8 @@ impl PyIndex {
     ///     leaf_size: The most rows that a split leaves together; None: 400.
     ///     seed: The same seed gives the same bytes at any number of threads.
     ///     n_threads: None: all cores.
-    ///     progress: True: a bar on a terminal's standard error; or a callable(done, total), called
-    ///         after each tree.
+    ///     progress: True: a bar on a terminal's standard error; or a callable(done, total), in
+    ///         percent.
     ///     calibration_queries: (m, d) vectors that look like the queries to come; None: rows. Give
     ///         them where queries differ from rows, as users differ from items.
     ///     path: Where to save the index; the one returned is then mapped from there.
@@ -172,8 +172,9 @@ impl PyIndex {
         }
         let path = path.map(path_of).transpose()?;
         let progress = Progress::new(progress, "building")?;
+        let heard = progress.is_heard();
         let work = |watched: &watch::Watched| {
-            let told = |done, total| !watched.stopped() && watched.report(done, total, f64::NAN);
+            let told = |done, total| watched.go_on(heard, done, total);
             let index = builder.build_with(Vectors::new(values, dim)?, &told)?;
             match path {
                 None => Ok(index),
@@ -259,7 +260,6 @@ impl PyIndex {
     ///     ValueError: If k is 0, the dimension differs, or a query has NaN or infinities.
     #[pyo3(signature = (queries, k=Count(10), *, recall=None, budget=None, filter=None,
         n_threads=None), text_signature = "($self, queries, k=10, *, recall=None, budget=None, filter=None, n_threads=None)")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn search<'py>(
         &self,
         py: Python<'py>,
@@ -306,7 +306,6 @@ impl PyIndex {
     /// array(['ene'], dtype=object)
     #[pyo3(signature = (ids, k=Count(10), *, include_self=false, recall=None, budget=None,
         filter=None, n_threads=None), text_signature = "($self, ids, k=10, *, include_self=False, recall=None, budget=None, filter=None, n_threads=None)")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn search_ids<'py>(
         &self,
         py: Python<'py>,
@@ -334,7 +333,6 @@ impl PyIndex {
     /// anything no farther than the last true neighbour counts. Searches by brute force too.
     #[pyo3(signature = (queries, k=Count(10), *, recall=None, budget=None, filter=None,
         n_threads=None), text_signature = "($self, queries, k=10, *, recall=None, budget=None, filter=None, n_threads=None)")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn recall<'py>(
         &self,
         py: Python<'py>,

@@ -60,6 +60,11 @@ impl Progress {
         }
     }
 
+    /// Whether anybody is told.
+    pub fn is_heard(&self) -> bool {
+        !matches!(self, Progress::Silent)
+    }
+
     /// Passes a report on.
     pub fn tell(&self, py: Python<'_>, report: &Report) -> PyResult<()> {
         match self {

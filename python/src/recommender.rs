@@ -78,16 +78,17 @@ impl PyRecommender {
     ///     callback: Called with (iteration, loss) after each epoch; a true answer ends the training
     ///         and keeps the model as it is.
     ///
-    /// The others are those of `AlternatingLeastSquares`.
+    /// The others are those of `AlternatingLeastSquares`; an unobserved weight of 0.2 and a
+    /// regularization of 1 serve listening and check-ins alike.
     ///
     /// Raises:
     ///     ValueError: If there are no interactions or a weight is NaN or infinite.
     #[staticmethod]
     #[pyo3(signature = (data, factors=Count(64), *, weighting="log1p", item_names=None,
-        regularization=0.01, alpha=1.0, iterations=Count(15), confidence="ials",
-        unobserved_weight=1.0, regularization_scaling=0.0, solver="auto", random_state=0,
+        regularization=1.0, alpha=1.0, iterations=Count(15), confidence="ials",
+        unobserved_weight=0.2, regularization_scaling=0.0, solver="auto", random_state=0,
         n_threads=None, progress=None, callback=None),
-        text_signature = "(data, factors=64, *, weighting=\"log1p\", item_names=None, regularization=0.01, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=1.0, regularization_scaling=0.0, solver=\"auto\", random_state=0, n_threads=None, progress=True, callback=None)")]
+        text_signature = "(data, factors=64, *, weighting=\"log1p\", item_names=None, regularization=1.0, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=0.2, regularization_scaling=0.0, solver=\"auto\", random_state=0, n_threads=None, progress=True, callback=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn fit(
         py: Python<'_>,
@@ -206,7 +207,6 @@ impl PyRecommender {
     #[pyo3(signature = (user, k=Count(20), *, include_seen=false, recall=None, exact=false,
         filter=None, n_threads=None),
         text_signature = "($self, user, k=20, *, include_seen=False, recall=None, exact=False, filter=None, n_threads=None)")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn recommend<'py>(
         &self,
         py: Python<'py>,
@@ -317,7 +317,6 @@ impl PyRecommender {
     #[pyo3(signature = (history, k=Count(20), *, include_seen=false, recall=None, exact=false,
         filter=None),
         text_signature = "($self, history, k=20, *, include_seen=False, recall=None, exact=False, filter=None)")]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn recommend_for<'py>(
         &self,
         py: Python<'py>,
@@ -511,7 +510,8 @@ impl PyRecommender {
             let list = ids.iter().zip(hits).map(|(id, hit)| (id.as_ref(), hit.distance));
             writer.push(rec.user_id(user).as_ref(), list)?;
             let done = user as usize + 1;
-            let heard = (!done.is_multiple_of(1024) && done != total) || watched.report(done, total, f64::NAN);
+            let heard = (!done.is_multiple_of(1024) && done != total)
+                || watched.report(done, total, f64::NAN);
             Ok(heard && !watched.stopped())
         })?;
         if watched.stopped() {

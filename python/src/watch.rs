@@ -44,6 +44,11 @@ impl Watched {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Whether to go on, once the caller's thread was told if there is anybody to hear it.
+    pub fn go_on(&self, heard: bool, done: usize, total: usize) -> bool {
+        !self.stopped() && (!heard || self.report(done, total, f64::NAN))
+    }
+
     /// Tells the caller's thread and waits for its answer: whether to go on.
     pub fn report(&self, done: usize, total: usize, loss: f64) -> bool {
         let (reply, answer) = channel();

@@ -395,7 +395,8 @@ def test_a_file_replaced_under_a_reader(tmp_path: Path) -> None:
 def test_progress(vectors: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[tuple[int, int]] = []
     nw.Index.build(vectors, n_trees=3, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen[-1] == (100, 100) and len(seen) > 5
+    assert {total for _, total in seen} == {100} and len(set(seen)) == len(seen)
     nw.Index.build(vectors, progress=True)
     assert capsys.readouterr().err == "", "no bar without a terminal"
 
@@ -409,7 +410,7 @@ def test_progress(vectors: np.ndarray, capsys: pytest.CaptureFixture[str]) -> No
     seen.clear()
     with pytest.raises(Stop):
         nw.Index.build(vectors, n_trees=3, progress=stop)
-    assert seen == [(1, 3)]
+    assert len(seen) == 1
     with pytest.raises(TypeError, match="callable"):
         nw.Index.build(vectors, progress=5)
 
@@ -420,7 +421,7 @@ def test_the_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     nw.Index.build(np.eye(4), n_trees=2, progress=True)
     text = capsys.readouterr().err
-    assert "building" in text and text.endswith("2/2\n")
+    assert "building" in text and text.endswith("100/100\n")
 
 
 def test_calibration_queries_change_the_calibration() -> None:

@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let matrix = read_vectors(&args.vectors)?;
     drop(progress);
     let vectors = Vectors::new(&matrix.data, matrix.cols)?;
-    let progress = Progress::bar("building", args.trees);
+    let progress = Progress::bar("building", 100);
     let start = Instant::now();
     let index = builder.build_with(vectors, &|done, _| {
         progress.set(done);

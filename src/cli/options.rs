@@ -99,6 +99,12 @@ pub(super) fn open_index(path: &Path) -> Result<Index, Failure> {
 
 /// Opens a recommender.
 pub(super) fn open_recommender(path: &Path) -> Result<Recommender, Failure> {
+    if !is_recommender(&open_index(path)?) {
+        return Err(Failure::new(format!(
+            "{}: got an index, expected a recommender, as `nearwood train` writes",
+            path.display()
+        )));
+    }
     Recommender::open(path).map_err(|error| Failure::about(path, &error))
 }
 

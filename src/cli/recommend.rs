@@ -47,7 +47,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
     /// The file of --all: .parquet, .csv, .tsv or .jsonl; - is CSV on standard output
-    #[arg(short, long, value_name = "FILE", requires = "all")]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["user", "history"])]
     output: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]

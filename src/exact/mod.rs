@@ -225,6 +225,14 @@ mod tests {
     }
 
     #[test]
+    fn a_length_whose_inverse_is_no_float32_counts_as_zero() {
+        assert_eq!(inverse_norm(&[3e-30, 4e-30]), 2e29);
+        for tiny in [1e-31, 1e-39, f32::from_bits(1), 0.0] {
+            assert_eq!(inverse_norm(&[tiny, 0.0]), 0.0, "{tiny:e}");
+        }
+    }
+
+    #[test]
     fn a_zero_vector_is_at_angular_distance_one() {
         let values = [0.0f32, 0.0, 3.0, 4.0];
         let inverse_norms: Vec<f32> = values.chunks(2).map(inverse_norm).collect();

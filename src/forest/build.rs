@@ -9,6 +9,7 @@ use crate::exact::Rows;
 use crate::kernel::code::TILE;
 use crate::kernel::float;
 use crate::metric::Metric;
+use crate::progress::Work;
 
 /// How a tree is shaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +54,32 @@ impl TreeData {
     }
 }
 
-/// Builds the tree of `seed`. Deterministic at any number of threads.
+/// The units of [`Work`] that a tree over so many rows counts: one for each time a row is read.
 #[must_use]
-pub fn build_tree(rows: Rows<'_>, coded: &CodedRows, seed: u64, params: TreeParams) -> TreeData {
+pub fn tree_work(n_rows: usize, params: TreeParams) -> u64 {
+    let leaves = (n_rows / params.leaf_size.max(1)).max(1) * 3 / 2;
+    let splits = u64::from(leaves.ilog2()) + 1;
+    n_rows as u64 * (splits + params.rounds as u64 * lloyd::passes(leaves))
+}
+
+/// Builds the tree of `seed`. Deterministic at any number of threads; once `work` is stopped, what
+/// comes back is of no use.
+#[must_use]
+pub fn build_tree(
+    rows: Rows<'_>,
+    coded: &CodedRows,
+    seed: u64,
+    params: TreeParams,
+    work: &Work<'_>,
+) -> TreeData {
     let everything = (0..rows.len() as u32).collect();
-    let mut parts = partition(rows, everything, params.leaf_size, seed);
+    let mut parts = partition(rows, everything, params.leaf_size, seed, work);
     if parts.len() > 1 {
         for _ in 0..params.rounds {
-            parts = lloyd::round(rows, coded, parts);
+            parts = lloyd::round(rows, coded, parts, work);
         }
     }
-    let parts = split_large(rows, parts, params, seed);
+    let parts = split_large(rows, parts, params, seed, work);
     let centres = lloyd::means(rows, &parts);
     assemble(rows, coded, group(rows.dim, &centres, params, seed), &parts, &centres)
 }
@@ -75,6 +91,7 @@ fn split_large(
     parts: Vec<Vec<u32>>,
     params: TreeParams,
     seed: u64,
+    work: &Work<'_>,
 ) -> Vec<Vec<u32>> {
     parts
         .into_par_iter()
@@ -82,7 +99,7 @@ fn split_large(
             let seed = seed ^ (u64::from(part[0]) << 32);
             let largest =
                 if part.len() > 2 * params.leaf_size { params.leaf_size } else { usize::MAX };
-            partition(rows, part, largest, seed)
+            partition(rows, part, largest, seed, work)
         })
         .collect()
 }
@@ -98,7 +115,7 @@ fn group(dim: usize, centres: &[f32], params: TreeParams, seed: u64) -> Vec<Vec<
     // As many leaves in a group as there are groups balances the two scans; splits leave two
     // thirds of the largest on average.
     let largest = ((n as f64).sqrt() * 1.5) as usize;
-    partition(points, all, largest, !seed)
+    partition(points, all, largest, !seed, &Work::unwatched())
 }
 
 fn assemble(

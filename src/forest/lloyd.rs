@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::coded::CodedRows;
 use crate::exact::Rows;
 use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
+use crate::progress::Work;
 use crate::quant;
 
 /// Coded vectors in tiles, with what scoring needs.
@@ -60,12 +61,17 @@ pub(super) fn means(rows: Rows<'_>, parts: &[Vec<u32>]) -> Vec<f32> {
 
 /// One round: every row goes to its nearest centre (in codes, the first of equals). Parts that end
 /// empty are left out.
-pub(super) fn round(rows: Rows<'_>, coded: &CodedRows, parts: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+pub(super) fn round(
+    rows: Rows<'_>,
+    coded: &CodedRows,
+    parts: Vec<Vec<u32>>,
+    work: &Work<'_>,
+) -> Vec<Vec<u32>> {
     let centres = means(rows, &parts);
     let n_slots = parts.len().next_multiple_of(TILE);
     let slots: Vec<u32> = (0..parts.len() as u32).collect();
     let centres = Centres::code(&centres, &coded.mean, &slots, n_slots);
-    let nearest = assign(coded, centres.rows());
+    let nearest = assign(coded, centres.rows(), work);
     let mut parts: Vec<Vec<u32>> = vec![Vec::new(); parts.len()];
     for (row, &part) in nearest.iter().enumerate() {
         parts[part as usize].push(row as u32);
@@ -74,13 +80,17 @@ pub(super) fn round(rows: Rows<'_>, coded: &CodedRows, parts: Vec<Vec<u32>>) -> 
     parts
 }
 
-fn assign(coded: &CodedRows, centres: CodeRows<'_>) -> Vec<u32> {
+fn assign(coded: &CodedRows, centres: CodeRows<'_>, work: &Work<'_>) -> Vec<u32> {
     const ROWS: usize = 256;
     let n = coded.about.len();
     let mut nearest = vec![0u32; n];
     nearest.par_chunks_mut(ROWS).enumerate().for_each_init(
         || vec![vec![0f32; centres.bias.len()]; 4],
         |scores, (chunk, nearest)| {
+            if work.is_stopped() {
+                return;
+            }
+            work.advance(nearest.len() as u64 * passes(centres.bias.len()));
             for (four, nearest) in nearest.chunks_mut(4).enumerate() {
                 let first = chunk * ROWS + four * 4;
                 // The last rows of a short four are scored more than once and used once.
@@ -95,6 +105,11 @@ fn assign(coded: &CodedRows, centres: CodeRows<'_>) -> Vec<u32> {
         },
     );
     nearest
+}
+
+/// What assigning a row to one of so many centres costs, in the time a split takes to read it.
+pub(super) fn passes(centres: usize) -> u64 {
+    1 + centres as u64 / 256
 }
 
 fn as_query(coded: &CodedRows, row: usize) -> CodeQuery<'_> {

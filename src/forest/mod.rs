@@ -17,7 +17,7 @@ mod search;
 mod split;
 mod tree;
 
-pub use build::{TreeData, TreeParams, build_tree};
+pub use build::{TreeData, TreeParams, build_tree, tree_work};
 pub use coded::CodedRows;
 pub use search::{Found, Request, Scratch, search};
 pub use tree::Tree;

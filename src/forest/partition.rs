@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::split::two_means;
 use crate::exact::Rows;
+use crate::progress::Work;
 use crate::random::Random;
 
 /// A side smaller than this share of its node makes the split a median split: no path grows longer
@@ -20,8 +21,9 @@ pub(super) fn partition(
     members: Vec<u32>,
     largest: usize,
     seed: u64,
+    work: &Work<'_>,
 ) -> Vec<Vec<u32>> {
-    divide(rows, members, largest, seed, 1)
+    divide(rows, members, largest, seed, 1, work)
 }
 
 fn divide(
@@ -30,14 +32,16 @@ fn divide(
     largest: usize,
     seed: u64,
     node: u64,
+    work: &Work<'_>,
 ) -> Vec<Vec<u32>> {
-    if members.len() <= largest {
+    if members.len() <= largest || work.is_stopped() {
         return vec![members];
     }
+    work.advance(members.len() as u64);
     let parallel = members.len() >= PARALLEL;
     let (below, above) = split(rows, members, &mut Random::new(seed, node));
     let side = |members, child: u64| {
-        divide(rows, members, largest, seed, node.wrapping_mul(2).wrapping_add(child))
+        divide(rows, members, largest, seed, node.wrapping_mul(2).wrapping_add(child), work)
     };
     let (mut parts, rest) = if parallel {
         rayon::join(|| side(below, 0), || side(above, 1))
@@ -102,7 +106,7 @@ mod tests {
         let values: Vec<f32> = (0..20_000 * 3).map(|_| r.normal() as f32).collect();
         let parts = |threads| {
             crate::threads::run(Some(threads), || {
-                partition(rows(&values, 3), (0..20_000).collect(), 100, 5)
+                partition(rows(&values, 3), (0..20_000).collect(), 100, 5, &Work::unwatched())
             })
         };
         let one = parts(1);
@@ -116,7 +120,7 @@ mod tests {
     #[test]
     fn equal_rows_are_split_too() {
         let values = vec![1.0f32; 1000 * 2];
-        let parts = partition(rows(&values, 2), (0..1000).collect(), 64, 0);
+        let parts = partition(rows(&values, 2), (0..1000).collect(), 64, 0, &Work::unwatched());
         assert!(parts.iter().all(|p| p.len() <= 64));
         assert_eq!(parts.concat().len(), 1000);
     }

@@ -1,17 +1,16 @@
 //! From vectors to an index.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use serde_json::json;
 
-use super::calibration::{self, Calibration, Sample};
+use super::calibration::{self, Calibration, Sample, Source};
 use super::names::{fill_ids, fill_labels, plan_ids, plan_labels};
 use super::space::{MAX_TREES, Space, SpaceData, check_vectors};
 use super::{Ids, Index};
 use crate::error::{BuildError, IdsError};
-use crate::forest::TreeParams;
+use crate::forest::{TreeParams, tree_work};
 use crate::format::{AlignedBytes, Content, Header, Image, Key, Kind, Layout};
 use crate::metric::Metric;
+use crate::progress::{Report, Work};
 use crate::random::Random;
 use crate::threads;
 
@@ -45,9 +44,6 @@ impl<'a> Vectors<'a> {
         self.values.is_empty()
     }
 }
-
-/// How far a build is: trees done, of how many. Returning false stops it.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> bool + Sync);
 
 /// Settings of a build.
 #[derive(Clone)]
@@ -137,29 +133,28 @@ impl Builder {
         self.build_with(vectors, &|_, _| true)
     }
 
-    /// [`build`](Self::build), calling `progress` after each tree.
+    /// [`build`](Self::build), telling `progress` each percent that is done, on any thread.
     ///
     /// # Errors
     /// As [`build`](Self::build), and if `progress` stops it.
     pub fn build_with(
         &self,
         vectors: Vectors<'_>,
-        progress: Progress<'_>,
+        progress: Report<'_>,
     ) -> Result<Index, BuildError> {
         self.check(vectors)?;
         let ids = self.ids.clone().unwrap_or(Ids::Sequential(vectors.len()));
         ids.check(vectors.len())?;
-        let done = AtomicUsize::new(0);
-        let step = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, self.trees);
+        let work = Work::new(self.work(vectors.len()), progress);
         let bytes = threads::run(self.n_threads, || {
-            let space = self.space(vectors, &step)?;
-            let queries = vec![self.queries.as_deref()];
+            let space = self.space(vectors, &work)?;
+            let source = self.queries.as_deref().map_or(Source::Rows, Source::Vectors);
             Ok::<_, BuildError>(compose(Composition {
                 content: Content::Index,
                 values: vectors.values,
                 dim: vectors.dim,
                 spaces: vec![space],
-                calibrate_with: queries,
+                calibrate_with: vec![source],
                 seed: self.seed,
                 ids: &ids,
                 labels: self.labels.as_deref(),
@@ -167,8 +162,13 @@ impl Builder {
                 metadata: self.metadata(),
                 plan: &|_| {},
                 fill: &|_| {},
+                work: &work,
             }))
         })?;
+        if work.is_stopped() {
+            return Err(BuildError::Cancelled);
+        }
+        work.finish();
         // What was just composed opens: anything else is a defect of this crate, said as such.
         Index::from_shared(bytes.into()).map_err(|defect| BuildError::Parameter {
             name: "the file composed",
@@ -182,11 +182,16 @@ impl Builder {
     pub(crate) fn space(
         &self,
         vectors: Vectors<'_>,
-        step: &(dyn Fn() -> bool + Sync),
+        work: &Work<'_>,
     ) -> Result<SpaceData, BuildError> {
         let seeds: Vec<u64> =
             (0..self.trees as u64).map(|tree| Random::new(self.seed, tree).word()).collect();
-        SpaceData::build(vectors.values, vectors.dim, self.metric, &seeds, self.shape, step)
+        SpaceData::build(vectors.values, vectors.dim, self.metric, &seeds, self.shape, work)
+    }
+
+    /// The units of work that building takes, calibration included.
+    fn work(&self, n_rows: usize) -> u64 {
+        self.trees as u64 * tree_work(n_rows, self.shape) + calibration::work(n_rows)
     }
 
     fn check(&self, vectors: Vectors<'_>) -> Result<(), BuildError> {
@@ -225,8 +230,8 @@ pub(crate) struct Composition<'a> {
     pub values: &'a [f32],
     pub dim: usize,
     pub spaces: Vec<SpaceData>,
-    /// For each space, vectors that look like its queries; `None`: its own rows.
-    pub calibrate_with: Vec<Option<&'a [f32]>>,
+    /// For each space, what looks like its queries.
+    pub calibrate_with: Vec<Source<'a>>,
     pub seed: u64,
     pub ids: &'a Ids,
     pub labels: Option<&'a [String]>,
@@ -236,6 +241,8 @@ pub(crate) struct Composition<'a> {
     pub plan: &'a (dyn Fn(&mut Layout) + Sync),
     /// Writes them.
     pub fill: &'a (dyn Fn(&mut Image) + Sync),
+    /// Who is told, and may stop it.
+    pub work: &'a Work<'a>,
 }
 
 /// Lays out and fills a file in memory.
@@ -267,7 +274,7 @@ pub(crate) fn compose(c: Composition<'_>) -> AlignedBytes {
         metric: c.spaces[0].metric.code(),
         users: c.users,
     };
-    calibrate(&mut image, header, &c);
+    calibrate(&mut image, header, &c, &row_of);
     image.finish(&header)
 }
 
@@ -290,17 +297,14 @@ fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
     layout
 }
 
-fn calibrate(image: &mut Image, header: Header, c: &Composition<'_>) {
+fn calibrate(image: &mut Image, header: Header, c: &Composition<'_>, row_of: &[u32]) {
     let directory = image.directory(header);
-    for (number, (data, queries)) in c.spaces.iter().zip(&c.calibrate_with).enumerate() {
+    for (number, (data, &source)) in c.spaces.iter().zip(&c.calibrate_with).enumerate() {
         // The sections were laid out just before, so they are there.
         let Ok(space) = Space::open(&directory, number as u16, data.metric) else { continue };
         let file = image.bytes();
-        let sample = match queries {
-            Some(queries) => Sample::of_queries(&space, file, queries, c.seed),
-            None => Sample::of_rows(&space, file, c.seed),
-        };
-        let measured = Calibration::measure(&space, file, &sample);
+        let sample = Sample::draw(&space, file, source, row_of, c.seed);
+        let measured = Calibration::measure(&space, file, &sample, c.work);
         measured.write(image.section(Key::new(Kind::Calibration, number as u16)));
     }
 }

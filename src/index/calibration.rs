@@ -7,6 +7,7 @@ use super::search::{Engine, keep_for};
 use super::space::Space;
 use crate::exact;
 use crate::forest::Scratch;
+use crate::progress::Work;
 use crate::random::Random;
 
 /// The numbers of neighbours that are measured; others are interpolated.
@@ -33,22 +34,52 @@ pub(crate) struct Sample {
     pub own_rows: Vec<Option<u32>>,
 }
 
+/// Where the queries to calibrate with come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// Any row is as likely to be asked about as any other.
+    Rows,
+    /// Rows by how often they stand here, as positions: what is asked about is what is popular.
+    Positions(&'a [u32]),
+    /// Vectors from elsewhere, row-major.
+    Vectors(&'a [f32]),
+}
+
 impl Sample {
-    /// Rows drawn at random, each left out of its own answer.
-    pub fn of_rows(space: &Space, file: &[u8], seed: u64) -> Sample {
+    /// Draws queries at random; a row is left out of its own answer.
+    pub fn draw(
+        space: &Space,
+        file: &[u8],
+        source: Source<'_>,
+        row_of: &[u32],
+        seed: u64,
+    ) -> Sample {
+        let mut random = Random::new(seed, u64::MAX);
+        let size = sample_size(space);
+        match source {
+            Source::Vectors(queries) => Sample::of_queries(space, file, queries, seed),
+            Source::Positions(positions) if !positions.is_empty() => {
+                let picked = random.sample(positions.len(), size).into_iter();
+                let row = |at: usize| row_of[positions[at] as usize] as usize;
+                Sample::of_rows(space, file, &picked.map(row).collect::<Vec<usize>>())
+            }
+            _ => Sample::of_rows(space, file, &random.sample(space.n_rows, size)),
+        }
+    }
+
+    fn of_rows(space: &Space, file: &[u8], picked: &[usize]) -> Sample {
         let rows = space.rows(file);
-        let picked = Random::new(seed, u64::MAX).sample(rows.len(), sample_size(space));
         let mut queries = Vec::with_capacity(picked.len() * space.dim);
-        for &row in &picked {
+        for &row in picked {
             let mut query = rows.row(row).to_vec();
             rows.prepare(&mut query);
             queries.extend(query);
         }
-        Sample { queries, own_rows: picked.into_iter().map(|row| Some(row as u32)).collect() }
+        Sample { queries, own_rows: picked.iter().map(|&row| Some(row as u32)).collect() }
     }
 
     /// Vectors from elsewhere, at most as many as are needed, drawn at random.
-    pub fn of_queries(space: &Space, file: &[u8], queries: &[f32], seed: u64) -> Sample {
+    fn of_queries(space: &Space, file: &[u8], queries: &[f32], seed: u64) -> Sample {
         let rows = space.rows(file);
         let n = queries.len() / space.dim;
         let mut sample = Vec::new();
@@ -62,6 +93,12 @@ impl Sample {
     }
 }
 
+/// The units of work that measuring counts: about a dozen steps for each k, each as long as
+/// reading a quarter of the rows.
+pub(crate) fn work(n_rows: usize) -> u64 {
+    6 * n_rows as u64
+}
+
 /// Enough for a standard error of about half a point of recall, less where brute force over all
 /// rows would take long.
 fn sample_size(space: &Space) -> usize {
@@ -70,12 +107,17 @@ fn sample_size(space: &Space) -> usize {
 
 impl Calibration {
     /// Searches the sample with growing budgets and compares with brute force.
-    pub(crate) fn measure(space: &Space, file: &[u8], sample: &Sample) -> Calibration {
+    pub(crate) fn measure(
+        space: &Space,
+        file: &[u8],
+        sample: &Sample,
+        work: &Work<'_>,
+    ) -> Calibration {
         let rows = space.rows(file);
         let others = |query: usize, row| (sample.own_rows[query] != Some(row)).then_some(row);
         let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
         let truth = exact::search(rows, &sample.queries, most, others);
-        let curve = |&k: &usize| (k, curve(space, file, sample, &truth, k));
+        let curve = |&k: &usize| (k, curve(space, file, sample, &truth, k, work));
         Calibration { curves: NEIGHBOURS.iter().map(curve).collect() }
     }
 
@@ -149,6 +191,7 @@ fn curve(
     sample: &Sample,
     truth: &[Vec<(f32, u32)>],
     k: usize,
+    work: &Work<'_>,
 ) -> Vec<(f64, f64)> {
     let n = space.n_rows as f64;
     let ratio = (n / LEAST).max(1.0).powf(1.0 / (STEPS - 1) as f64);
@@ -157,7 +200,8 @@ fn curve(
         let budget = (LEAST * ratio.powi(step as i32)).ceil().min(n);
         let recall = recall(space, file, sample, truth, k, budget as usize);
         curve.push((budget, recall));
-        if recall >= 0.9995 || budget >= n {
+        work.advance(space.n_rows as u64 / 4);
+        if recall >= 0.9995 || budget >= n || work.is_stopped() {
             break;
         }
     }

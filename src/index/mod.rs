@@ -27,6 +27,7 @@ pub use ids::{Id, IdRef, Ids};
 pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
 
 pub(crate) use builder::{Composition, compose};
+pub(crate) use calibration::Source;
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
 pub(crate) use verify::finite;
@@ -269,7 +270,7 @@ impl Index {
     }
 
     /// Up to `n` labels (and string ids) that look like `name`, the likeliest first: the same but
-    /// for case, then those that contain it, then those a few letters away. What to say when
+    /// for case, or else those that contain it, or else the fewest letters away. What to say when
     /// [`find`](Self::find) finds nothing; reads every name, so it is not for a hot path.
     #[must_use]
     pub fn suggest(&self, name: &str, n: usize) -> Vec<String> {

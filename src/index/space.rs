@@ -12,6 +12,7 @@ use crate::forest::{CodedRows, Tree, TreeData, TreeParams, build_tree};
 use crate::format::{Directory, Image, Key, Kind, Layout};
 use crate::kernel::code::{CodeRows, MAX_DIM};
 use crate::metric::Metric;
+use crate::progress::Work;
 use crate::quant;
 
 /// The most rows of an index: a row number is 32 bits, and a tree's padded leaves need some too.
@@ -57,14 +58,14 @@ pub(crate) fn first_unusable(values: &[f32]) -> Option<usize> {
 }
 
 impl SpaceData {
-    /// Builds `n_trees` trees; `step` is called after each and stops the build by returning false.
+    /// Builds a tree for each seed; an error once `work` is stopped.
     pub fn build(
         values: &[f32],
         dim: usize,
         metric: Metric,
         seeds: &[u64],
         params: TreeParams,
-        step: &dyn Fn() -> bool,
+        work: &Work<'_>,
     ) -> Result<SpaceData, BuildError> {
         let inverse_norms = match metric {
             Metric::Angular => values.chunks_exact(dim).map(exact::inverse_norm).collect(),
@@ -74,8 +75,8 @@ impl SpaceData {
         let coded = CodedRows::new(rows);
         let mut trees = Vec::with_capacity(seeds.len());
         for &seed in seeds {
-            trees.push(build_tree(rows, &coded, seed, params));
-            if !step() {
+            trees.push(build_tree(rows, &coded, seed, params, work));
+            if work.is_stopped() {
                 return Err(BuildError::Cancelled);
             }
         }

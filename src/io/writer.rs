@@ -127,7 +127,7 @@ impl RankingWriter {
         self.check(0, key)?;
         self.check(1, id)?;
         let written = match &mut self.sink {
-            Sink::Delimited(writer) => delimited(writer, key, id, rank, score),
+            Sink::Delimited(writer) => delimited(writer, key, id, rank, score).map_err(bare),
             Sink::JsonLines(file) => json_line(file, self.names, key, id, rank, score),
             Sink::Parquet(sink) => sink.push(key, id, rank, score),
         };
@@ -186,7 +186,7 @@ impl Sink {
     fn delimited(path: &Path, names: [&str; 4], delimiter: u8) -> Result<Sink, SaveError> {
         let file = AtomicFile::create(path)?;
         let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(file);
-        writer.write_record(names).map_err(|e| save_error(path, e.into()))?;
+        writer.write_record(names).map_err(|e| save_error(path, bare(e)))?;
         Ok(Sink::Delimited(Box::new(writer)))
     }
 }
@@ -197,7 +197,7 @@ fn delimited(
     id: IdRef<'_>,
     rank: i32,
     score: f32,
-) -> std::io::Result<()> {
+) -> csv::Result<()> {
     for id in [key, id] {
         match id {
             IdRef::Int(id) => writer.write_field(id.to_string())?,
@@ -206,7 +206,19 @@ fn delimited(
     }
     writer.write_field(rank.to_string())?;
     writer.write_field(score.to_string())?;
-    Ok(writer.write_record(None::<&[u8]>)?)
+    writer.write_record(None::<&[u8]>)
+}
+
+/// The system's own error, where the csv crate wraps one: its kind tells a closed pipe from a full
+/// disk.
+fn bare(error: csv::Error) -> std::io::Error {
+    match error.is_io_error() {
+        true => match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => std::io::Error::other(format!("{other:?}")),
+        },
+        false => error.into(),
+    }
 }
 
 fn json_line(

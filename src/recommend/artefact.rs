@@ -2,15 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recommender::{FitOptions, USERS};
+use super::fit::FitOptions;
 use super::weighting::WeightModel;
 use super::{Interactions, Weighting};
 use crate::als::{Model, Params};
 use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
 use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
-use crate::index::{Composition, Index, Vectors, compose, fill_ids, plan_ids, view};
+use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
 use crate::metric::Metric;
+use crate::progress::Work;
 use crate::threads;
+
+/// The space of the users' ids in a file.
+pub(super) const USERS: u16 = 2;
+/// The space in which the items' vectors are searched by cosine.
+pub(super) const BY_COSINE: u16 = 1;
 
 /// What the metadata says about the training.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,17 +118,21 @@ pub(super) fn compose_model(
     let items = Vectors::new(&model.item_factors, d)?;
     let users = known_users(model);
     let builder = |metric| Index::builder(metric).seed(model.params.seed);
+    let work = Work::unwatched();
     threads::run(model.params.n_threads, || {
         let spaces = vec![
-            builder(Metric::Dot).space(items, &|| true)?,
-            builder(Metric::Angular).space(items, &|| true)?,
+            builder(Metric::Dot).space(items, &work)?,
+            builder(Metric::Angular).space(items, &work)?,
         ];
         Ok(compose(Composition {
             content: Content::Recommender,
             values: &model.item_factors,
             dim: d,
             spaces,
-            calibrate_with: vec![(!users.is_empty()).then_some(&users[..]), None],
+            calibrate_with: vec![
+                if users.is_empty() { Source::Rows } else { Source::Vectors(&users) },
+                Source::Positions(data.matrix.indices()),
+            ],
             seed: model.params.seed,
             ids: &data.items,
             labels: options.labels.as_deref(),
@@ -130,6 +140,7 @@ pub(super) fn compose_model(
             metadata: metadata(model, weights),
             plan: &|layout| plan(layout, model, data, weights),
             fill: &|image| fill(image, model, data, weights),
+            work: &work,
         }))
     })
 }

@@ -2,12 +2,14 @@
 
 mod artefact;
 mod builder;
+mod fit;
 mod interactions;
 mod interner;
 mod recommender;
 mod weighting;
 
 pub use builder::InteractionsBuilder;
+pub use fit::FitOptions;
 pub use interactions::{IdColumn, Interactions};
-pub use recommender::{FitOptions, RecommendOptions, Recommender};
+pub use recommender::{RecommendOptions, Recommender};
 pub use weighting::Weighting;

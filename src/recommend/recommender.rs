@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use super::artefact::{self, Facts};
+use super::artefact::{self, BY_COSINE, Facts, USERS};
 use super::weighting::{WeightModel, Weighting};
-use crate::als::{FoldIn, Model, Params, Trainer};
-use crate::error::{BuildError, Error, OpenError, QueryError, SaveError, TrainError};
+use crate::als::{FoldIn, Params};
+use crate::error::{Error, OpenError, QueryError, SaveError, TrainError};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
     Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, StoredIds, finite, main_metric,
@@ -18,11 +18,6 @@ use crate::index::{
 use crate::metric::Metric;
 use crate::store::{self, Bytes};
 use crate::threads;
-
-/// The space of the users' ids in a file.
-pub(super) const USERS: u16 = 2;
-/// The space in which the items' vectors are searched by cosine.
-pub(super) const BY_COSINE: u16 = 1;
 
 /// What a question to a recommender asks for.
 #[derive(Clone, Copy)]
@@ -466,63 +461,4 @@ fn summed(history: &[(u32, f32)]) -> (Vec<u32>, Vec<f32>) {
         }
     }
     (items, weights)
-}
-
-/// How a recommender is made from interactions.
-#[derive(Debug, Clone, Default)]
-pub struct FitOptions {
-    /// Of the training; its seed is the forests' too, its threads theirs.
-    pub params: Params,
-    /// What makes weights ready for training.
-    pub weighting: Weighting,
-    /// A name for people for each item, in the order of the interactions' items.
-    pub labels: Option<Vec<String>>,
-}
-
-impl Recommender {
-    /// Trains on interactions, then builds: see [`from_model`](Self::from_model).
-    ///
-    /// # Errors
-    /// If the training or the build refuses its input.
-    pub fn fit(data: &super::Interactions, options: &FitOptions) -> Result<Recommender, Error> {
-        Recommender::fit_with(data, options, |trainer| trainer)
-    }
-
-    /// [`fit`](Self::fit) with a trainer that `prepare` has given its progress, interrupt or start.
-    ///
-    /// # Errors
-    /// As [`fit`](Self::fit), and if the training is interrupted.
-    pub fn fit_with<'a>(
-        data: &super::Interactions,
-        options: &FitOptions,
-        prepare: impl FnOnce(Trainer<'a>) -> Trainer<'a>,
-    ) -> Result<Recommender, Error> {
-        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
-        let matrix = weights.apply(data.matrix.clone())?;
-        let model = prepare(Trainer::new(options.params.clone())).fit(&matrix)?;
-        Recommender::from_model(&model, data, options)
-    }
-
-    /// Puts a trained model and the interactions it was trained on into one artefact, and builds
-    /// the forests over its items.
-    ///
-    /// # Errors
-    /// If model and interactions differ in shape, ids repeat, or there are not as many labels as
-    /// items.
-    pub fn from_model(
-        model: &Model,
-        data: &super::Interactions,
-        options: &FitOptions,
-    ) -> Result<Recommender, Error> {
-        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
-        let bytes = artefact::compose_model(model, data, &weights, options)?;
-        // What was just composed opens: anything else is a defect of this crate, said as such.
-        Recommender::from_shared(bytes.into()).map_err(|defect| {
-            Error::Build(BuildError::Parameter {
-                name: "the file composed",
-                got: defect.to_string(),
-                expected: "a file that opens: please report this",
-            })
-        })
-    }
 }

@@ -6,6 +6,8 @@
 pub mod allocator;
 pub mod exercise;
 pub mod file;
+#[cfg(feature = "cli")]
+pub mod place;
 
 use nearwood::als::{Csr, Params};
 use nearwood::recommend::{FitOptions, Weighting};

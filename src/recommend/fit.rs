@@ -1,0 +1,76 @@
+//! From interactions to a recommender.
+
+use super::artefact;
+use super::weighting::{WeightModel, Weighting};
+use super::{Interactions, Recommender};
+use crate::als::{Model, Params, Trainer};
+use crate::error::{BuildError, Error};
+
+/// How a recommender is made from interactions.
+#[derive(Debug, Clone)]
+pub struct FitOptions {
+    /// Of the training; its seed is the forests' too, its threads theirs.
+    pub params: Params,
+    /// What makes weights ready for training.
+    pub weighting: Weighting,
+    /// A name for people for each item, in the order of the interactions' items.
+    pub labels: Option<Vec<String>>,
+}
+
+impl Default for FitOptions {
+    /// 64 factors, `log1p`, an unobserved weight of 0.2 and a regularization of 1: on held-out
+    /// parts of two training sets (listening counts and check-ins) near the best of both, where the
+    /// trainer's own defaults served one and failed the other. `docs/tuning.md` has the table.
+    fn default() -> FitOptions {
+        let params = Params { unobserved_weight: 0.2, regularization: 1.0, ..Params::default() };
+        FitOptions { params, weighting: Weighting::default(), labels: None }
+    }
+}
+
+impl Recommender {
+    /// Trains on interactions, then builds: see [`from_model`](Self::from_model).
+    ///
+    /// # Errors
+    /// If the training or the build refuses its input.
+    pub fn fit(data: &Interactions, options: &FitOptions) -> Result<Recommender, Error> {
+        Recommender::fit_with(data, options, |trainer| trainer)
+    }
+
+    /// [`fit`](Self::fit) with a trainer that `prepare` has given its progress, interrupt or start.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and if the training is interrupted.
+    pub fn fit_with<'a>(
+        data: &Interactions,
+        options: &FitOptions,
+        prepare: impl FnOnce(Trainer<'a>) -> Trainer<'a>,
+    ) -> Result<Recommender, Error> {
+        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
+        let matrix = weights.apply(data.matrix.clone())?;
+        let model = prepare(Trainer::new(options.params.clone())).fit(&matrix)?;
+        Recommender::from_model(&model, data, options)
+    }
+
+    /// Puts a trained model and the interactions it was trained on into one artefact, and builds
+    /// the forests over its items.
+    ///
+    /// # Errors
+    /// If model and interactions differ in shape, ids repeat, or there are not as many labels as
+    /// items.
+    pub fn from_model(
+        model: &Model,
+        data: &Interactions,
+        options: &FitOptions,
+    ) -> Result<Recommender, Error> {
+        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
+        let bytes = artefact::compose_model(model, data, &weights, options)?;
+        // What was just composed opens: anything else is a defect of this crate, said as such.
+        Recommender::from_shared(bytes.into()).map_err(|defect| {
+            Error::Build(BuildError::Parameter {
+                name: "the file composed",
+                got: defect.to_string(),
+                expected: "a file that opens: please report this",
+            })
+        })
+    }
+}

@@ -1,0 +1,470 @@
+//! The command, run as people run it: in a folder of its own, its output and exit code held.
+#![cfg(feature = "cli")]
+// Helpers are no test functions in the eyes of clippy.
+#![allow(clippy::unwrap_used)]
+mod common;
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use common::place::{Done, Place, TRAIN, circle, ids, n_plays, names, plays};
+use nearwood::io::{ReadOptions, npy, read_interactions};
+use nearwood::{Id, Ids, Index, Recommender};
+use serde_json::Value;
+
+/// Times differ from run to run: those of a report become `_`.
+fn masked(text: &str) -> String {
+    let timed = |line: &str| line.contains("seconds");
+    let lines = text.lines().map(|line| match timed(line) {
+        true => line.split("  ").next().unwrap_or_default().to_string() + "  _",
+        false => line.to_string(),
+    });
+    lines.collect::<Vec<String>>().join("\n")
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(bytes).unwrap();
+    gz.finish().unwrap()
+}
+
+#[test]
+fn train_says_what_it_did() {
+    let place = Place::new();
+    place.write("plays.csv", plays().as_bytes());
+    place.write("names.tsv", names().as_bytes());
+    let text = masked(&place.run(TRAIN).ok());
+    let lines: Vec<&str> = text.lines().collect();
+    let expected = [
+        "users             60",
+        "items             40",
+        &format!("interactions      {}", n_plays()),
+        "training seconds  _",
+    ];
+    assert_eq!(lines[..4], expected);
+    assert!(lines[4].starts_with("loss              -"), "{text}");
+    assert_eq!(lines[6], "file              m.nw");
+    let report = place.run(&format!("{TRAIN} --json")).json();
+    assert_eq!((&report["users"], &report["interactions"]), (&60.into(), &n_plays().into()));
+    assert_eq!(report["bytes"].as_u64().unwrap(), fs::metadata(place.path("m.nw")).unwrap().len());
+    let model = Recommender::open(place.path("m.nw")).unwrap();
+    assert_eq!(report["loss"].as_f64(), model.loss_history().last().copied());
+    assert_eq!((model.params().factors, model.params().iterations), (8, 5));
+}
+
+#[test]
+fn the_same_file_from_gzip_standard_input_and_any_threads() {
+    let place = Place::with_model();
+    let model = fs::read(place.path("m.nw")).unwrap();
+    place.write("plays.csv.gz", &gzipped(plays().as_bytes()));
+    let words = TRAIN.replace("plays.csv", "plays.csv.gz").replace("--threads 1", "--threads 3");
+    place.run(&words.replace("m.nw", "gz.nw")).ok();
+    assert!(fs::read(place.path("gz.nw")).unwrap() == model);
+    let words = TRAIN.replace("plays.csv", "-").replace("m.nw", "stdin.nw");
+    place.fed(&words, plays().as_bytes()).ok();
+    assert!(fs::read(place.path("stdin.nw")).unwrap() == model);
+    // A file on standard output leaves the report to standard error.
+    let done = place.command(&TRAIN.replace("m.nw", "-").split(' ').collect::<Vec<_>>());
+    let output = { done }.output().unwrap();
+    assert!(output.status.success() && output.stdout == model);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("interactions"));
+}
+
+#[test]
+fn options_of_train_reach_the_file() {
+    let place = Place::with_model();
+    let words = "--weighting bm25 --alpha 2 --regularization 0.5 --unobserved-weight 0.5 \
+                 --regularization-scaling 1 --seed 9";
+    place.run(&format!("{TRAIN} {words}")).ok();
+    let document = place.run("inspect m.nw --json").json();
+    let training = &document["metadata"]["training"];
+    assert_eq!(training["weighting"], "bm25");
+    for (key, value) in [("alpha", 2.0), ("regularization", 0.5), ("unobserved_weight", 0.5)] {
+        assert_eq!(training["params"][key].as_f64(), Some(value), "{key}");
+    }
+    assert_eq!(training["params"]["seed"], 9);
+    place.run(&format!("{TRAIN} --confidence spark")).ok();
+    let document = place.run("inspect m.nw --json").json();
+    assert_eq!(document["metadata"]["training"]["params"]["confidence"], "spark");
+}
+
+#[test]
+fn similar_by_id_and_by_label() {
+    let place = Place::with_model();
+    let text = place.run("similar m.nw 101 -k 3").ok();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "similar to Northern 101 (id 101)");
+    assert_eq!(lines[1], "rank   id  label         distance");
+    assert_eq!(lines.len(), 5);
+    assert!(lines[2..].iter().all(|line| line.contains("  Northern 1")), "{text}");
+    assert_eq!(place.words(&["similar", "m.nw", "Northern 101", "-k", "3"]).ok(), text);
+    let answer = place.run("similar m.nw 101 -k 3 --json --exact").json();
+    assert_eq!((&answer["id"], &answer["label"]), (&101.into(), &"Northern 101".into()));
+    let model = Recommender::open(place.path("m.nw")).unwrap();
+    let position = model.items().find("101").unwrap();
+    let hits = model.similar(position, Default::default()).unwrap();
+    for (rank, (hit, told)) in hits.iter().zip(answer["similar"].as_array().unwrap()).enumerate() {
+        assert_eq!(told["rank"], rank + 1);
+        assert_eq!(Id::Int(told["id"].as_i64().unwrap()), model.items().id(hit.position));
+        assert_eq!(told["distance"].as_f64().unwrap() as f32, hit.distance);
+    }
+}
+
+#[test]
+fn names_that_nothing_bears_are_answered_with_near_ones() {
+    let place = Place::with_model();
+    let ask = |name: &str| place.words(&["similar", "m.nw", name]).failure();
+    assert_eq!(
+        ask("northern 101"),
+        "there is no item northern 101: did you mean \"Northern 101\"?"
+    );
+    assert!(ask("Southren 121").contains("did you mean \"Southern 121\""));
+    assert_eq!(ask("Same Name"), "the label \"Same Name\" belongs to 2 ids: 138, 139; ask by id");
+    let nothing = ask("Zz");
+    assert!(nothing.starts_with("there is no item Zz: the 40 ids here are integers"), "{nothing}");
+}
+
+#[test]
+fn recommend_to_a_user() {
+    let place = Place::with_model();
+    let text = place.run("recommend m.nw --user u4 -k 3").ok();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["rank", "id", "label", "score"]);
+    assert_eq!(lines.len(), 5);
+    let answer = place.run("recommend m.nw --user u4 -k 40 --exact --json").json();
+    assert_eq!(answer["user"], "u4");
+    let model = Recommender::open(place.path("m.nw")).unwrap();
+    let user = model.find_user("u4").unwrap();
+    let seen: HashSet<i64> =
+        model.seen(user).iter().map(|&p| model.items().int_id(p).unwrap()).collect();
+    assert_eq!(lines[0], format!("for user u4, who has {} items", seen.len()));
+    let items = ids(&answer["recommendations"]);
+    assert_eq!(items.len(), 40 - seen.len());
+    assert!(items.iter().all(|item| !seen.contains(item)));
+    // What the user's camp has and they do not comes before anything of the other's.
+    let own = items.iter().filter(|item| **item < 120).count();
+    assert!(own > 0 && items[..own].iter().all(|item| *item < 120), "{items:?}");
+    let all = place.run("recommend m.nw --user u4 -k 99 --exact --include-seen --json").json();
+    assert_eq!(ids(&all["recommendations"]).len(), 40);
+    let unknown = place.run("recommend m.nw --user nobody").failure();
+    assert_eq!(
+        unknown,
+        "there is no user nobody: the model knows 60 users; for a new one, recommend from a history"
+    );
+}
+
+#[test]
+fn recommend_from_a_history() {
+    let place = Place::with_model();
+    let history = "101:3,Northern 102,103 : 2";
+    let ask = |history: &str| {
+        place.words(&["recommend", "m.nw", "--history", history, "-k", "5", "--json"])
+    };
+    let answer = ask(history).json();
+    assert_eq!(ids(&answer["history"]), [101, 102, 103]);
+    let weights: Vec<f64> = answer["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|h| h["weight"].as_f64().unwrap())
+        .collect();
+    assert_eq!(weights, [3.0, 1.0, 2.0]);
+    assert!(ids(&answer["recommendations"]).iter().all(|i| (100..120).contains(i)), "{answer}");
+    // A label that holds a comma and a colon is an item as a whole.
+    let whole = ask("Comma, Colon: 7").json();
+    assert_eq!(ids(&whole["history"]), [137]);
+    let words = ["recommend", "m.nw", "--history", "101", "--history", "102", "-k", "2"];
+    let text = place.words(&words).ok();
+    let first = "for somebody who has Northern 101 (id 101), Northern 102 (id 102)\n";
+    assert!(text.starts_with(first), "{text}");
+    assert!(ask("101,Nothern 102").failure().contains("did you mean \"Northern 102\""));
+    assert!(ask("101:nan").failure().contains("weight"));
+}
+
+#[test]
+fn recommend_to_everybody_in_every_format() {
+    let place = Place::with_model();
+    let text = place.run("recommend m.nw --all -k 4 -o r.parquet").ok();
+    let text = masked(&text);
+    assert_eq!(text, "users    60\nrows     240\nseconds  _\nfile     r.parquet");
+    let columns = ["user", "item", "score"].map(|name| Some(name.to_string()));
+    let [user, item, weight] = columns;
+    let options = ReadOptions { user, item, weight, ..ReadOptions::default() };
+    let table = read_interactions(place.path("r.parquet"), &options).unwrap();
+    for name in ["r.csv", "r.tsv"] {
+        place.run(&format!("recommend m.nw --all -k 4 --threads 1 -o {name}")).ok();
+        assert_eq!(read_interactions(place.path(name), &options).unwrap(), table, "{name}");
+    }
+    assert_eq!((table.users.len(), table.matrix.nnz()), (60, 240));
+    let model = Recommender::open(place.path("m.nw")).unwrap();
+    for user in 0..60 {
+        let Id::Text(name) = table.users.get(user) else { panic!("{:?}", table.users) };
+        let options = nearwood::recommend::RecommendOptions { k: 4, ..Default::default() };
+        let hits = model.recommend(model.find_user(&name).unwrap(), options).unwrap();
+        let told = table.matrix.row(user).0.iter().map(|&i| table.items.get(i as usize));
+        let found = hits.iter().map(|hit| model.items().id(hit.position));
+        assert_eq!(told.collect::<HashSet<Id>>(), found.collect::<HashSet<Id>>(), "{name}");
+    }
+    let done = Done::of(
+        place.command(&["recommend", "m.nw", "--all", "-k", "4", "-o", "-"]).output().unwrap(),
+    );
+    assert_eq!((done.code, done.out), (0, fs::read_to_string(place.path("r.csv")).unwrap()));
+    place.run("recommend m.nw --all -k 1 -o r.jsonl").ok();
+    let lines = fs::read_to_string(place.path("r.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 60);
+    let error = place.run("recommend m.nw --all -o r.xlsx").failure();
+    assert!(error.contains("expected parquet, csv, tsv or jsonl"), "{error}");
+}
+
+#[test]
+fn build_and_search() {
+    let place = Place::with_index();
+    let text = place.run("search i.nw --queries q.npy -k 2").ok();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "query  rank  id  distance");
+    assert_eq!(lines[1], "    0     1   0    0.0000");
+    assert_eq!(lines.len(), 1 + 10 * 2 + 1);
+    assert_eq!(lines[21], "and 2 more queries: -o FILE writes them all");
+    place.run("search i.nw --queries q.npy -k 3 --exact -o o.npy --distances d.npy").ok();
+    let found = npy::read_i64(place.path("o.npy")).unwrap();
+    assert_eq!((found.rows, found.cols), (12, 3));
+    assert!((0..12).all(|query| found.row(query)[0] == query as i64));
+    let distances = npy::read(place.path("d.npy")).unwrap();
+    assert!((0..12).all(|query| distances.row(query)[0] == 0.0));
+    let json = place.run("search i.nw --queries q.npy -k 3 --budget 60 --json").ok();
+    for (query, line) in json.lines().enumerate() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["query"], query);
+        assert_eq!(ids(&line["neighbours"]), found.row(query));
+    }
+    place.run("search i.nw --queries q.npy -k 3 --exact --threads 2 -o o.csv").ok();
+    let csv = fs::read_to_string(place.path("o.csv")).unwrap();
+    assert!(csv.starts_with("query,id,rank,distance\n0,0,1,0\n"), "{csv}");
+    assert_eq!(csv.lines().count(), 37);
+    let own = place.run("search i.nw --id 5 -k 2 --json").json();
+    assert_eq!((&own["query"], ids(&own["neighbours"]).len()), (&5.into(), 2));
+    assert!(!ids(&own["neighbours"]).contains(&5));
+    assert_eq!(place.run("similar i.nw 5 -k 2 --json").json()["similar"], own["neighbours"]);
+}
+
+#[test]
+fn more_neighbours_than_vectors_are_filled() {
+    let place = Place::with_index();
+    place.run("search i.nw --queries q.npy -k 70 -o o.npy --distances d.npy").ok();
+    let found = npy::read_i64(place.path("o.npy")).unwrap();
+    assert_eq!((found.rows, found.cols), (12, 70));
+    assert!((0..12).all(|q| found.row(q)[59] >= 0 && found.row(q)[60..] == [-1; 10]));
+    let distances = npy::read(place.path("d.npy")).unwrap();
+    assert!(distances.row(0)[60..].iter().all(|&d| d == f32::INFINITY));
+    let wild = place.run("search i.nw --queries q.npy -k 9000000000000000000 -o o.npy").failure();
+    assert!(wild.contains("does not fit in memory: the index has 60 vectors"), "{wild}");
+}
+
+#[test]
+fn ids_and_labels_of_an_index() {
+    let place = Place::with_index();
+    let lines = |name: &str| (0..60).map(|i| format!("{name}{i}\n")).collect::<String>();
+    place.write("ids.txt", lines("song-").as_bytes());
+    place.write("labels.txt", lines("Song ").as_bytes());
+    let build = "build v.npy --metric angular --ids ids.txt --labels labels.txt --trees 2 \
+                 --leaf-size 16 --seed 3 -o t.nw";
+    let report = place.run(&format!("{build} --json")).json();
+    assert_eq!((&report["vectors"], &report["dim"]), (&60.into(), &2.into()));
+    assert_eq!((&report["metric"], &report["trees"]), (&"angular".into(), &2.into()));
+    let text = place.run("search t.nw --queries q.npy -k 1").ok();
+    assert!(text.starts_with("query  rank  id      label   distance\n    0     1  song-0  Song 0"));
+    let answer = place.words(&["similar", "t.nw", "Song 7", "-k", "1", "--json"]).json();
+    assert_eq!((&answer["id"], &answer["label"]), (&"song-7".into(), &"Song 7".into()));
+    let refused = place.run("search t.nw --queries q.npy -o o.npy").failure();
+    assert!(refused.contains("integer ids and those of this index are strings"), "{refused}");
+    assert!(refused.contains(".parquet"), "{refused}");
+    place.run("search t.nw --queries q.npy -k 1 -o o.parquet").ok();
+    let [user, item] = ["query", "id"].map(|name| Some(name.to_string()));
+    let options = ReadOptions { user, item, ..ReadOptions::default() };
+    let table = read_interactions(place.path("o.parquet"), &options).unwrap();
+    assert_eq!(table.users, Ids::Int((0..12).collect()));
+    assert!(matches!(table.items, Ids::Text(_)));
+    place.write("few.txt", b"a\nb\n");
+    let few = place.run("build v.npy --metric angular --ids few.txt -o x.nw").failure();
+    assert!(few.contains("got 2 ids for 60 rows"), "{few}");
+}
+
+#[test]
+fn vectors_and_queries_from_standard_input() {
+    let place = Place::with_index();
+    let bytes = fs::read(place.path("v.npy")).unwrap();
+    place.fed("build - --metric euclidean -o s.nw", &bytes).ok();
+    assert!(fs::read(place.path("s.nw")).unwrap() == fs::read(place.path("i.nw")).unwrap());
+    let queries = fs::read(place.path("q.npy")).unwrap();
+    let text = place.fed("search i.nw --queries - -k 2", &queries).ok();
+    assert_eq!(text, place.run("search i.nw --queries q.npy -k 2").ok());
+    place.write("v.npy.gz", &gzipped(&bytes));
+    place.run("build v.npy.gz --metric euclidean -o z.nw").ok();
+    assert!(fs::read(place.path("z.nw")).unwrap() == fs::read(place.path("i.nw")).unwrap());
+}
+
+#[test]
+fn inspect_shows_what_is_there() {
+    let place = Place::with_model();
+    let text = place.run("inspect m.nw").ok();
+    for line in [
+        "content         recommender",
+        "metric          dot",
+        "rows            40",
+        "users           60",
+        "labels          yes",
+        "training.weighting                      log1p",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line}\n{text}");
+    }
+    let document = place.run("inspect m.nw --json").json();
+    let index = Index::open(place.path("m.nw")).unwrap();
+    let table = document["section_table"].as_array().unwrap();
+    assert_eq!(table.len(), index.directory().sections().len());
+    assert_eq!(document["sections"], table.len());
+    let size = |kind: &str| table.iter().find(|s| s["kind"] == kind).unwrap()["bytes"].clone();
+    assert_eq!((size("vectors"), size("user factors")), ((40 * 8 * 4).into(), (60 * 8 * 4).into()));
+    assert_eq!(document["leaves"], 1);
+    let curve = document["calibration"].as_array().unwrap();
+    assert_eq!(curve.len(), index.calibration().curve().len());
+    assert!(document["calibration_by_cosine"][0][1].as_f64().unwrap() > 0.9);
+}
+
+#[test]
+fn verify_finds_one_changed_byte() {
+    let place = Place::with_model();
+    let text = place.run("verify m.nw").ok();
+    assert!(text.starts_with("result    ok\ncontent   recommender\n"), "{text}");
+    let mut bytes = fs::read(place.path("m.nw")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    place.write("bad.nw", &bytes);
+    let error = place.run("verify bad.nw").failure();
+    assert!(error.starts_with("bad.nw: "), "{error}");
+    assert!(error.contains("checksum of section") || error.contains("padding"), "{error}");
+    let place = Place::with_index();
+    assert_eq!(place.run("verify i.nw --json").json()["result"], "ok");
+}
+
+#[test]
+fn files_that_are_none() {
+    let place = Place::with_model();
+    let missing = place.run("similar no.nw x").failure();
+    assert!(missing.starts_with("could not open no.nw: "), "{missing}");
+    let missing = place.run("train no.csv --user 0 --item 1 -o x.nw").failure();
+    assert!(missing.starts_with("could not read no.csv: "), "{missing}");
+    let text = place.run("inspect plays.csv").failure();
+    assert!(text.starts_with("plays.csv: not a nearwood file"), "{text}");
+    let bytes = fs::read(place.path("m.nw")).unwrap();
+    for len in [0, 100, bytes.len() / 2, bytes.len() - 1] {
+        place.write("cut.nw", &bytes[..len]);
+        for words in
+            ["verify cut.nw", "inspect cut.nw", "recommend cut.nw --user u1", "similar cut.nw 101"]
+        {
+            let error = place.run(words).failure();
+            assert!(error.starts_with("cut.nw: "), "{words}: {error}");
+        }
+    }
+    let place = Place::with_index();
+    let error = place.run("recommend i.nw --user 1").failure();
+    assert!(error.contains("got an index, expected a recommender"), "{error}");
+    assert!(!place.path("x.nw").exists());
+}
+
+#[test]
+fn input_that_makes_no_sense() {
+    let place = Place::with_index();
+    place.write("plays.csv", b"user,item,plays\na,1,2\nb,2,many\n");
+    let run = |words: &str| place.run(words).failure();
+    let error = run("train plays.csv -o x.nw");
+    assert!(error.contains("say which columns hold the user and the item"), "{error}");
+    let error = run("train plays.csv --user user --item song -o x.nw");
+    assert!(error.contains("has no column \"song\"; it has user, item, plays"), "{error}");
+    let error = run("train plays.csv --user user --item item --weight plays -o x.nw");
+    assert!(error.starts_with("plays.csv, line 3: "), "{error}");
+    let error = run("train plays.csv --user user --item item --factors 0 -o x.nw");
+    assert_eq!(error, "factors is 0, expected 1 to 4096");
+    place.write("other.tsv", b"x\tA\ny\tB\n");
+    let error = run("train plays.csv --user user --item item --names other.tsv -o x.nw");
+    assert!(error.contains("other.tsv names none of the 2 items"), "{error}");
+    let mut values = circle();
+    values[7] = f32::NAN;
+    npy::write(place.path("nan.npy"), &values, 2).unwrap();
+    let error = run("build nan.npy --metric dot -o x.nw");
+    assert!(error.starts_with("row 3, column 1 is NaN"), "{error}");
+    let error = run("search i.nw --queries nan.npy");
+    assert!(error.contains("query 3 has NaN in column 1"), "{error}");
+    npy::write(place.path("wide.npy"), &values[8..24], 4).unwrap();
+    let error = run("search i.nw --queries wide.npy");
+    assert_eq!(error, "wide.npy: the query has 4 values, the index holds vectors of 2");
+    let error = run("search i.nw --queries q.npy --recall 0");
+    assert_eq!(error, "recall is 0, expected above 0, at most 1");
+    assert!(!place.path("x.nw").exists());
+}
+
+#[test]
+fn wrong_usage_ends_with_two() {
+    let place = Place::with_index();
+    for (words, told) in [
+        ("", "Usage: nearwood <COMMAND>"),
+        ("dance", "unrecognized subcommand 'dance'"),
+        ("build v.npy --metric cosine -o x.nw", "expected \"euclidean\", \"angular\" or \"dot\""),
+        ("build v.npy --metric dot", "--output <FILE>"),
+        ("search i.nw --queries q.npy -k 0", "expected at least 1"),
+        ("search i.nw --queries q.npy -k ten", "expected a whole number"),
+        ("search i.nw", "<--queries <FILE>|--id <ID>>"),
+        ("search i.nw --queries q.npy --exact --budget 3", "cannot be used with"),
+        ("recommend i.nw --all", "--output <FILE>"),
+        ("recommend i.nw --user 1 -o x.csv", "cannot be used with"),
+        ("recommend i.nw --user 1 --all -o x.csv", "cannot be used with"),
+        ("train p.csv --weighting tfidf -o x.nw", "expected \"raw\", \"log1p\" or \"bm25\""),
+        ("train p.csv --format xlsx -o x.nw", "expected \"table\", \"lists\" or \"parquet\""),
+    ] {
+        let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();
+        let usage = place.words(&words).usage();
+        assert!(usage.contains(told), "{words:?}: {usage}");
+    }
+    let help = place.run("recommend --help").ok();
+    assert!(help.contains("--history <ITEM[:WEIGHT],...>"), "{help}");
+    assert_eq!(place.run("--version").ok(), format!("nearwood {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// The reader goes after one line, long before the writer is done.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let place = Place::with_index();
+    let many: Vec<f32> = circle().into_iter().cycle().take(2 * 60_000).collect();
+    npy::write(place.path("many.npy"), &many, 2).unwrap();
+    for words in ["search i.nw --queries many.npy --json", "search i.nw --queries many.npy -o -"] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let mut command = place.command(&words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("{\"") || line.starts_with("query,"), "{line}");
+        let done = child.wait_with_output().unwrap();
+        assert_eq!((done.status.code(), done.stderr), (Some(0), vec![]), "{words:?}");
+    }
+}
+
+#[test]
+fn the_demo_does_the_whole_job() {
+    let place = Place::new();
+    let words = "demo --users 400 --items 300 --interactions 12000 --factors 16 --iterations 4 \
+                 --threads 2 --seed 1 --keep d.nw";
+    let text = place.run(words).ok();
+    for part in ["400 listeners, 300 artists", "plays most", "is recommended", "similar to "] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let share = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split_whitespace().last().unwrap().trim_end_matches('%').parse().unwrap()
+    };
+    assert!(share("recall at 10") > 90.0, "{text}");
+    let (own, chance) = (share("recommended from own genres"), share("own genres by chance"));
+    assert!(own > 70.0 && own > 3.0 * chance, "{text}");
+    place.run("verify d.nw").ok();
+}

@@ -1,0 +1,40 @@
+//! The examples run to their end, as `cargo run --example` would run them.
+
+#[path = "../examples/build_and_search.rs"]
+mod build_and_search;
+#[path = "../examples/recommend.rs"]
+mod recommend;
+#[path = "../examples/serve_from_map.rs"]
+mod serve_from_map;
+#[path = "../examples/string_ids.rs"]
+mod string_ids;
+
+#[test]
+fn build_and_search_runs() {
+    build_and_search::main().unwrap();
+}
+
+#[test]
+fn recommend_runs() {
+    recommend::main().unwrap();
+}
+
+#[test]
+fn serve_from_map_runs() {
+    serve_from_map::main().unwrap();
+}
+
+#[test]
+fn string_ids_runs() {
+    string_ids::main().unwrap();
+}
+
+#[test]
+fn every_example_is_run() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let here = include_str!("examples.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(here.contains(&format!("../examples/{name}")), "{name} is run by no test");
+    }
+}

@@ -1,0 +1,180 @@
+//! Files of this version, kept: they open, answer as recorded, and are built byte for byte today;
+//! and `docs/format.md` shows what is in them.
+//!
+//! Format 0.x may change without an upgrade path. Whoever changes it, or the library's version
+//! (which the metadata holds), renews files and document by
+//! `NEARWOOD_RENEW_GOLDEN=1 cargo test --test golden` and says so in the changelog.
+
+mod common;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use common::exercise::{ask_index, ask_recommender};
+use common::file::{ENTRY, ENTRY_SIZE, HEADER, entry_field, get, header_field};
+use common::{Naming, small_index, small_recommender};
+use nearwood::format::{Element, Kind};
+use nearwood::recommend::{RecommendOptions, Weighting};
+use nearwood::{BatchOptions, Effort, Index, Metric, Recommender, Vectors};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn renews() -> bool {
+    std::env::var_os("NEARWOOD_RENEW_GOLDEN").is_some()
+}
+
+/// The golden file's bytes; written first if they are to be renewed.
+fn golden(name: &str, today: &[u8]) -> Vec<u8> {
+    let path = root().join("tests/golden").join(name);
+    if renews() {
+        fs::write(&path, today).unwrap();
+    }
+    fs::read(&path).unwrap()
+}
+
+fn same(name: &str, today: &[u8]) -> Vec<u8> {
+    let kept = golden(name, today);
+    let first = kept.iter().zip(today).position(|(a, b)| a != b);
+    assert!(
+        kept == today,
+        "{name} would be built otherwise today, from byte {first:?} on (of {}, was {}): see the \
+         head of tests/golden.rs",
+        today.len(),
+        kept.len()
+    );
+    kept
+}
+
+fn index_answers(index: &Index) -> String {
+    let mut text = String::new();
+    let positions: Vec<u32> = (0..index.len() as u32).collect();
+    for effort in [Effort::Budget(12), Effort::Exact] {
+        let options = BatchOptions { k: 3, effort, ..BatchOptions::default() };
+        let answers = index.search_positions(&positions, options, false).unwrap();
+        for (positions, distances) in answers.positions.chunks(3).zip(answers.distances.chunks(3)) {
+            let ids: Vec<String> = positions.iter().map(|&p| index.id(p).to_string()).collect();
+            writeln!(text, "{} {distances:.3?}", ids.join(" ")).unwrap();
+        }
+    }
+    text
+}
+
+fn recommender_answers(r: &Recommender) -> String {
+    let mut text = String::new();
+    for user in 0..r.n_users() as u32 {
+        let options = RecommendOptions { k: 4, ..RecommendOptions::default() };
+        let hits = r.recommend(user, options).unwrap();
+        let ids: Vec<String> = hits
+            .iter()
+            .map(|h| format!("{} {:.3}", r.items().id(h.position), h.distance))
+            .collect();
+        writeln!(text, "{}: {}", r.user_id(user), ids.join(", ")).unwrap();
+    }
+    text + &index_answers(r.similarity())
+}
+
+#[test]
+fn the_golden_index_answers_as_recorded_and_is_built_today() {
+    let today = small_index(Metric::Angular, 24, Naming::TextsAndLabels);
+    let index = Index::from_bytes(same("index.nw", today.as_bytes())).unwrap();
+    index.verify().unwrap();
+    ask_index(&index);
+    let answers = index_answers(&index);
+    assert_eq!(same("index.txt", answers.as_bytes()), answers.as_bytes());
+}
+
+#[test]
+fn the_golden_recommender_answers_as_recorded_and_is_built_today() {
+    let today = small_recommender(12, 20, Weighting::Bm25);
+    let r = Recommender::from_bytes(same("recommender.nw", today.as_bytes())).unwrap();
+    r.verify().unwrap();
+    ask_recommender(&r);
+    let answers = recommender_answers(&r);
+    assert_eq!(same("recommender.txt", answers.as_bytes()), answers.as_bytes());
+}
+
+/// Two vectors of two values.
+fn tiny() -> Vec<u8> {
+    let values = [1.0, 2.0, -0.5, 4.0];
+    let index = Index::builder(Metric::Euclidean).build(Vectors::new(&values, 2).unwrap()).unwrap();
+    index.as_bytes().to_vec()
+}
+
+fn dump_field(out: &mut String, bytes: &[u8], name: &str, field: std::ops::Range<usize>) {
+    let hex: Vec<String> = bytes[field.clone()].iter().map(|b| format!("{b:02x}")).collect();
+    let (hex, value) = match field.len() {
+        0..=8 if name != "magic" && !name.contains("crc") => {
+            (hex.join(" "), get(bytes, field.clone()).to_string())
+        }
+        0..=8 => (hex.join(" "), String::new()),
+        len => (format!("{} ... ({len} bytes)", hex[0]), String::new()),
+    };
+    let line = format!("{:5}  {hex:23}  {name:15} {value}", field.start);
+    writeln!(out, "{}", line.trim_end()).unwrap();
+}
+
+/// What the document shows of the tiny file: header, two entries, the vectors.
+fn dump() -> String {
+    let bytes = tiny();
+    let mut out = String::from("```text\n");
+    for (name, ..) in HEADER {
+        dump_field(&mut out, &bytes, name, header_field(name));
+    }
+    for (number, title) in [(0, "entry 0: metadata"), (1, "entry 1: vectors")] {
+        writeln!(out, "{:5}  {title}, {ENTRY_SIZE} bytes", entry_field(number, "kind").start)
+            .unwrap();
+        for (name, ..) in ENTRY {
+            dump_field(&mut out, &bytes, name, entry_field(number, name));
+        }
+    }
+    let start = get(&bytes, entry_field(1, "offset")) as usize;
+    writeln!(out, "{start:5}  the vectors").unwrap();
+    for at in (start..start + 16).step_by(4) {
+        let value = f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let hex: Vec<String> = bytes[at..at + 4].iter().map(|b| format!("{b:02x}")).collect();
+        writeln!(out, "{at:5}  {:23}  float32         {value}", hex.join(" ")).unwrap();
+    }
+    out + "```\n"
+}
+
+const BEGIN: &str = "<!-- dump -->\n";
+const END: &str = "<!-- end of dump -->\n";
+
+#[test]
+fn the_document_shows_the_tiny_file_as_it_is() {
+    let path = root().join("docs/format.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let (shown, after) = rest.split_once(END).unwrap();
+    if renews() {
+        fs::write(&path, [before, BEGIN, &dump(), END, after].concat()).unwrap();
+    } else {
+        assert_eq!(shown, dump(), "see the head of tests/golden.rs");
+    }
+}
+
+#[test]
+fn the_document_has_every_kind_of_section() {
+    let text = fs::read_to_string(root().join("docs/format.md")).unwrap();
+    for kind in Kind::ALL {
+        let element = match kind.element() {
+            Element::U8 => "u8",
+            Element::U32 => "u32",
+            Element::U64 => "u64",
+            Element::I64 => "i64",
+            Element::F32 => "f32",
+        };
+        let row = format!("| {} | {} | {element} |", kind.code(), kind.name());
+        assert!(text.contains(&row), "docs/format.md lacks the row {row}");
+    }
+    let rows =
+        text.lines().filter(|l| l.contains(" | u8 |") || l.contains("32 |") || l.contains("64 |"));
+    assert!(rows.count() >= Kind::ALL.len());
+    for (name, at, len) in HEADER.into_iter().chain(ENTRY) {
+        let row = format!("| {at} | {len} | {name} |");
+        assert!(text.contains(&row), "docs/format.md lacks the row {row}");
+    }
+}
