@@ -29,7 +29,7 @@ use crate::watch;
 /// >>> import nearwood as nw
 /// >>> plays = nw.Interactions.from_columns(
 /// ...     ["ann", "ann", "bob", "cy", "cy"], ["jazz", "blues", "jazz", "punk", "ska"])
-/// >>> rec = nw.Recommender.fit(plays, factors=4)
+/// >>> rec = nw.Recommender.fit(plays, factors=4, regularization=0.01)
 /// >>> ids, scores = rec.recommend("bob", k=1)
 /// >>> ids
 /// array(['blues'], dtype=object)
