@@ -128,7 +128,7 @@ class Index:
 class Interactions:
     @staticmethod
     def from_frame(
-        table: Any, *, user: str, item: str, weight: str | None = None
+        table: Any, *, user: str | int, item: str | int, weight: str | int | None = None
     ) -> Interactions: ...
     @staticmethod
     def from_columns(

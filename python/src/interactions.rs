@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::errors::{OrRaise, UnknownIdError, value_error};
+use crate::frame::{self, Names};
 use crate::ids;
 use crate::options::path_of;
 use crate::sparse;
@@ -50,8 +51,8 @@ impl PyInteractions {
     /// From a table's columns, by name.
     ///
     /// Args:
-    ///     table: A pandas or polars DataFrame, a pyarrow Table, a dict of columns: anything whose
-    ///         `table[name]` numpy can read.
+    ///     table: A pandas or polars DataFrame, a pyarrow Table, anything with the Arrow C stream;
+    ///         or a dict of columns, and whatever else gives numpy a column as `table[name]`.
     ///     user: The column of user ids, integers or strings.
     ///     item: The column of item ids, integers or strings.
     ///     weight: The column of weights, any numbers; None: each row weighs 1.
@@ -67,6 +68,11 @@ impl PyInteractions {
         item: &Bound<'_, PyAny>,
         weight: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
+        if let Some(names) = names(user, item, weight)
+            && let Some(data) = frame::interactions(table, &names)?
+        {
+            return Ok(PyInteractions::new(data));
+        }
         let weights = weight.map(|name| column(table, name)).transpose()?;
         Self::from_columns(&column(table, user)?, &column(table, item)?, weights.as_ref())
     }
@@ -220,6 +226,16 @@ impl PyInteractions {
         let (users, items) = self.shape();
         format!("Interactions({users} users, {items} items, {} interactions)", self.nnz())
     }
+}
+
+/// The names as Arrow needs them, which are strings.
+fn names(
+    user: &Bound<'_, PyAny>,
+    item: &Bound<'_, PyAny>,
+    weight: Option<&Bound<'_, PyAny>>,
+) -> Option<Names> {
+    let weight = weight.map(|name| name.extract()).transpose().ok()?;
+    Some(Names { user: user.extract().ok()?, item: item.extract().ok()?, weight })
 }
 
 /// A table's column. Libraries differ in what they raise for one that is not there.

@@ -6,6 +6,7 @@ mod cli;
 mod convert;
 mod errors;
 mod filter;
+mod frame;
 mod ids;
 mod index;
 mod interactions;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,11 +54,54 @@ def frames() -> dict[str, object]:
 @pytest.mark.parametrize("kind", list(frames()))
 def test_from_frame(kind: str) -> None:
     table = frames()[kind]
-    if kind != "pandas object":
-        check(nw.Interactions.from_frame(table, user="who", item="what", weight="plays"))
+    check(nw.Interactions.from_frame(table, user="who", item="what", weight="plays"))
     check(nw.Interactions.from_frame(table, user="who", item="what"), weights=False)
-    with pytest.raises(KeyError, match="the table has no column 'nobody'"):
+    with pytest.raises(KeyError, match="the table has no column .nobody"):
         nw.Interactions.from_frame(table, user="nobody", item="what")
+
+
+class Stream:
+    """Nothing but the Arrow C stream."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_anything_with_the_arrow_stream() -> None:
+    import pyarrow as pa
+
+    columns = {"who": USERS, "what": ITEMS, "plays": PLAYS}
+    for kind in (pa.string(), pa.large_string(), pa.string_view(), None):
+        who = pa.array(USERS, kind) if kind else pa.array(USERS).dictionary_encode()
+        table = pa.table({**columns, "who": who, "other": [None, {}, None, {}]})
+        check(nw.Interactions.from_frame(Stream(table), user="who", item="what", weight="plays"))
+    reader = pa.RecordBatchReader.from_batches(
+        pa.table(columns).schema, pa.table(columns).to_batches(max_chunksize=1)
+    )
+    check(nw.Interactions.from_frame(reader, user="who", item="what", weight="plays"))
+    empty = nw.Interactions.from_frame(pa.table(columns)[:0], user="who", item="what")
+    assert empty.shape == (0, 0) and empty.nnz == 0
+
+
+def test_frames_that_are_refused() -> None:
+    import pandas as pd
+    import polars as pl
+
+    frames = [
+        (pl.DataFrame({"u": ["a", None], "i": [1, 2]}), "row 1: the user id is null"),
+        (pd.DataFrame({"u": [1.5, 2.0], "i": [1, 2]}), "user id column holds"),
+        (pl.DataFrame({"u": ["a", "b"], "i": [True, False]}), "item id column holds"),
+        (pl.DataFrame({"u": [1, -1], "i": [1, 2]}), "row 1 has id -1"),
+        (pd.DataFrame({"u": ["a", 5], "i": [1, 2]}, dtype=object), "integers or strings"),
+    ]
+    for frame, text in frames:
+        with pytest.raises(ValueError, match=text):
+            nw.Interactions.from_frame(frame, user="u", item="i")
+    numbered = pd.DataFrame({0: USERS, 1: ITEMS, 2: PLAYS})
+    check(nw.Interactions.from_frame(numbered, user=0, item=1, weight=2))
 
 
 def test_columns_that_are_refused() -> None:
