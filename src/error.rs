@@ -86,7 +86,7 @@ pub enum BuildError {
     },
     /// A NaN or an infinity, or a value too large to square in float32.
     #[error(
-        "row {row}, column {column} is {value}: vectors must be finite and below 1e18 in size; drop or repair that row"
+        "row {row}, column {column} is {value}: vectors must be finite and below 1e16 in size; drop or repair that row"
     )]
     NonFinite {
         /// The row, from 0.

@@ -1,4 +1,5 @@
 //! A warm searcher asks the system for no memory.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
@@ -11,6 +12,8 @@ static ALLOCATOR: Counting = Counting;
 
 const DIM: usize = 20;
 const N: usize = 6000;
+const EFFORTS: [Effort; 4] =
+    [Effort::Recall(0.9), Effort::Budget(500), Effort::Budget(N), Effort::Exact];
 
 fn index(metric: Metric, trees: usize) -> Index {
     let values = clustered(N, DIM, 30, &mut Numbers::new(31));
@@ -34,7 +37,7 @@ fn a_warm_search_allocates_nothing() {
             let index = index(metric, trees);
             let half = Filter::from_positions(&index, (0..N as u32).step_by(2));
             let few = Filter::from_positions(&index, (0..N as u32).step_by(500));
-            for effort in [Effort::Recall(0.9), Effort::Budget(500), Effort::Budget(N)] {
+            for effort in EFFORTS {
                 let mut searcher = index.searcher();
                 searcher.k(10).effort(effort);
                 let mut ask_all = || {

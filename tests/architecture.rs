@@ -1,5 +1,5 @@
 //! The walls of `docs/architecture.md`, held by reading the sources.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 // Helpers are no test functions in the eyes of clippy.
 #![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::HashSet;
@@ -11,6 +12,7 @@ use std::process::Stdio;
 
 use common::place::{Done, Place, TRAIN, circle, ids, n_plays, names, plays};
 use nearwood::io::{ReadOptions, npy, read_interactions};
+use nearwood::recommend::FitOptions;
 use nearwood::{Id, Ids, Index, Recommender};
 use serde_json::Value;
 
@@ -87,7 +89,16 @@ fn options_of_train_reach_the_file() {
     assert_eq!(training["params"]["seed"], 9);
     place.run(&format!("{TRAIN} --confidence spark")).ok();
     let document = place.run("inspect m.nw --json").json();
-    assert_eq!(document["metadata"]["training"]["params"]["confidence"], "spark");
+    let params = &document["metadata"]["training"]["params"];
+    assert_eq!(
+        (&params["confidence"], &params["unobserved_weight"]),
+        (&"spark".into(), &1.0.into())
+    );
+    place.run(TRAIN).ok();
+    let model = Recommender::open(place.path("m.nw")).unwrap();
+    let defaults = FitOptions::default().params;
+    assert_eq!(model.params().unobserved_weight, defaults.unobserved_weight);
+    assert_eq!(model.params().regularization, defaults.regularization);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Many threads on one file, and files replaced under their readers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! One seed, one file: at any number of threads, on every instruction set.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

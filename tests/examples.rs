@@ -1,4 +1,5 @@
 //! The examples run to their end, as `cargo run --example` would run them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../examples/build_and_search.rs"]
 mod build_and_search;

@@ -1,5 +1,6 @@
 //! Wrong, cut and hostile files: an error or, where only the payload was altered and nobody
 //! verified, a wrong answer; never a panic, an endless loop or a wild allocation.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

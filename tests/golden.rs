@@ -4,6 +4,7 @@
 //! Format 0.x may change without an upgrade path. Whoever changes it, or the library's version
 //! (which the metadata holds), renews files and document by
 //! `NEARWOOD_RENEW_GOLDEN=1 cargo test --test golden` and says so in the changelog.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
@@ -170,9 +171,6 @@ fn the_document_has_every_kind_of_section() {
         let row = format!("| {} | {} | {element} |", kind.code(), kind.name());
         assert!(text.contains(&row), "docs/format.md lacks the row {row}");
     }
-    let rows =
-        text.lines().filter(|l| l.contains(" | u8 |") || l.contains("32 |") || l.contains("64 |"));
-    assert!(rows.count() >= Kind::ALL.len());
     for (name, at, len) in HEADER.into_iter().chain(ENTRY) {
         let row = format!("| {at} | {len} | {name} |");
         assert!(text.contains(&row), "docs/format.md lacks the row {row}");

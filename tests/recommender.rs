@@ -1,4 +1,5 @@
 //! What a recommender returns, over every weighting and kind of id.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

@@ -56,8 +56,8 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let vectors = Vectors::new(&matrix.data, matrix.cols)?;
     let progress = Progress::bar("building", 100);
     let start = Instant::now();
-    let index = builder.build_with(vectors, &|done, _| {
-        progress.set(done);
+    let index = builder.build_with(vectors, &|done, of| {
+        progress.set(done * 100 / of.max(1));
         true
     })?;
     drop(progress);

@@ -14,7 +14,7 @@ use crate::recommend::{FitOptions, RecommendOptions, Weighting};
 use crate::{Effort, Recommender};
 
 use super::failure::Failure;
-use super::options::{open_recommender, positive};
+use super::options::{defaults, open_recommender, positive};
 use super::output::{Align, Report, Table, bytes, percent, thousands};
 use super::progress::Progress;
 use super::train::{assemble, last_loss, train};
@@ -43,10 +43,10 @@ pub(super) struct Args {
     )]
     interactions: usize,
     /// The length of each vector
-    #[arg(long, default_value_t = Params::default().factors)]
+    #[arg(long, default_value_t = defaults().factors)]
     factors: usize,
     /// Epochs of the training
-    #[arg(long, default_value_t = Params::default().iterations)]
+    #[arg(long, default_value_t = defaults().iterations)]
     iterations: usize,
     /// Of the data and the training
     #[arg(long, default_value_t = 0)]
@@ -102,7 +102,7 @@ fn fit(args: &Args, data: &Listening, path: &Path) -> Result<Report, Failure> {
         iterations: args.iterations,
         seed: args.seed,
         n_threads: args.threads,
-        ..Params::default()
+        ..defaults()
     };
     let weighting = Weighting::default();
     let (model, training) = train(&data.interactions, weighting, params.clone())?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::als::{Confidence, Params};
 use crate::error::QueryError;
 use crate::format::Content;
+use crate::recommend::FitOptions;
 use crate::{Effort, Ids, Index, Recommender};
 
 use super::failure::Failure;
@@ -46,32 +47,37 @@ impl EffortArgs {
     }
 }
 
+/// A recommender's, which are not the bare trainer's.
+pub(super) fn defaults() -> Params {
+    FitOptions::default().params
+}
+
 /// The parameters of a training.
 #[derive(clap::Args)]
 pub(super) struct ParamArgs {
     /// The length of each vector
-    #[arg(long, default_value_t = Params::default().factors)]
+    #[arg(long, default_value_t = defaults().factors)]
     factors: usize,
     /// How strongly vectors are kept short
-    #[arg(long, default_value_t = Params::default().regularization)]
+    #[arg(long, default_value_t = defaults().regularization)]
     regularization: f32,
     /// The weight of one unit of an interaction
-    #[arg(long, default_value_t = Params::default().alpha)]
+    #[arg(long, default_value_t = defaults().alpha)]
     alpha: f32,
     /// Epochs
-    #[arg(long, default_value_t = Params::default().iterations)]
+    #[arg(long, default_value_t = defaults().iterations)]
     iterations: usize,
     /// What a weight means: ials, implicit or spark
-    #[arg(long, default_value_t = Params::default().confidence)]
+    #[arg(long, default_value_t = defaults().confidence)]
     confidence: Confidence,
-    /// The weight of every pair, seen or not
-    #[arg(long, value_name = "WEIGHT", default_value_t = Params::default().unobserved_weight)]
-    unobserved_weight: f32,
+    /// The weight of every pair, seen or not [default: 0.2; 1, which implicit and spark fix]
+    #[arg(long, value_name = "WEIGHT")]
+    unobserved_weight: Option<f32>,
     /// How far regularization grows with the interactions of a user or item, 0 to 1
-    #[arg(long, value_name = "POWER", default_value_t = Params::default().regularization_scaling)]
+    #[arg(long, value_name = "POWER", default_value_t = defaults().regularization_scaling)]
     regularization_scaling: f32,
     /// The same seed gives the same file, at any number of threads
-    #[arg(long, default_value_t = Params::default().seed)]
+    #[arg(long, default_value_t = defaults().seed)]
     seed: u64,
 }
 
@@ -83,7 +89,10 @@ impl ParamArgs {
             alpha: self.alpha,
             iterations: self.iterations,
             confidence: self.confidence,
-            unobserved_weight: self.unobserved_weight,
+            unobserved_weight: self.unobserved_weight.unwrap_or(match self.confidence {
+                Confidence::Ials => defaults().unobserved_weight,
+                _ => Params::default().unobserved_weight,
+            }),
             regularization_scaling: self.regularization_scaling,
             seed: self.seed,
             n_threads,

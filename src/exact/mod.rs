@@ -129,15 +129,32 @@ pub fn search(
         .collect()
 }
 
-/// [`search`] for one query on the calling thread.
-#[must_use]
-pub fn search_one(
+/// [`search`] for one query on the calling thread, into `best`. Allocates nothing once `best` and
+/// `near`, which is only memory, have grown to what they need.
+pub fn search_into(
     rows: Rows<'_>,
     query: &[f32],
-    k: usize,
+    best: &mut Best,
+    near: &mut Vec<u32>,
     tag: impl Fn(u32) -> Option<u32>,
-) -> Vec<(f32, u32)> {
-    together(rows, &[query], k, |_, row| tag(row)).pop().unwrap_or_default()
+) {
+    let mut keys = [[0f32; BLOCK]];
+    for start in (0..rows.len()).step_by(BLOCK) {
+        let count = BLOCK.min(rows.len() - start);
+        fill_keys(rows, &[query], start, count, &mut keys);
+        offer(&keys[0][..count], best, near, |at| tag(start as u32 + at));
+    }
+}
+
+/// Offers a block of keys, tagged by their places in it.
+fn offer(keys: &[f32], best: &mut Best, near: &mut Vec<u32>, tag: impl Fn(u32) -> Option<u32>) {
+    near.clear();
+    code::positions_below(keys, best.bound().next_up(), near);
+    for &at in near.iter() {
+        if let Some(tag) = tag(at) {
+            best.push(keys[at as usize], tag);
+        }
+    }
 }
 
 fn together(
@@ -155,13 +172,8 @@ fn together(
             let queries = &queries[4 * four..][..best.len()];
             fill_keys(rows, queries, start, count, &mut keys);
             for (q, (best, keys)) in best.iter_mut().zip(&keys).enumerate() {
-                near.clear();
-                code::positions_below(&keys[..count], best.bound().next_up(), &mut near);
-                for &at in &near {
-                    if let Some(tag) = tag(4 * four + q, start as u32 + at) {
-                        best.push(keys[at as usize], tag);
-                    }
-                }
+                let tag = |at| tag(4 * four + q, start as u32 + at);
+                offer(&keys[..count], best, &mut near, tag);
             }
         }
     }
@@ -219,7 +231,9 @@ mod tests {
                     .collect();
                 all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 assert_eq!(found[..], all[..10], "{metric}");
-                assert_eq!(search_one(rows, query, 10, |r| odd(0, r)), *found);
+                let (mut best, mut near) = (Best::new(10), Vec::new());
+                search_into(rows, query, &mut best, &mut near, |r| odd(0, r));
+                assert_eq!(best.into_sorted(), *found);
             }
         }
     }

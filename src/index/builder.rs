@@ -26,7 +26,7 @@ impl<'a> Vectors<'a> {
     ///
     /// # Errors
     /// If there are none, they do not fill whole rows, the dimension is 0 or above 65,536, or a
-    /// value is not finite or 1e18 or more in size.
+    /// value is not finite or 1e16 or more in size.
     pub fn new(values: &'a [f32], dim: usize) -> Result<Vectors<'a>, BuildError> {
         check_vectors(values, dim)?;
         Ok(Vectors { values, dim })

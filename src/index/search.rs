@@ -114,6 +114,7 @@ pub struct Searcher<'a> {
 pub(crate) struct Memory {
     scratch: Scratch,
     query: Vec<f32>,
+    near: Vec<u32>,
     best: Option<Best>,
     hits: Vec<Hit>,
 }
@@ -212,7 +213,7 @@ impl<'a> Searcher<'a> {
         let mut best = self.memory.best.take().unwrap_or_else(|| Best::new(0));
         best.reset(k);
         match self.plan(k, n) {
-            Plan::All => self.exact(query, k, &mut best),
+            Plan::All => self.exact(query, &mut best),
             Plan::Listed(filter) => self.listed(query, filter, &mut best),
             Plan::Budget(budget) => self.ranked(query, k, budget, &mut best),
         }
@@ -244,13 +245,13 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    fn exact(&mut self, query: &[f32], k: usize, best: &mut Best) {
+    fn exact(&mut self, query: &[f32], best: &mut Best) {
+        let mut near = std::mem::take(&mut self.memory.near);
         let (scratch, positions) = (&self.memory.scratch, self.positions);
         let free =
             |row: u32| (!scratch.is_excluded(row)).then(|| positions.get(row as usize).copied());
-        for (key, position) in exact::search_one(self.engine.rows, query, k, |row| free(row)?) {
-            best.push(key, position);
-        }
+        exact::search_into(self.engine.rows, query, best, &mut near, |row| free(row)?);
+        self.memory.near = near;
     }
 
     fn listed(&mut self, query: &[f32], filter: &Filter, best: &mut Best) {

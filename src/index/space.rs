@@ -21,6 +21,10 @@ pub(crate) const MAX_ROWS: usize = 3_000_000_000;
 /// The most trees of a space: their numbers are 16 bits in the file.
 pub(crate) const MAX_TREES: usize = 1000;
 
+/// Values from here on are refused: squared distances of 65,536 of them, up to 4 x 65,536 x 1e32,
+/// stay below float32's 3.4e38, so that no row is infinitely far away.
+const LARGEST: f32 = 1e16;
+
 /// What building a space yields, before it is laid out.
 pub(crate) struct SpaceData {
     pub metric: Metric,
@@ -54,7 +58,7 @@ pub(crate) fn check_vectors(values: &[f32], dim: usize) -> Result<(), BuildError
 
 /// Where a value stands that is not finite, or whose square would overflow float32 sums.
 pub(crate) fn first_unusable(values: &[f32]) -> Option<usize> {
-    values.iter().position(|x| !x.is_finite() || x.abs() >= 1e18)
+    values.iter().position(|x| !x.is_finite() || x.abs() >= LARGEST)
 }
 
 impl SpaceData {

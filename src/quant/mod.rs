@@ -58,41 +58,32 @@ pub fn mean(rows: &[f32], dim: usize, factors: &[f32]) -> Vec<f32> {
 /// If `mean` is not as long as `x`, or `codes` is shorter.
 pub fn encode(x: &[f32], factor: f32, mean: &[f32], codes: &mut [i8]) -> Coded {
     assert_eq!(x.len(), mean.len(), "dimension of the mean");
-    let largest = largest_magnitude(x, factor, mean);
+    encode_centred(x.iter().zip(mean).map(|(&x, &m)| x * factor - m), codes)
+}
+
+/// [`encode`] about zero: `x = scale * code`.
+///
+/// # Panics
+/// If `codes` is shorter than `x`.
+pub fn encode_plain(x: &[f32], codes: &mut [i8]) -> Coded {
+    encode_centred(x.iter().copied(), codes)
+}
+
+#[inline(always)]
+fn encode_centred(values: impl ExactSizeIterator<Item = f32> + Clone, codes: &mut [i8]) -> Coded {
+    let largest = values.clone().fold(0f32, |most, x| if x.abs() > most { x.abs() } else { most });
     // A zero row, or one so small that its scale would be subnormal, is all zeros.
     let scale = if largest > 1e-30 { largest / 127.0 } else { 0.0 };
     let inverse = if scale > 0.0 { 127.0 / largest } else { 0.0 };
     let (mut sum, mut squared_norm) = (0, 0f64);
-    let (used, rest) = codes.split_at_mut(x.len());
-    for ((code, &x), &m) in used.iter_mut().zip(x).zip(mean) {
-        let centred = x * factor - m;
-        *code = round(centred * inverse);
+    let (used, rest) = codes.split_at_mut(values.len());
+    for (code, x) in used.iter_mut().zip(values) {
+        *code = round(x * inverse);
         sum += i32::from(*code);
-        squared_norm += f64::from(centred) * f64::from(centred);
+        squared_norm += f64::from(x) * f64::from(x);
     }
     rest.fill(0);
     Coded { scale, sum, squared_norm: squared_norm as f32 }
-}
-
-/// [`encode`] about zero: `x = scale * code`.
-pub fn encode_plain(x: &[f32], codes: &mut [i8]) -> Coded {
-    // Zeros on the stack for any dimension in use; longer vectors take the slower way.
-    const ZEROS: [f32; 1024] = [0.0; 1024];
-    match ZEROS.get(..x.len()) {
-        Some(zeros) => encode(x, 1.0, zeros, codes),
-        None => encode(x, 1.0, &vec![0.0; x.len()], codes),
-    }
-}
-
-fn largest_magnitude(x: &[f32], factor: f32, mean: &[f32]) -> f32 {
-    let mut lanes = [0f32; 16];
-    for (x, m) in x.chunks(16).zip(mean.chunks(16)) {
-        for ((lane, &x), &m) in lanes.iter_mut().zip(x).zip(m) {
-            let size = (x * factor - m).abs();
-            *lane = if size > *lane { size } else { *lane };
-        }
-    }
-    lanes.into_iter().fold(0.0, f32::max)
 }
 
 /// The nearest integer, ties to even, of a value within +-127. Adding 1.5 x 2^23 leaves the integer
