@@ -1,5 +1,43 @@
-//! The extension module `nearwood._core`.
+//! The extension module `nearwood._core`: converts, releases the interpreter, calls, maps errors.
+//! It computes nothing.
+
+mod als;
+mod cli;
+mod convert;
+mod errors;
+mod filter;
+mod frame;
+mod ids;
+mod index;
+mod interactions;
+mod options;
+mod recommender;
+mod sparse;
+mod train;
+mod watch;
+
 use pyo3::prelude::*;
 
+/// What nearwood is made of; use it through `nearwood`.
 #[pymodule]
-mod _core {}
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::als::PyAls;
+    #[pymodule_export]
+    use crate::cli::run_cli;
+    #[pymodule_export]
+    use crate::filter::PyFilter;
+    #[pymodule_export]
+    use crate::index::PyIndex;
+    #[pymodule_export]
+    use crate::interactions::PyInteractions;
+    #[pymodule_export]
+    use crate::recommender::PyRecommender;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

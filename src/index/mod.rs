@@ -10,6 +10,7 @@ mod calibration;
 mod filter;
 mod ids;
 mod names;
+mod recall;
 mod search;
 mod space;
 mod suggest;

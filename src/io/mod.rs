@@ -8,6 +8,8 @@
 //! Without the feature `tables` there are vectors, ids and names, but no gzip.
 
 #[cfg(feature = "tables")]
+mod arrow;
+#[cfg(feature = "tables")]
 mod delimited;
 pub mod fvecs;
 #[cfg(feature = "tables")]
@@ -27,6 +29,8 @@ mod vectors;
 #[cfg(feature = "tables")]
 mod writer;
 
+#[cfg(feature = "tables")]
+pub use arrow::ArrowRows;
 #[cfg(feature = "tables")]
 pub use delimited::Delimiter;
 #[cfg(feature = "tables")]

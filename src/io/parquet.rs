@@ -6,21 +6,16 @@ use std::io::{self, Seek};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
-use arrow_array::{Array, ArrowPrimitiveType, RecordBatch, StringArray};
-use arrow_schema::{DataType, Schema};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use crate::error::ReadError;
-use crate::index::IdRef;
-use crate::recommend::{Interactions, InteractionsBuilder};
+use crate::recommend::Interactions;
 
 use super::ReadOptions;
+use super::arrow::ArrowRows;
 use super::source::{Source, format_error, io_error};
 
 /// What a Parquet file begins with.
@@ -40,11 +35,12 @@ pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interac
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.roots());
     let builder = builder.with_projection(mask).with_batch_size(BATCH);
     let mut reader = guarded(&path, || builder.build())?;
-    let mut rows = Rows { path: &path, wanted, builder: InteractionsBuilder::new() };
+    let mut rows = ArrowRows::new(&path);
     while let Some(batch) = guarded(&path, || reader.next().transpose())? {
-        rows.push(&batch)?;
+        let column = |root| wanted.column(&batch, root);
+        rows.push(column(wanted.user), column(wanted.item), wanted.weight.map(column))?;
     }
-    Ok(rows.builder.finish()?)
+    rows.finish()
 }
 
 /// Parquet is read from its end: what cannot be sought goes through an unnamed file.
@@ -116,117 +112,6 @@ impl Wanted {
     }
 }
 
-struct Rows<'a> {
-    path: &'a Path,
-    wanted: Wanted,
-    builder: InteractionsBuilder,
-}
-
-impl Rows<'_> {
-    fn push(&mut self, batch: &RecordBatch) -> Result<(), ReadError> {
-        let before = self.builder.len();
-        let at_row = |(row, problem): Fault| match row {
-            Some(row) => format_error(self.path, format!("row {}: {problem}", before + row)),
-            None => format_error(self.path, problem),
-        };
-        let column = |root| self.wanted.column(batch, root);
-        let users = IdArray::new(column(self.wanted.user), "user id").map_err(at_row)?;
-        let items = IdArray::new(column(self.wanted.item), "item id").map_err(at_row)?;
-        let weights = self.wanted.weight.map(|root| weights(column(root))).transpose();
-        let weights = weights.map_err(at_row)?;
-        for row in 0..batch.num_rows() {
-            let weight = weights.as_ref().map_or(1.0, |w| w[row]);
-            self.builder.push(users.get(row), items.get(row), weight)?;
-        }
-        Ok(())
-    }
-}
-
-/// The row within the batch, if one is at fault, and what is wrong.
-type Fault = (Option<usize>, String);
-
-/// A column of ids without nulls.
-enum IdArray<'a> {
-    Int(Vec<i64>),
-    Text(&'a StringArray),
-}
-
-impl<'a> IdArray<'a> {
-    fn new(array: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
-        refuse_nulls(array, what)?;
-        let integers = match array.data_type() {
-            DataType::Utf8 => return Ok(IdArray::Text(array.as_string())),
-            DataType::Int8 => map::<Int8Type, _>(array, i64::from),
-            DataType::Int16 => map::<Int16Type, _>(array, i64::from),
-            DataType::Int32 => map::<Int32Type, _>(array, i64::from),
-            DataType::Int64 => map::<Int64Type, _>(array, |v| v),
-            DataType::UInt8 => map::<UInt8Type, _>(array, i64::from),
-            DataType::UInt16 => map::<UInt16Type, _>(array, i64::from),
-            DataType::UInt32 => map::<UInt32Type, _>(array, i64::from),
-            DataType::UInt64 => large(array, what)?,
-            other => return Err((None, wrong_type(what, other, "integers or strings"))),
-        };
-        Ok(IdArray::Int(integers))
-    }
-
-    fn get(&self, row: usize) -> IdRef<'_> {
-        match self {
-            IdArray::Int(values) => IdRef::Int(values[row]),
-            IdArray::Text(values) => IdRef::Text(values.value(row)),
-        }
-    }
-}
-
-fn weights(array: &dyn Array) -> Result<Vec<f32>, Fault> {
-    refuse_nulls(array, "weight")?;
-    Ok(match array.data_type() {
-        DataType::Float16 => map::<Float16Type, _>(array, |v| v.to_f32()),
-        DataType::Float32 => map::<Float32Type, _>(array, |v| v),
-        DataType::Float64 => map::<Float64Type, _>(array, |v| v as f32),
-        DataType::Int8 => map::<Int8Type, _>(array, f32::from),
-        DataType::Int16 => map::<Int16Type, _>(array, f32::from),
-        DataType::Int32 => map::<Int32Type, _>(array, |v| v as f32),
-        DataType::Int64 => map::<Int64Type, _>(array, |v| v as f32),
-        DataType::UInt8 => map::<UInt8Type, _>(array, f32::from),
-        DataType::UInt16 => map::<UInt16Type, _>(array, f32::from),
-        DataType::UInt32 => map::<UInt32Type, _>(array, |v| v as f32),
-        DataType::UInt64 => map::<UInt64Type, _>(array, |v| v as f32),
-        DataType::Decimal128(_, scale) => {
-            let unit = 10f64.powi(-i32::from(*scale));
-            map::<Decimal128Type, _>(array, |v| (v as f64 * unit) as f32)
-        }
-        other => return Err((None, wrong_type("weight", other, "numbers"))),
-    })
-}
-
-fn map<T: ArrowPrimitiveType, U>(array: &dyn Array, convert: impl Fn(T::Native) -> U) -> Vec<U> {
-    array.as_primitive::<T>().values().iter().map(|&v| convert(v)).collect()
-}
-
-fn large(array: &dyn Array, what: &str) -> Result<Vec<i64>, Fault> {
-    let values = array.as_primitive::<UInt64Type>().values();
-    let fits = |(row, &value): (usize, &u64)| {
-        i64::try_from(value).map_err(|_| {
-            (Some(row), format!("the {what} is {value}, ids are at most {}", i64::MAX))
-        })
-    };
-    values.iter().enumerate().map(fits).collect()
-}
-
-fn refuse_nulls(array: &dyn Array, what: &str) -> Result<(), Fault> {
-    match array.nulls() {
-        Some(nulls) if nulls.null_count() > 0 => {
-            let row = (0..array.len()).find(|&row| nulls.is_null(row));
-            Err((row, format!("the {what} is null: fill it in or drop the row")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn wrong_type(what: &str, got: &DataType, expected: &str) -> String {
-    format!("the {what} column holds {got}, expected {expected}: convert it")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -234,7 +119,7 @@ mod tests {
     use arrow_array::types::Int32Type as Key;
     use arrow_array::{
         ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
-        Int64Array, LargeStringArray, StringViewArray, UInt64Array,
+        Int64Array, LargeStringArray, StringArray, StringViewArray, UInt64Array,
     };
     use parquet::arrow::ArrowWriter;
 

@@ -33,9 +33,21 @@ impl Recommender {
     /// # Errors
     /// If the training or the build refuses its input.
     pub fn fit(data: &Interactions, options: &FitOptions) -> Result<Recommender, Error> {
+        Recommender::fit_with(data, options, |trainer| trainer)
+    }
+
+    /// [`fit`](Self::fit) with a trainer that `prepare` has given its progress, interrupt or start.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and if the training is interrupted.
+    pub fn fit_with<'a>(
+        data: &Interactions,
+        options: &FitOptions,
+        prepare: impl FnOnce(Trainer<'a>) -> Trainer<'a>,
+    ) -> Result<Recommender, Error> {
         let weights = WeightModel::fit(options.weighting, &data.matrix)?;
         let matrix = weights.apply(data.matrix.clone())?;
-        let model = Trainer::new(options.params.clone()).fit(&matrix)?;
+        let model = prepare(Trainer::new(options.params.clone())).fit(&matrix)?;
         Recommender::from_model(&model, data, options)
     }
 

@@ -89,6 +89,14 @@ impl Recommender {
         Recommender::from_shared(Bytes::map(path.as_ref(), false)?)
     }
 
+    /// [`open`](Self::open), with the whole file read into memory at once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_prefault(path: impl AsRef<Path>) -> Result<Recommender, OpenError> {
+        Recommender::from_shared(Bytes::map(path.as_ref(), true)?)
+    }
+
     /// Opens the bytes of a file; they are copied.
     ///
     /// # Errors
@@ -205,6 +213,12 @@ impl Recommender {
     #[must_use]
     pub fn loss_history(&self) -> &[f64] {
         &self.facts.loss_history
+    }
+
+    /// Whether the users' ids are strings.
+    #[must_use]
+    pub fn has_text_user_ids(&self) -> bool {
+        self.users.is_text()
     }
 
     /// The number of a user, if there is such an id.

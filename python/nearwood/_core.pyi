@@ -1,0 +1,312 @@
+"""The extension module: what is documented here is used through ``nearwood``."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Buffer, Self
+
+__all__ = [
+    "AlternatingLeastSquares",
+    "Filter",
+    "Index",
+    "Interactions",
+    "Recommender",
+    "__version__",
+    "run_cli",
+]
+__version__: str
+
+_Path: TypeAlias = str | os.PathLike[str]
+_Id: TypeAlias = SupportsIndex | str
+_Ids: TypeAlias = NDArray[Any]
+_Floats: TypeAlias = NDArray[np.float32]
+_Pair: TypeAlias = tuple[_Ids, _Floats]
+_Filter: TypeAlias = ArrayLike | Filter | None
+_Progress: TypeAlias = bool | Callable[[int, int], object] | None
+_Callback: TypeAlias = Callable[[int, float], object] | None
+_Metric: TypeAlias = Literal["euclidean", "angular", "dot"]
+_Weighting: TypeAlias = Literal["raw", "log1p", "bm25"]
+_Confidence: TypeAlias = Literal["ials", "implicit", "spark"]
+_Solver: TypeAlias = Literal["auto", "cholesky"]
+
+def run_cli(command: Sequence[str], args: Sequence[str]) -> int: ...
+
+@final
+class Filter:
+    def __new__(cls, allowed: ArrayLike) -> Self: ...
+    def __len__(self) -> int: ...
+
+@final
+class Index:
+    @staticmethod
+    def build(
+        vectors: ArrayLike,
+        metric: _Metric | str = "euclidean",
+        *,
+        ids: ArrayLike | None = None,
+        labels: Iterable[str] | None = None,
+        n_trees: int | None = None,
+        leaf_size: int | None = None,
+        seed: int = 0,
+        n_threads: int | None = None,
+        progress: _Progress = False,
+        calibration_queries: ArrayLike | None = None,
+        path: _Path | None = None,
+    ) -> Index: ...
+    @staticmethod
+    def open(path: _Path, *, prefault: bool = False, verify: bool = False) -> Index: ...
+    @staticmethod
+    def from_bytes(data: Buffer) -> Index: ...
+    @staticmethod
+    def verify(path: _Path) -> None: ...
+    def save(self, path: _Path) -> None: ...
+    def to_bytes(self) -> bytes: ...
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        budget: int | None = None,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+    ) -> _Pair: ...
+    def search_exact(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+    ) -> _Pair: ...
+    def search_ids(
+        self,
+        ids: _Id | ArrayLike,
+        k: int = 10,
+        *,
+        include_self: bool = False,
+        recall: float | None = None,
+        budget: int | None = None,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+    ) -> _Pair: ...
+    def recall(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        budget: int | None = None,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+    ) -> float: ...
+    def vector(self, id: _Id) -> _Floats: ...
+    def vectors(self, ids: ArrayLike) -> _Floats: ...
+    def find(self, name: str) -> int | str: ...
+    def label(self, id: _Id) -> str | None: ...
+    def info(self) -> dict[str, Any]: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def n_trees(self) -> int: ...
+    @property
+    def ids(self) -> _Ids: ...
+    @property
+    def labels(self) -> list[str] | None: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, id: object, /) -> bool: ...
+    def __copy__(self) -> Index: ...
+    def __deepcopy__(self, _memo: object) -> Index: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Interactions:
+    @staticmethod
+    def from_frame(
+        table: Any, *, user: str | int, item: str | int, weight: str | int | None = None
+    ) -> Interactions: ...
+    @staticmethod
+    def from_columns(
+        users: ArrayLike, items: ArrayLike, weights: ArrayLike | None = None
+    ) -> Interactions: ...
+    @staticmethod
+    def from_matrix(
+        matrix: Any, *, user_ids: ArrayLike | None = None, item_ids: ArrayLike | None = None
+    ) -> Interactions: ...
+    @staticmethod
+    def read(
+        path: _Path,
+        *,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        weight: str | int | None = None,
+        format: Literal["table", "csv", "tsv", "lists", "parquet"] | None = None,
+    ) -> Interactions: ...
+    def weighted(self, weighting: _Weighting | str) -> Interactions: ...
+    def to_scipy(self) -> Any: ...
+    @property
+    def matrix(self) -> tuple[NDArray[np.int64], NDArray[Any], _Floats]: ...
+    @property
+    def user_ids(self) -> _Ids: ...
+    @property
+    def item_ids(self) -> _Ids: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def nnz(self) -> int: ...
+
+@final
+class AlternatingLeastSquares:
+    def __new__(
+        cls,
+        factors: int = 64,
+        *,
+        regularization: float = 0.01,
+        alpha: float = 1.0,
+        iterations: int = 15,
+        confidence: _Confidence | str = "ials",
+        unobserved_weight: float = 1.0,
+        regularization_scaling: float = 0.0,
+        solver: _Solver | str = "auto",
+        random_state: int = 0,
+        n_threads: int | None = None,
+    ) -> Self: ...
+    def fit(
+        self, user_items: Any, *, progress: _Progress = True, callback: _Callback = None
+    ) -> Self: ...
+    def fold_in(self, user_items: Any) -> _Floats: ...
+    def recommend(
+        self,
+        userid: SupportsIndex | ArrayLike,
+        user_items: Any = None,
+        N: int = 10,
+        filter_already_liked_items: bool = True,
+        filter_items: ArrayLike | None = None,
+        items: ArrayLike | None = None,
+        recalculate_user: bool = False,
+    ) -> tuple[NDArray[np.int64], _Floats]: ...
+    def similar_items(
+        self, itemid: SupportsIndex | ArrayLike, N: int = 10
+    ) -> tuple[NDArray[np.int64], _Floats]: ...
+    def similar_users(
+        self, userid: SupportsIndex | ArrayLike, N: int = 10
+    ) -> tuple[NDArray[np.int64], _Floats]: ...
+    @property
+    def user_factors(self) -> _Floats: ...
+    @property
+    def item_factors(self) -> _Floats: ...
+    @property
+    def loss_history(self) -> list[float]: ...
+
+_History: TypeAlias = Mapping[Any, float] | Iterable[Any]
+
+@final
+class Recommender:
+    @staticmethod
+    def fit(
+        data: Any,
+        factors: int = 64,
+        *,
+        weighting: _Weighting | str = "log1p",
+        item_names: Mapping[Any, str] | Iterable[str] | None = None,
+        regularization: float = 1.0,
+        alpha: float = 1.0,
+        iterations: int = 15,
+        confidence: _Confidence | str = "ials",
+        unobserved_weight: float = 0.2,
+        regularization_scaling: float = 0.0,
+        solver: _Solver | str = "auto",
+        random_state: int = 0,
+        n_threads: int | None = None,
+        progress: _Progress = True,
+        callback: _Callback = None,
+    ) -> Recommender: ...
+    @staticmethod
+    def open(path: _Path, *, prefault: bool = False, verify: bool = False) -> Recommender: ...
+    @staticmethod
+    def from_bytes(data: Buffer) -> Recommender: ...
+    @staticmethod
+    def verify(path: _Path) -> None: ...
+    def save(self, path: _Path) -> None: ...
+    def to_bytes(self) -> bytes: ...
+    def recommend(
+        self,
+        user: _Id | ArrayLike,
+        k: int = 20,
+        *,
+        include_seen: bool = False,
+        recall: float | None = None,
+        exact: bool = False,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+    ) -> _Pair: ...
+    @overload
+    def recommend_all(
+        self,
+        k: int = 20,
+        out: None = None,
+        *,
+        include_seen: bool = False,
+        recall: float | None = None,
+        exact: bool = False,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+        progress: _Progress = False,
+    ) -> _Pair: ...
+    @overload
+    def recommend_all(
+        self,
+        k: int = 20,
+        *,
+        out: _Path,
+        include_seen: bool = False,
+        recall: float | None = None,
+        exact: bool = False,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+        progress: _Progress = False,
+    ) -> int: ...
+    def similar(
+        self,
+        item: _Id,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        exact: bool = False,
+        filter: _Filter = None,
+    ) -> _Pair: ...
+    def recommend_for(
+        self,
+        history: _History,
+        k: int = 20,
+        *,
+        include_seen: bool = False,
+        recall: float | None = None,
+        exact: bool = False,
+        filter: _Filter = None,
+    ) -> _Pair: ...
+    def fold_in(self, history: _History) -> _Floats: ...
+    def seen(self, user: _Id) -> _Ids: ...
+    def find(self, name: str) -> int | str: ...
+    def label(self, item: _Id) -> str | None: ...
+    def info(self) -> dict[str, Any]: ...
+    @property
+    def user_factors(self) -> _Floats: ...
+    @property
+    def item_factors(self) -> _Floats: ...
+    @property
+    def users(self) -> _Ids: ...
+    @property
+    def items(self) -> _Ids: ...
+    @property
+    def loss_history(self) -> list[float]: ...
+    @property
+    def params(self) -> dict[str, Any]: ...
+    def __copy__(self) -> Recommender: ...
+    def __deepcopy__(self, _memo: object) -> Recommender: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...

@@ -1,0 +1,20 @@
+"""The metrics by name."""
+
+from enum import Enum
+
+
+class Metric(str, Enum):
+    """How near two vectors are. A member is its name: ``Metric.DOT == "dot"``."""
+
+    #: L2 distance.
+    EUCLIDEAN = "euclidean"
+    #: 1 - cosine; a zero vector is at distance 1 from everything.
+    ANGULAR = "angular"
+    #: Inner product, largest first.
+    DOT = "dot"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+Metric.__module__ = "nearwood"

@@ -1,0 +1,302 @@
+//! Python's values as the crate's, and answers as arrays.
+
+use nearwood::{Answers, BatchOptions, Effort, Filter, Hit, Id, Index};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
+
+use crate::errors::{UnknownIdError, value_error};
+
+/// Ids and distances, or scores: two arrays of one shape.
+pub type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+/// `numpy.asarray(object)`.
+pub fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    if let Ok(array) = object.cast::<PyUntypedArray>() {
+        return Ok(array.clone());
+    }
+    let numpy = object.py().import(intern!(object.py(), "numpy"))?;
+    let array = numpy.call_method1(intern!(object.py(), "asarray"), (object,))?;
+    Ok(array.cast_into::<PyUntypedArray>()?)
+}
+
+/// The kind of an array's values, numpy's letter: i, u, f, b, O, U, ...
+pub fn kind(array: &Bound<'_, PyUntypedArray>) -> u8 {
+    use numpy::PyArrayDescrMethods;
+    array.dtype().kind()
+}
+
+/// The same values as float32 in C order: the array itself if it is that already.
+fn as_f32<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let py = object.py();
+    let array = as_array(object)?;
+    if !matches!(kind(&array), b'i' | b'u' | b'f') {
+        let text = format!("{what} has dtype {}, expected numbers", array.dtype());
+        return Err(PyTypeError::new_err(text));
+    }
+    let numpy = py.import(intern!(py, "numpy"))?;
+    // Values too large for float32 become infinities, which the crate then names.
+    let calm = [("over", "ignore"), ("invalid", "ignore")].into_pyobject(py)?;
+    let options = PyDict::from_sequence(&calm)?;
+    let state = numpy.call_method("errstate", (), Some(&options))?;
+    state.call_method0("__enter__")?;
+    let converted =
+        numpy.call_method1(intern!(py, "ascontiguousarray"), (array, numpy::dtype::<f32>(py)));
+    state.call_method1("__exit__", (py.None(), py.None(), py.None()))?;
+    Ok(converted?.cast_into::<PyUntypedArray>()?)
+}
+
+fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
+    let sizes: Vec<String> = array.shape().iter().map(usize::to_string).collect();
+    format!("({}{})", sizes.join(", "), if sizes.len() == 1 { "," } else { "" })
+}
+
+/// A matrix of float32 in C order, borrowed from numpy where it is one already.
+pub fn matrix<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<PyReadonlyArray2<'py, f32>> {
+    if let Ok(array) = object.cast::<PyArray2<f32>>()
+        && array.is_c_contiguous()
+    {
+        return Ok(array.try_readonly()?);
+    }
+    let array = as_f32(object, what)?;
+    let ndim = array.ndim();
+    let matrix = array.as_any().cast::<PyArray2<f32>>().map_err(|_| {
+        value_error(format!(
+            "{what} has {ndim} dimensions, shape {}: expected 2, (n, d)",
+            shape_of(&array)
+        ))
+    })?;
+    Ok(matrix.try_readonly()?)
+}
+
+/// One query or many.
+pub enum Queries<'py> {
+    /// Shape (d,).
+    One(PyReadonlyArray1<'py, f32>),
+    /// Shape (m, d).
+    Many(PyReadonlyArray2<'py, f32>),
+}
+
+/// Queries of dimension `dim`, borrowed from numpy where they are float32 in C order already.
+pub fn queries<'py>(object: &Bound<'py, PyAny>, dim: usize) -> PyResult<Queries<'py>> {
+    if let Ok(array) = object.cast::<PyArray1<f32>>()
+        && array.is_c_contiguous()
+    {
+        return Ok(Queries::One(array.try_readonly()?));
+    }
+    let array = as_f32(object, "queries")?;
+    if let Ok(one) = array.as_any().cast::<PyArray1<f32>>() {
+        return Ok(Queries::One(one.try_readonly()?));
+    }
+    let many = array.as_any().cast::<PyArray2<f32>>().ok();
+    match many.filter(|many| many.shape()[1] == dim) {
+        Some(many) => Ok(Queries::Many(many.try_readonly()?)),
+        None => Err(value_error(format!(
+            "queries have shape {}, expected ({dim},) or (m, {dim})",
+            shape_of(&array)
+        ))),
+    }
+}
+
+/// The contiguous values of an array; its maker saw to that.
+pub fn values<'a, D: numpy::ndarray::Dimension>(
+    array: &'a numpy::PyReadonlyArray<'_, f32, D>,
+) -> PyResult<&'a [f32]> {
+    array.as_slice().map_err(|e| value_error(e.to_string()))
+}
+
+/// How hard to search; `recall` unless told.
+pub fn effort(recall: Option<f64>, budget: Option<usize>, exact: bool) -> PyResult<Effort> {
+    match (recall, budget, exact) {
+        (None, None, true) => Ok(Effort::Exact),
+        (None, None, false) => Ok(Effort::default()),
+        (Some(recall), None, false) => Ok(Effort::Recall(recall)),
+        (None, Some(budget), false) => Ok(Effort::Budget(budget)),
+        _ => Err(value_error("give at most one of recall, budget and exact")),
+    }
+}
+
+/// What is asked of a batch.
+pub fn batch(
+    k: usize,
+    effort: Effort,
+    filter: Option<&Filter>,
+    n_threads: Option<usize>,
+) -> BatchOptions<'_> {
+    BatchOptions { k, effort, filter, n_threads }
+}
+
+/// What the caller holds of a file: `bytes`, or anything with a buffer.
+pub fn bytes_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    let view = PyMemoryView::from(object)?;
+    Ok(view.call_method0(intern!(object.py(), "tobytes"))?.cast_into::<PyBytes>()?)
+}
+
+/// One id: an int (numpy's too) or a str.
+pub fn id_of(object: &Bound<'_, PyAny>) -> PyResult<Id> {
+    if let Ok(text) = object.cast::<PyString>() {
+        return Ok(Id::Text(text.to_str()?.to_string()));
+    }
+    object.extract::<i64>().map(Id::Int).map_err(|_| {
+        let kind = object.get_type().name().map_or_else(|_| "?".into(), |n| n.to_string());
+        PyTypeError::new_err(format!("got an id of type {kind}, expected int or str"))
+    })
+}
+
+/// An id for Python: int or str.
+pub fn id_object<'py>(py: Python<'py>, id: &Id) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match id {
+        Id::Int(id) => id.into_pyobject(py)?.into_any(),
+        Id::Text(id) => id.into_pyobject(py)?.into_any(),
+    })
+}
+
+/// Collects `n` lists of `k` values; a `ValueError` where there is no room for them.
+pub fn collect<T>(n: usize, k: usize, each: impl Fn(usize) -> T) -> PyResult<Vec<T>> {
+    let mut values = Vec::new();
+    let len = n.checked_mul(k).filter(|&len| values.try_reserve_exact(len).is_ok());
+    let Some(len) = len else {
+        return Err(value_error(format!("k is {k}, expected as many answers as fit in memory")));
+    };
+    values.extend((0..len).map(each));
+    Ok(values)
+}
+
+/// An array of numbers. A short one is copied, which is quicker than keeping a vector alive.
+pub fn array<T: numpy::Element>(py: Python<'_>, values: Vec<T>) -> Bound<'_, PyAny> {
+    match values.len() <= 256 {
+        true => PyArray1::from_slice(py, &values).into_any(),
+        false => PyArray1::from_vec(py, values).into_any(),
+    }
+}
+
+/// The ids of `len` positions: int64, or an object array of str; what is missing is -1 or None.
+pub fn ids_of<'py>(
+    py: Python<'py>,
+    index: &Index,
+    len: usize,
+    position: impl Fn(usize) -> u32,
+) -> PyResult<Bound<'py, PyAny>> {
+    if !index.has_text_ids() {
+        let id = |at| index.int_id(position(at)).unwrap_or(-1);
+        return Ok(array(py, collect(1, len, id)?));
+    }
+    let name = |at| match position(at) {
+        position if (position as usize) < index.len() => match index.id(position) {
+            Id::Text(id) => PyString::new(py, &id).into_any().unbind(),
+            Id::Int(_) => py.None(),
+        },
+        _ => py.None(),
+    };
+    Ok(PyArray1::from_vec(py, collect(1, len, name)?).into_any())
+}
+
+/// (m, k) arrays of an answer, or (k,) if `flat`.
+pub fn answers<'py>(
+    py: Python<'py>,
+    index: &Index,
+    answers: Answers,
+    flat: bool,
+) -> PyResult<Pair<'py>> {
+    let Answers { k, positions, distances } = answers;
+    let ids = ids_of(py, index, positions.len(), |at| positions[at])?;
+    let distances = array(py, distances);
+    if flat { Ok((ids, distances)) } else { fold(ids, distances, k) }
+}
+
+/// Two arrays as rows of `k`.
+pub fn fold<'py>(
+    ids: Bound<'py, PyAny>,
+    distances: Bound<'py, PyAny>,
+    k: usize,
+) -> PyResult<Pair<'py>> {
+    let rows = distances.len()?.checked_div(k).unwrap_or(0);
+    let shape =
+        |array: Bound<'py, PyAny>| array.call_method1(intern!(array.py(), "reshape"), (rows, k));
+    Ok((shape(ids)?, shape(distances)?))
+}
+
+/// (k,) arrays of one answer, filled up to `k` with what stands for nothing.
+pub fn hits<'py>(
+    py: Python<'py>,
+    index: &Index,
+    hits: &[Hit],
+    k: usize,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let missing = index.metric().missing();
+    let ids = ids_of(py, index, k, |at| hits.get(at).map_or(u32::MAX, |hit| hit.position))?;
+    let distances = collect(1, k, |at| hits.get(at).map_or(missing, |hit| hit.distance))?;
+    (ids, array(py, distances)).into_pyobject(py)
+}
+
+/// A pair as Python's tuple.
+pub fn tuple<'py>(py: Python<'py>, (a, b): Pair<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    (a, b).into_pyobject(py)
+}
+
+/// A (rows, cols) float32 array of its own.
+pub fn owned_matrix<'py>(
+    py: Python<'py>,
+    values: Vec<f32>,
+    cols: usize,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let rows = values.len().checked_div(cols).unwrap_or(0);
+    PyArray1::from_vec(py, values).reshape([rows, cols])
+}
+
+/// JSON as Python's dicts and lists.
+pub fn json<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import(intern!(py, "json"))?.call_method1(intern!(py, "loads"), (text,))
+}
+
+/// That two dimensions are one.
+pub fn same_dim(what: &str, got: usize, expected: usize) -> PyResult<()> {
+    match got == expected {
+        true => Ok(()),
+        false => Err(value_error(format!("{what} have {got} columns, expected {expected}"))),
+    }
+}
+
+/// The vectors of positions, (m, d).
+pub fn vectors<'py>(
+    py: Python<'py>,
+    index: &Index,
+    positions: &[u32],
+) -> PyResult<Bound<'py, PyAny>> {
+    let rows = positions.iter().filter_map(|&position| index.vector(position));
+    Ok(owned_matrix(py, rows.flatten().copied().collect(), index.dim())?.into_any())
+}
+
+/// What an index is and was built with.
+pub fn info<'py>(py: Python<'py>, index: &Index) -> PyResult<Bound<'py, PyDict>> {
+    let info = json(py, &index.metadata().to_string())?.cast_into::<PyDict>()?;
+    info.set_item("content", index.content().name())?;
+    info.set_item("metric", index.metric().name())?;
+    info.set_item("n", index.len())?;
+    info.set_item("dim", index.dim())?;
+    info.set_item("n_trees", index.n_trees())?;
+    info.set_item("bytes", index.as_bytes().len())?;
+    info.set_item("string_ids", index.has_text_ids())?;
+    info.set_item("labels", index.label(0).is_some())?;
+    info.set_item("calibration", index.calibration().curve())?;
+    Ok(info)
+}
+
+/// That there are as many rows as were asked about.
+pub fn same_rows(what: &str, got: usize, expected: usize) -> PyResult<()> {
+    match got == expected {
+        true => Ok(()),
+        false => Err(value_error(format!("{what} has {got} rows, expected {expected}"))),
+    }
+}
+
+/// The `KeyError` of a number that names nothing.
+pub fn no_such(what: &str, number: i64) -> PyErr {
+    UnknownIdError::new_err(format!("there is no {what} {number}"))
+}

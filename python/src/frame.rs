@@ -1,0 +1,93 @@
+//! Data frames through the Arrow C stream: no Python object is made a row.
+
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Schema};
+use nearwood::Interactions;
+use nearwood::io::ArrowRows;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3_arrow::PyRecordBatchReader;
+
+use crate::errors::{OrRaise, UnknownIdError, value_error};
+
+/// The names of the columns to read.
+pub struct Names {
+    /// Of users.
+    pub user: String,
+    /// Of items.
+    pub item: String,
+    /// Of weights.
+    pub weight: Option<String>,
+}
+
+/// The interactions of a table that exports itself; None if it does not, or cannot.
+pub fn interactions(table: &Bound<'_, PyAny>, names: &Names) -> PyResult<Option<Interactions>> {
+    let py = table.py();
+    let narrow = selected(table, names);
+    if !narrow.hasattr(intern!(py, "__arrow_c_stream__"))? {
+        return Ok(None);
+    }
+    // pandas needs pyarrow for it, and cannot export columns of mixed objects.
+    let stream = narrow.extract::<PyRecordBatchReader>().and_then(PyRecordBatchReader::into_reader);
+    let Ok(stream) = stream else { return Ok(None) };
+    let columns = Columns::find(&stream.schema(), names)?;
+    py.detach(|| read(stream, &columns)).map(Some)
+}
+
+/// The table with no more columns than are needed, where it can do that.
+fn selected<'py>(table: &Bound<'py, PyAny>, names: &Names) -> Bound<'py, PyAny> {
+    let mut wanted = vec![&names.user, &names.item];
+    wanted.extend(&names.weight);
+    wanted.sort();
+    wanted.dedup();
+    match table.is_instance_of::<pyo3::types::PyDict>() {
+        true => table.clone(),
+        false => table.get_item(wanted).unwrap_or_else(|_| table.clone()),
+    }
+}
+
+struct Columns {
+    user: usize,
+    item: usize,
+    weight: Option<usize>,
+}
+
+impl Columns {
+    fn find(schema: &Schema, names: &Names) -> PyResult<Columns> {
+        let find = |name: &String| {
+            schema.index_of(name).map_err(|_| {
+                let there: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                let text = format!("the table has no column {name:?}; it has {}", there.join(", "));
+                UnknownIdError::new_err(text)
+            })
+        };
+        let weight = names.weight.as_ref().map(find).transpose()?;
+        Ok(Columns { user: find(&names.user)?, item: find(&names.item)?, weight })
+    }
+}
+
+fn read(stream: Box<dyn RecordBatchReader + Send>, columns: &Columns) -> PyResult<Interactions> {
+    let mut rows = ArrowRows::new("the table");
+    for batch in stream {
+        let batch = batch.map_err(|e| value_error(e.to_string()))?;
+        let (users, items) = (plain(&batch, columns.user)?, plain(&batch, columns.item)?);
+        let weights = columns.weight.map(|at| plain(&batch, at)).transpose()?;
+        rows.push(&users, &items, weights.as_ref().map(|w| w as &dyn Array)).or_raise()?;
+    }
+    rows.finish().or_raise()
+}
+
+/// A column whose strings, of whatever make, are Utf8.
+fn plain(batch: &RecordBatch, at: usize) -> PyResult<ArrayRef> {
+    let column = batch.column(at);
+    let to = match column.data_type() {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Dictionary(_, values) => match **values {
+            DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+            ref other => other.clone(),
+        },
+        _ => return Ok(column.clone()),
+    };
+    cast(column, &to).map_err(|e| value_error(e.to_string()))
+}

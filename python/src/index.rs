@@ -1,0 +1,468 @@
+//! `nearwood.Index`.
+
+use std::sync::Arc;
+
+use nearwood::error::QueryError;
+use nearwood::{Answers, BatchOptions, Filter, Index, Metric, Vectors};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
+
+use crate::convert::{self, Queries};
+use crate::errors::OrRaise;
+use crate::filter::{filter, next_token};
+use crate::ids;
+use crate::options::{Count, Progress, optional, path_of};
+use crate::watch;
+
+/// Batches above this many queries look for Ctrl-C after every so many.
+const BLOCK: usize = 4096;
+
+/// Vectors and the trees to search them: built here, or mapped from a file.
+///
+/// Any number of threads may search one index at once; the interpreter is released meanwhile.
+/// Make one with :meth:`build`, :meth:`open` or :meth:`from_bytes`.
+///
+/// >>> import numpy as np, nearwood as nw
+/// >>> vectors = np.random.default_rng(0).normal(size=(1000, 16)).astype(np.float32)
+/// >>> index = nw.Index.build(vectors, metric="angular")
+/// >>> ids, distances = index.search(vectors[7], k=3)
+/// >>> ids.shape, ids.dtype, distances.dtype
+/// ((3,), dtype('int64'), dtype('float32'))
+/// >>> int(ids[0])
+/// 7
+/// >>> ids, distances = index.search(vectors[:5], k=3)
+/// >>> ids.shape
+/// (5, 3)
+#[pyclass(name = "Index", module = "nearwood", frozen)]
+pub struct PyIndex {
+    index: Arc<Index>,
+    token: u64,
+}
+
+impl PyIndex {
+    fn new(index: Index) -> PyIndex {
+        PyIndex { index: Arc::new(index), token: next_token() }
+    }
+
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        queries: Queries<'py>,
+        options: BatchOptions<'_>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        match queries {
+            Queries::One(query) => self.one(py, convert::values(&query)?, options),
+            Queries::Many(queries) => {
+                let answers = search_blocks(py, &self.index, convert::values(&queries)?, options)?;
+                convert::tuple(py, convert::answers(py, &self.index, answers, false)?)
+            }
+        }
+    }
+
+    fn one<'py>(
+        &self,
+        py: Python<'py>,
+        query: &[f32],
+        options: BatchOptions<'_>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let (index, k) = (&*self.index, options.k);
+        let hits = py.detach(|| {
+            index.with_searcher(|searcher| {
+                searcher.k(k).effort(options.effort).filter(options.filter);
+                searcher.search(query).map(<[_]>::to_vec)
+            })
+        });
+        convert::hits(py, index, &hits.or_raise()?, k)
+    }
+}
+
+/// Answers a batch with the interpreter released; a long one in blocks that Ctrl-C can part.
+fn search_blocks(
+    py: Python<'_>,
+    index: &Index,
+    queries: &[f32],
+    options: BatchOptions<'_>,
+) -> PyResult<Answers> {
+    if queries.len() <= BLOCK * index.dim() {
+        return py.detach(|| index.search_batch(queries, options)).or_raise();
+    }
+    let work = |watched: &watch::Watched| {
+        let mut all = index.search_batch(&[], options)?;
+        for block in queries.chunks(BLOCK * index.dim()) {
+            if watched.stopped() {
+                break;
+            }
+            let answers = index.search_batch(block, options)?;
+            all.positions.extend(answers.positions);
+            all.distances.extend(answers.distances);
+        }
+        Ok::<_, QueryError>(all)
+    };
+    watch::run(py, work, |_, _| Ok(true))?.or_raise()
+}
+
+#[pymethods]
+impl PyIndex {
+    /// Builds an index over the rows of `vectors`.
+    ///
+    /// Args:
+    ///     vectors: (n, d) numbers: float32, float64, float16 or integers, in any order; anything
+    ///         that `numpy.asarray` takes. Searched as float32.
+    ///     metric: "euclidean" (L2), "angular" (1 - cos) or "dot" (inner product, largest first).
+    ///     ids: n unique ints (any int64 but -1) or strings; None: 0 to n - 1.
+    ///     labels: n names for people, found by :meth:`find`; they may repeat.
+    ///     n_trees: How many trees; None: 1, which serves best where leaves are large.
+    ///     leaf_size: The most rows that a split leaves together; None: 400.
+    ///     seed: The same seed gives the same bytes at any number of threads.
+    ///     n_threads: None: all cores.
+    ///     progress: True: a bar on a terminal's standard error; or a callable(done, total), in
+    ///         percent.
+    ///     calibration_queries: (m, d) vectors that look like the queries to come; None: rows. Give
+    ///         them where queries differ from rows, as users differ from items.
+    ///     path: Where to save the index; the one returned is then mapped from there.
+    ///
+    /// Raises:
+    ///     ValueError: For another shape, NaN, infinities, ids that repeat, and the like.
+    ///     TypeError: If `vectors` are not numbers.
+    ///     OSError: If `path` cannot be written.
+    ///
+    /// >>> import nearwood as nw
+    /// >>> index = nw.Index.build([[0, 1], [1, 0]], ids=["north", "east"])
+    /// >>> index.search([0.9, 0.1], k=1)[0]
+    /// array(['east'], dtype=object)
+    #[staticmethod]
+    #[pyo3(signature = (vectors, metric="euclidean", *, ids=None, labels=None, n_trees=None,
+        leaf_size=None, seed=0, n_threads=None, progress=None, calibration_queries=None,
+        path=None), text_signature = "(vectors, metric=\"euclidean\", *, ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=False, calibration_queries=None, path=None)")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
+    fn build(
+        vectors: &Bound<'_, PyAny>,
+        metric: &str,
+        ids: Option<&Bound<'_, PyAny>>,
+        labels: Option<&Bound<'_, PyAny>>,
+        n_trees: Option<Count>,
+        leaf_size: Option<Count>,
+        seed: u64,
+        n_threads: Option<Count>,
+        progress: Option<&Bound<'_, PyAny>>,
+        calibration_queries: Option<&Bound<'_, PyAny>>,
+        path: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyIndex> {
+        let py = vectors.py();
+        let metric: Metric = metric.parse().or_raise()?;
+        let mut builder = Index::builder(metric).seed(seed).threads(optional(n_threads));
+        if let Some(trees) = n_trees {
+            builder = builder.trees(trees.0);
+        }
+        if let Some(rows) = leaf_size {
+            builder = builder.leaf_size(rows.0);
+        }
+        if let Some(ids) = ids {
+            builder = builder.ids(ids::ids(ids, "ids")?);
+        }
+        if let Some(labels) = labels {
+            builder = builder.labels(ids::texts(labels, "labels")?);
+        }
+        let matrix = convert::matrix(vectors, "vectors")?;
+        let (values, dim) = (convert::values(&matrix)?, matrix.as_array().ncols());
+        if let Some(queries) = calibration_queries {
+            let queries = convert::matrix(queries, "calibration_queries")?;
+            convert::same_dim("calibration_queries", queries.as_array().ncols(), dim)?;
+            builder = builder.calibration_queries(convert::values(&queries)?.to_vec());
+        }
+        let path = path.map(path_of).transpose()?;
+        let progress = Progress::new(progress, "building")?;
+        let heard = progress.is_heard();
+        let work = |watched: &watch::Watched| {
+            let told = |done, total| watched.go_on(heard, done, total);
+            let index = builder.build_with(Vectors::new(values, dim)?, &told)?;
+            match path {
+                None => Ok(index),
+                Some(path) => {
+                    index.save(&path)?;
+                    Ok::<_, nearwood::Error>(Index::open(&path)?)
+                }
+            }
+        };
+        let index = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
+        Ok(PyIndex::new(index.or_raise()?))
+    }
+
+    /// Opens a file by mapping it, in microseconds: nothing is read until a search needs it.
+    ///
+    /// Args:
+    ///     path: str or PathLike.
+    ///     prefault: Read the whole file into memory now.
+    ///     verify: Check every checksum and everything the file names; reads the whole file.
+    ///
+    /// Raises:
+    ///     FileNotFoundError: If there is no such file.
+    ///     FormatError: If the file is damaged, cut short, or something else.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, prefault=false, verify=false))]
+    fn open(path: &Bound<'_, PyAny>, prefault: bool, verify: bool) -> PyResult<PyIndex> {
+        let file = path_of(path)?;
+        let opened = path.py().detach(|| {
+            let index = if prefault { Index::open_prefault(file) } else { Index::open(file) }?;
+            if verify {
+                index.verify()?;
+            }
+            Ok::<_, nearwood::error::OpenError>(index)
+        });
+        Ok(PyIndex::new(opened.or_raise()?))
+    }
+
+    /// Opens the bytes of a file: `bytes` or anything with a buffer. They are copied.
+    #[staticmethod]
+    fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyIndex> {
+        let bytes = convert::bytes_of(data)?;
+        Ok(PyIndex::new(Index::from_bytes(bytes.as_bytes()).or_raise()?))
+    }
+
+    /// Checks every checksum of a file and everything that its sections name.
+    ///
+    /// Raises:
+    ///     FormatError: At the first thing that is wrong.
+    #[staticmethod]
+    fn verify(path: &Bound<'_, PyAny>) -> PyResult<()> {
+        PyIndex::open(path, false, true).map(drop)
+    }
+
+    /// Writes the index so that a crash leaves the old file or the whole new one.
+    fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let file = path_of(path)?;
+        path.py().detach(|| self.index.save(file)).or_raise()
+    }
+
+    /// The bytes of the file.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.index.as_bytes())
+    }
+
+    /// The k nearest vectors of one query or of many.
+    ///
+    /// Args:
+    ///     queries: (d,) or (m, d) numbers. float32 in C order is used as it lies.
+    ///     k: How many neighbours.
+    ///     recall: The share of the true neighbours to find on average; 0.95 unless told. The
+    ///         budget comes from the calibration measured when the index was built.
+    ///     budget: How many vectors may be evaluated, in place of a recall.
+    ///     filter: Which may be found: a bool mask of shape (n,), an array of ids, or a `Filter`.
+    ///     n_threads: Threads of a batch; None: all cores. One query never uses more than its own.
+    ///
+    /// Returns:
+    ///     ids: (k,) or (m, k); int64, or an object array of str.
+    ///     distances: float32 of the same shape, nearest first.
+    ///
+    ///     Where fewer than k pass, the rest is -1 (None for string ids) and inf (-inf for "dot").
+    ///
+    /// Raises:
+    ///     ValueError: If k is 0, the dimension differs, or a query has NaN or infinities.
+    #[pyo3(signature = (queries, k=Count(10), *, recall=None, budget=None, filter=None,
+        n_threads=None), text_signature = "($self, queries, k=10, *, recall=None, budget=None, filter=None, n_threads=None)")]
+    fn search<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        k: Count,
+        recall: Option<f64>,
+        budget: Option<Count>,
+        filter: Option<&Bound<'py, PyAny>>,
+        n_threads: Option<Count>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let effort = convert::effort(recall, optional(budget), false)?;
+        let allowed = self.filter(filter)?;
+        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
+        self.answer(py, convert::queries(queries, self.index.dim())?, options)
+    }
+
+    /// The k nearest by brute force over every vector, in the shapes of :meth:`search`.
+    #[pyo3(signature = (queries, k=Count(10), *, filter=None, n_threads=None),
+        text_signature = "($self, queries, k=10, *, filter=None, n_threads=None)")]
+    fn search_exact<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        k: Count,
+        filter: Option<&Bound<'py, PyAny>>,
+        n_threads: Option<Count>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let effort = convert::effort(None, None, true)?;
+        let allowed = self.filter(filter)?;
+        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
+        self.answer(py, convert::queries(queries, self.index.dim())?, options)
+    }
+
+    /// The neighbours of vectors in the index, named by id: one id gives (k,), many give (m, k).
+    ///
+    /// Each leaves itself out unless `include_self`.
+    ///
+    /// Raises:
+    ///     KeyError: If an id is not there.
+    ///
+    /// >>> import nearwood as nw
+    /// >>> index = nw.Index.build([[0, 1], [1, 0], [0.8, 0.1]], ids=["n", "e", "ene"])
+    /// >>> index.search_ids("e", k=1)[0]
+    /// array(['ene'], dtype=object)
+    #[pyo3(signature = (ids, k=Count(10), *, include_self=false, recall=None, budget=None,
+        filter=None, n_threads=None), text_signature = "($self, ids, k=10, *, include_self=False, recall=None, budget=None, filter=None, n_threads=None)")]
+    fn search_ids<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+        k: Count,
+        include_self: bool,
+        recall: Option<f64>,
+        budget: Option<Count>,
+        filter: Option<&Bound<'py, PyAny>>,
+        n_threads: Option<Count>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let one = ids::is_one(ids);
+        let positions = match one {
+            true => vec![ids::position(&self.index, ids)?],
+            false => ids::positions(&self.index, ids)?,
+        };
+        let effort = convert::effort(recall, optional(budget), false)?;
+        let allowed = self.filter(filter)?;
+        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
+        let answers = py.detach(|| self.index.search_positions(&positions, options, include_self));
+        convert::tuple(py, convert::answers(py, &self.index, answers.or_raise()?, one)?)
+    }
+
+    /// The share of the true k nearest that :meth:`search` finds, the mean over (m, d) queries;
+    /// anything no farther than the last true neighbour counts. Searches by brute force too.
+    #[pyo3(signature = (queries, k=Count(10), *, recall=None, budget=None, filter=None,
+        n_threads=None), text_signature = "($self, queries, k=10, *, recall=None, budget=None, filter=None, n_threads=None)")]
+    fn recall<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        k: Count,
+        recall: Option<f64>,
+        budget: Option<Count>,
+        filter: Option<&Bound<'py, PyAny>>,
+        n_threads: Option<Count>,
+    ) -> PyResult<f64> {
+        let effort = convert::effort(recall, optional(budget), false)?;
+        let allowed = self.filter(filter)?;
+        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
+        let queries = convert::matrix(queries, "queries")?;
+        convert::same_dim("queries", queries.as_array().ncols(), self.index.dim())?;
+        let values = convert::values(&queries)?;
+        py.detach(|| self.index.recall(values, options)).or_raise()
+    }
+
+    /// The vector of an id, (d,) float32, as it was given.
+    ///
+    /// Raises:
+    ///     KeyError: If the id is not there.
+    fn vector<'py>(&self, py: Python<'py>, id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let position = ids::position(&self.index, id)?;
+        convert::vectors(py, &self.index, &[position])?.call_method1("reshape", (-1,))
+    }
+
+    /// The vectors of ids, (m, d) float32.
+    ///
+    /// Raises:
+    ///     KeyError: If an id is not there.
+    fn vectors<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        convert::vectors(py, &self.index, &ids::positions(&self.index, ids)?)
+    }
+
+    /// The id that a person means by `name`: an id itself, or else a label.
+    ///
+    /// Raises:
+    ///     KeyError: If nothing bears the name.
+    ///     ValueError: If several ids bear it as their label; they are listed.
+    ///
+    /// >>> import nearwood as nw
+    /// >>> index = nw.Index.build([[0, 1], [1, 0]], ids=[10, 20], labels=["north", "east"])
+    /// >>> index.find("east"), index.find("10"), index.label(10)
+    /// (20, 10, 'north')
+    fn find<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let position = self.index.find(name).or_raise()?;
+        convert::id_object(py, &self.index.id(position))
+    }
+
+    /// The label of an id; None if the index has no labels.
+    ///
+    /// Raises:
+    ///     KeyError: If the id is not there.
+    fn label(&self, id: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        Ok(self.index.label(ids::position(&self.index, id)?))
+    }
+
+    /// What the index is and was built with.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        convert::info(py, &self.index)
+    }
+
+    /// The metric's name; equals the member of `nearwood.Metric`.
+    #[getter]
+    fn metric(&self) -> &'static str {
+        self.index.metric().name()
+    }
+
+    /// Values a vector.
+    #[getter]
+    fn dim(&self) -> usize {
+        self.index.dim()
+    }
+
+    /// The number of trees.
+    #[getter]
+    fn n_trees(&self) -> usize {
+        self.index.n_trees()
+    }
+
+    /// All ids in the order of the vectors given: int64, or an object array of str. A copy.
+    #[getter]
+    fn ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        ids::array(py, &self.index.ids())
+    }
+
+    /// All labels in the order of the vectors given; None if there are none.
+    #[getter]
+    fn labels(&self) -> Option<Vec<String>> {
+        (0..self.index.len() as u32).map(|position| self.index.label(position)).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.index.len()
+    }
+
+    fn __contains__(&self, id: &Bound<'_, PyAny>) -> bool {
+        convert::id_of(id).is_ok_and(|id| self.index.position(&id).is_some())
+    }
+
+    fn __repr__(&self) -> String {
+        let i = &self.index;
+        let trees =
+            if i.n_trees() == 1 { "1 tree".into() } else { format!("{} trees", i.n_trees()) };
+        format!("Index({} vectors of {}, {}, {trees})", i.len(), i.dim(), i.metric())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let make = PyType::new::<PyIndex>(py).getattr("from_bytes")?;
+        (make, (self.to_bytes(py),)).into_pyobject(py)
+    }
+
+    /// An index never changes: its copy is itself.
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+}
+
+impl PyIndex {
+    fn filter(&self, object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Arc<Filter>>> {
+        filter(object, &self.index, self.token)
+    }
+}

@@ -1,0 +1,254 @@
+//! `nearwood.Interactions`.
+
+use std::sync::Arc;
+
+use nearwood::io::{Format, ReadOptions, read_interactions};
+use nearwood::recommend::Weighting;
+use nearwood::{Ids, Interactions};
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::errors::{OrRaise, UnknownIdError, value_error};
+use crate::frame::{self, Names};
+use crate::ids;
+use crate::options::path_of;
+use crate::sparse;
+
+/// Who had what, and how often: a users x items matrix with the ids of its rows and columns.
+///
+/// Make one with :meth:`from_frame`, :meth:`from_columns`, :meth:`from_matrix` or :meth:`read`.
+/// Users and items are numbered in order of first appearance; rows of the same pair are summed.
+///
+/// >>> import nearwood as nw
+/// >>> plays = nw.Interactions.from_columns(["ann", "ann", "bob"], ["x", "y", "x"], [3, 1, 2])
+/// >>> plays
+/// Interactions(2 users, 2 items, 3 interactions)
+/// >>> plays.user_ids
+/// array(['ann', 'bob'], dtype=object)
+#[pyclass(name = "Interactions", module = "nearwood", frozen)]
+pub struct PyInteractions {
+    /// Shared with the models trained on it.
+    pub data: Arc<Interactions>,
+}
+
+impl PyInteractions {
+    fn new(data: Interactions) -> PyInteractions {
+        PyInteractions { data: Arc::new(data) }
+    }
+}
+
+/// Interactions, or a sparse matrix whose rows and columns are their own ids.
+pub fn interactions(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Arc<Interactions>> {
+    match object.cast::<PyInteractions>() {
+        Ok(data) => Ok(data.get().data.clone()),
+        Err(_) => Ok(Arc::new(Interactions::from_matrix(sparse::csr(object, what)?))),
+    }
+}
+
+#[pymethods]
+impl PyInteractions {
+    /// From a table's columns, by name.
+    ///
+    /// Args:
+    ///     table: A pandas or polars DataFrame, a pyarrow Table, anything with the Arrow C stream;
+    ///         or a dict of columns, and whatever else gives numpy a column as `table[name]`.
+    ///     user: The column of user ids, integers or strings.
+    ///     item: The column of item ids, integers or strings.
+    ///     weight: The column of weights, any numbers; None: each row weighs 1.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such column.
+    ///     ValueError: If an id is missing, or a weight is NaN or infinite; the row is named.
+    #[staticmethod]
+    #[pyo3(signature = (table, *, user, item, weight=None))]
+    fn from_frame(
+        table: &Bound<'_, PyAny>,
+        user: &Bound<'_, PyAny>,
+        item: &Bound<'_, PyAny>,
+        weight: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyInteractions> {
+        if let Some(names) = names(user, item, weight)
+            && let Some(data) = frame::interactions(table, &names)?
+        {
+            return Ok(PyInteractions::new(data));
+        }
+        let weights = weight.map(|name| column(table, name)).transpose()?;
+        Self::from_columns(&column(table, user)?, &column(table, item)?, weights.as_ref())
+    }
+
+    /// From columns of equal length.
+    ///
+    /// Args:
+    ///     users: (n,) integers or strings.
+    ///     items: (n,) integers or strings.
+    ///     weights: (n,) numbers; None: each row weighs 1.
+    ///
+    /// Raises:
+    ///     ValueError: If the lengths differ, an id is -1, or a weight is NaN or infinite.
+    #[staticmethod]
+    #[pyo3(signature = (users, items, weights=None))]
+    fn from_columns(
+        users: &Bound<'_, PyAny>,
+        items: &Bound<'_, PyAny>,
+        weights: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyInteractions> {
+        let weights = weights.map(|weights| sparse::weights(weights, "weights")).transpose()?;
+        let (user_ids, item_ids) = (ids::column(users, "users")?, ids::column(items, "items")?);
+        let made = users
+            .py()
+            .detach(|| Interactions::from_columns(user_ids, item_ids, weights))
+            .or_raise();
+        made.map(PyInteractions::new)
+    }
+
+    /// From a scipy sparse matrix, users x items.
+    ///
+    /// Args:
+    ///     matrix: CSR or COO; others are converted by their `tocsr`.
+    ///     user_ids: An id for each row; None: 0, 1, 2, ...
+    ///     item_ids: An id for each column; None: 0, 1, 2, ...
+    #[staticmethod]
+    #[pyo3(signature = (matrix, *, user_ids=None, item_ids=None))]
+    fn from_matrix(
+        matrix: &Bound<'_, PyAny>,
+        user_ids: Option<&Bound<'_, PyAny>>,
+        item_ids: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyInteractions> {
+        let mut data = Interactions::from_matrix(sparse::csr(matrix, "matrix")?);
+        if let Some(given) = user_ids {
+            data.users = checked(ids::ids(given, "user_ids")?, data.matrix.n_rows(), "user_ids")?;
+        }
+        if let Some(given) = item_ids {
+            data.items = checked(ids::ids(given, "item_ids")?, data.matrix.n_cols(), "item_ids")?;
+        }
+        Ok(PyInteractions::new(data))
+    }
+
+    /// Reads a file: csv, tsv, Parquet or lists `user item item ...`; each may be gzipped.
+    ///
+    /// Args:
+    ///     path: str or PathLike.
+    ///     user: The column of users, by name or by number from 0; lists need none.
+    ///     item: The column of items, likewise.
+    ///     weight: The column of weights, likewise; None: each row weighs 1.
+    ///     format: "table", "lists" or "parquet"; None: told from the file.
+    ///
+    /// Raises:
+    ///     FileNotFoundError: If there is no such file.
+    ///     FormatError: If a line is not what its format asks for; it is named.
+    ///     ValueError: If there is no such column; those there are are named.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, user=None, item=None, weight=None, format=None))]
+    fn read(
+        path: &Bound<'_, PyAny>,
+        user: Option<&Bound<'_, PyAny>>,
+        item: Option<&Bound<'_, PyAny>>,
+        weight: Option<&Bound<'_, PyAny>>,
+        format: Option<&str>,
+    ) -> PyResult<PyInteractions> {
+        let file = path_of(path)?;
+        let name =
+            |column: Option<&Bound<'_, PyAny>>| column.map(|c| c.str().map(|s| s.to_string()));
+        let format = format.map(|name| name.parse::<Format>().map_err(value_error)).transpose()?;
+        let options = ReadOptions {
+            user: name(user).transpose()?,
+            item: name(item).transpose()?,
+            weight: name(weight).transpose()?,
+            format,
+            ..ReadOptions::default()
+        };
+        let data = path.py().detach(|| read_interactions(&file, &options));
+        data.or_raise().map(PyInteractions::new)
+    }
+
+    /// The same interactions with weights made ready for training: "raw", "log1p" (sign(w) ln(1 +
+    /// |w|)) or "bm25". A `Recommender` does this itself: give it the raw ones.
+    fn weighted(&self, py: Python<'_>, weighting: &str) -> PyResult<PyInteractions> {
+        let weighting: Weighting = weighting.parse().or_raise()?;
+        let data = py.detach(|| (*self.data).clone().weighted(weighting));
+        data.or_raise().map(PyInteractions::new)
+    }
+
+    /// The matrix in compressed rows: (indptr, indices, data), int64, int32 (int64 beyond 2^31
+    /// items) and float32. Copies.
+    #[getter]
+    fn matrix<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let matrix = &self.data.matrix;
+        let indptr: Vec<i64> = matrix.indptr().iter().map(|&at| at as i64).collect();
+        let indices = match i32::try_from(matrix.n_cols()) {
+            Ok(_) => {
+                let narrow: Vec<i32> = matrix.indices().iter().map(|&c| c as i32).collect();
+                PyArray1::from_vec(py, narrow).into_any()
+            }
+            Err(_) => {
+                let wide: Vec<i64> = matrix.indices().iter().map(|&c| i64::from(c)).collect();
+                PyArray1::from_vec(py, wide).into_any()
+            }
+        };
+        let data = PyArray1::from_slice(py, matrix.values());
+        (PyArray1::from_vec(py, indptr), indices, data).into_pyobject(py)
+    }
+
+    /// The matrix as a `scipy.sparse.csr_array`. Needs scipy.
+    fn to_scipy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (indptr, indices, data): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
+            self.matrix(py)?.extract()?;
+        let sparse = py.import("scipy.sparse")?;
+        sparse.call_method1("csr_array", ((data, indices, indptr), self.shape()))
+    }
+
+    /// The ids of the rows: int64, or an object array of str. A copy.
+    #[getter]
+    fn user_ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        ids::array(py, &self.data.users)
+    }
+
+    /// The ids of the columns: int64, or an object array of str. A copy.
+    #[getter]
+    fn item_ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        ids::array(py, &self.data.items)
+    }
+
+    /// (users, items).
+    #[getter]
+    fn shape(&self) -> (usize, usize) {
+        (self.data.matrix.n_rows(), self.data.matrix.n_cols())
+    }
+
+    /// The number of interactions, pairs counted once.
+    #[getter]
+    fn nnz(&self) -> usize {
+        self.data.matrix.nnz()
+    }
+
+    fn __repr__(&self) -> String {
+        let (users, items) = self.shape();
+        format!("Interactions({users} users, {items} items, {} interactions)", self.nnz())
+    }
+}
+
+/// The names as Arrow needs them, which are strings.
+fn names(
+    user: &Bound<'_, PyAny>,
+    item: &Bound<'_, PyAny>,
+    weight: Option<&Bound<'_, PyAny>>,
+) -> Option<Names> {
+    let weight = weight.map(|name| name.extract()).transpose().ok()?;
+    Some(Names { user: user.extract().ok()?, item: item.extract().ok()?, weight })
+}
+
+/// A table's column. Libraries differ in what they raise for one that is not there.
+fn column<'py>(table: &Bound<'py, PyAny>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    table.get_item(name).map_err(|cause| {
+        let shown = name.repr().map_or_else(|_| "?".into(), |r| r.to_string());
+        let error = UnknownIdError::new_err(format!("the table has no column {shown}"));
+        error.set_cause(table.py(), Some(cause));
+        error
+    })
+}
+
+fn checked(ids: Ids, count: usize, what: &str) -> PyResult<Ids> {
+    ids.check(count).map_err(|e| value_error(format!("{what}: {e}")))?;
+    Ok(ids)
+}

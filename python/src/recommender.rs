@@ -1,0 +1,534 @@
+//! `nearwood.Recommender`.
+
+use std::sync::Arc;
+
+use nearwood::als::Params;
+use nearwood::error::OpenError;
+use nearwood::io::RankingWriter;
+use nearwood::recommend::{FitOptions, RecommendOptions};
+use nearwood::{Effort, Error, Filter, Hit, Id, Interactions, Recommender};
+use numpy::PyArray2;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
+
+use crate::convert::{self, Pair};
+use crate::errors::OrRaise;
+use crate::filter::{filter, next_token};
+use crate::ids;
+use crate::interactions::interactions;
+use crate::options::{Count, Progress, optional, path_of};
+use crate::train;
+use crate::watch;
+
+/// Trained factors, their indexes, names and who has seen what: one artefact that answers "what
+/// would this user play next?" and "what is near this?".
+///
+/// :meth:`recommend` ranks by inner product, :meth:`similar` by cosine. Make one with :meth:`fit`,
+/// :meth:`open` or :meth:`from_bytes`; it never changes.
+///
+/// >>> import nearwood as nw
+/// >>> plays = nw.Interactions.from_columns(
+/// ...     ["ann", "ann", "bob", "cy", "cy"], ["jazz", "blues", "jazz", "punk", "ska"])
+/// >>> rec = nw.Recommender.fit(plays, factors=4, regularization=0.01)
+/// >>> ids, scores = rec.recommend("bob", k=1)
+/// >>> ids
+/// array(['blues'], dtype=object)
+/// >>> rec.similar("punk", k=1)[0]
+/// array(['ska'], dtype=object)
+/// >>> rec.recommend_for(["punk"], k=1)[0]
+/// array(['ska'], dtype=object)
+#[pyclass(name = "Recommender", module = "nearwood", frozen)]
+pub struct PyRecommender {
+    rec: Arc<Recommender>,
+    token: u64,
+}
+
+/// What a call asks for, filter resolved.
+struct Asked {
+    k: usize,
+    include_seen: bool,
+    effort: Effort,
+    filter: Option<Arc<Filter>>,
+    n_threads: Option<usize>,
+}
+
+impl Asked {
+    fn options(&self) -> RecommendOptions<'_> {
+        RecommendOptions {
+            k: self.k,
+            include_seen: self.include_seen,
+            effort: self.effort,
+            filter: self.filter.as_deref(),
+            n_threads: self.n_threads,
+        }
+    }
+}
+
+#[pymethods]
+impl PyRecommender {
+    /// Trains on interactions and builds the indexes.
+    ///
+    /// Args:
+    ///     data: `Interactions` with raw weights, or a scipy sparse matrix (users x items).
+    ///     factors: The length of a vector, 1 to 4096.
+    ///     weighting: What makes raw weights ready: "log1p", "raw" or "bm25".
+    ///     item_names: Names for people: a dict from item id, or a list in the order of
+    ///         `data.item_ids`. An item without a name is named by its id.
+    ///     progress: True: a bar on a terminal's standard error; or a callable(done, total).
+    ///     callback: Called with (iteration, loss) after each epoch; a true answer ends the training
+    ///         and keeps the model as it is.
+    ///
+    /// The others are those of `AlternatingLeastSquares`; an unobserved weight of 0.2 and a
+    /// regularization of 1 serve listening and check-ins alike.
+    ///
+    /// Raises:
+    ///     ValueError: If there are no interactions or a weight is NaN or infinite.
+    #[staticmethod]
+    #[pyo3(signature = (data, factors=Count(64), *, weighting="log1p", item_names=None,
+        regularization=1.0, alpha=1.0, iterations=Count(15), confidence="ials",
+        unobserved_weight=0.2, regularization_scaling=0.0, solver="auto", random_state=0,
+        n_threads=None, progress=None, callback=None),
+        text_signature = "(data, factors=64, *, weighting=\"log1p\", item_names=None, regularization=1.0, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=0.2, regularization_scaling=0.0, solver=\"auto\", random_state=0, n_threads=None, progress=True, callback=None)")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
+    fn fit(
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        factors: Count,
+        weighting: &str,
+        item_names: Option<&Bound<'_, PyAny>>,
+        regularization: f32,
+        alpha: f32,
+        iterations: Count,
+        confidence: &str,
+        unobserved_weight: f32,
+        regularization_scaling: f32,
+        solver: &str,
+        random_state: u64,
+        n_threads: Option<Count>,
+        progress: Option<&Bound<'_, PyAny>>,
+        callback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyRecommender> {
+        let data = interactions(data, "data")?;
+        let params = Params {
+            factors: factors.0,
+            regularization,
+            alpha,
+            iterations: iterations.0,
+            unobserved_weight,
+            regularization_scaling,
+            seed: random_state,
+            n_threads: optional(n_threads),
+            ..Params::default()
+        };
+        let options = FitOptions {
+            params: train::named(params, confidence, solver)?,
+            weighting: weighting.parse().or_raise()?,
+            labels: item_names.map(|names| labels(names, &data)).transpose()?,
+        };
+        let progress = train::shown(py, progress);
+        let fitted = train::run(py, Some(&progress), callback, |watched| {
+            Recommender::fit_with(&data, &options, |trainer| train::attend(trainer, watched))
+        })?;
+        Ok(PyRecommender::new(fitted.or_raise()?))
+    }
+
+    /// Opens a file by mapping it; nothing is read until a question needs it.
+    ///
+    /// Args:
+    ///     path: str or PathLike.
+    ///     prefault: Read the whole file into memory now.
+    ///     verify: Check every checksum and everything the file names; reads the whole file.
+    ///
+    /// Raises:
+    ///     FileNotFoundError: If there is no such file.
+    ///     FormatError: If the file is damaged, cut short, or not a recommender.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, prefault=false, verify=false))]
+    fn open(path: &Bound<'_, PyAny>, prefault: bool, verify: bool) -> PyResult<PyRecommender> {
+        let file = path_of(path)?;
+        let opened = path.py().detach(|| {
+            let rec = match prefault {
+                true => Recommender::open_prefault(file),
+                false => Recommender::open(file),
+            }?;
+            if verify {
+                rec.verify()?;
+            }
+            Ok::<_, OpenError>(rec)
+        });
+        Ok(PyRecommender::new(opened.or_raise()?))
+    }
+
+    /// Opens the bytes of a file: `bytes` or anything with a buffer. They are copied.
+    #[staticmethod]
+    fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyRecommender> {
+        let bytes = convert::bytes_of(data)?;
+        Ok(PyRecommender::new(Recommender::from_bytes(bytes.as_bytes()).or_raise()?))
+    }
+
+    /// Checks every checksum of a file and everything that its sections name.
+    ///
+    /// Raises:
+    ///     FormatError: At the first thing that is wrong.
+    #[staticmethod]
+    fn verify(path: &Bound<'_, PyAny>) -> PyResult<()> {
+        PyRecommender::open(path, false, true).map(drop)
+    }
+
+    /// Writes the file so that a crash leaves the old one or the whole new one.
+    fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let file = path_of(path)?;
+        path.py().detach(|| self.rec.save(file)).or_raise()
+    }
+
+    /// The bytes of the file.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.rec.as_bytes())
+    }
+
+    /// The best items for one user or many.
+    ///
+    /// Args:
+    ///     user: An id, or a sequence of m ids.
+    ///     k: How many items.
+    ///     include_seen: Whether items that the user has already may come up.
+    ///     recall: The share of the true best items to find on average; 0.95 unless told.
+    ///     exact: Look at every item.
+    ///     filter: Which items may come up: a bool mask in the order of `items`, an array of ids, or
+    ///         a `Filter`.
+    ///     n_threads: Threads for many users; None: all cores.
+    ///
+    /// Returns:
+    ///     (ids, scores): (k,) or (m, k), scores float32, best first; -1 (None for string ids) and
+    ///     -inf where there are no more. A user without history gets none.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such user.
+    #[pyo3(signature = (user, k=Count(20), *, include_seen=false, recall=None, exact=false,
+        filter=None, n_threads=None),
+        text_signature = "($self, user, k=20, *, include_seen=False, recall=None, exact=False, filter=None, n_threads=None)")]
+    fn recommend<'py>(
+        &self,
+        py: Python<'py>,
+        user: &Bound<'py, PyAny>,
+        k: Count,
+        include_seen: bool,
+        recall: Option<f64>,
+        exact: bool,
+        filter: Option<&Bound<'py, PyAny>>,
+        n_threads: Option<Count>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let asked = self.asked(k, include_seen, recall, exact, filter, n_threads)?;
+        if ids::is_one(user) {
+            let user = self.user(&convert::id_of(user)?)?;
+            let hits = py.detach(|| self.rec.recommend(user, asked.options())).or_raise()?;
+            return self.hits(py, &hits, asked.k);
+        }
+        let users = ids::ids(user, "user")?;
+        let users: PyResult<Vec<u32>> =
+            (0..users.len()).map(|row| self.user(&users.get(row))).collect();
+        convert::tuple(py, self.lists(py, &users?, &asked)?)
+    }
+
+    /// The best items for every user.
+    ///
+    /// Args:
+    ///     k: How many items a user.
+    ///     out: A file to write `user, item, rank, score` to: `.parquet`, `.csv`, `.tsv` or
+    ///         `.jsonl`. Memory stays bounded. None: arrays are returned.
+    ///     progress: True: a bar on a terminal's standard error; or a callable(done, total). Only
+    ///         with `out`.
+    ///
+    /// The others are those of :meth:`recommend`.
+    ///
+    /// Returns:
+    ///     (ids, scores), (n_users, k) in the order of `users`; or with `out` the number of rows
+    ///     written.
+    #[pyo3(signature = (k=Count(20), out=None, *, include_seen=false, recall=None, exact=false,
+        filter=None, n_threads=None, progress=None),
+        text_signature = "($self, k=20, out=None, *, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, progress=False)")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
+    fn recommend_all<'py>(
+        &self,
+        py: Python<'py>,
+        k: Count,
+        out: Option<&Bound<'py, PyAny>>,
+        include_seen: bool,
+        recall: Option<f64>,
+        exact: bool,
+        filter: Option<&Bound<'py, PyAny>>,
+        n_threads: Option<Count>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let asked = self.asked(k, include_seen, recall, exact, filter, n_threads)?;
+        let progress = Progress::new(progress, "recommending")?;
+        let Some(out) = out else {
+            let users: Vec<u32> = (0..self.rec.n_users() as u32).collect();
+            return Ok(convert::tuple(py, self.lists(py, &users, &asked)?)?.into_any());
+        };
+        let out = path_of(out)?;
+        let work = |watched: &watch::Watched| self.write(&out, &asked, watched);
+        let rows = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
+        Ok(rows.or_raise()?.into_pyobject(py)?.into_any())
+    }
+
+    /// The items at the smallest angle to one, itself left out.
+    ///
+    /// Args:
+    ///     item: An id, or a name.
+    ///     k: How many items.
+    ///
+    /// Returns:
+    ///     (ids, distances): (k,), distances 1 - cos, float32; -1 (None for string ids) and inf
+    ///     where there are no more.
+    ///
+    /// Raises:
+    ///     KeyError: If nothing bears the id or the name.
+    ///     ValueError: If several items bear the name; they are listed.
+    #[pyo3(signature = (item, k=Count(10), *, recall=None, exact=false, filter=None),
+        text_signature = "($self, item, k=10, *, recall=None, exact=False, filter=None)")]
+    fn similar<'py>(
+        &self,
+        py: Python<'py>,
+        item: &Bound<'py, PyAny>,
+        k: Count,
+        recall: Option<f64>,
+        exact: bool,
+        filter: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let position = self.item(item)?;
+        let asked = self.asked(k, false, recall, exact, filter, Some(Count(1)))?;
+        let options = convert::batch(k.0, asked.effort, asked.filter.as_deref(), Some(1));
+        let hits = py.detach(|| self.rec.similar(position, options)).or_raise()?;
+        convert::hits(py, self.rec.similarity(), &hits, k.0)
+    }
+
+    /// The best items for somebody who was not in the training, from their history.
+    ///
+    /// Args:
+    ///     history: Item ids, (id, weight) pairs, or a dict from id to weight; raw weights, as the
+    ///         training's. An id alone weighs 1; what stands twice is summed.
+    ///
+    /// The others and the result are those of :meth:`recommend`.
+    ///
+    /// Raises:
+    ///     KeyError: If an item is not there.
+    ///     ValueError: If a weight is NaN or infinite.
+    #[pyo3(signature = (history, k=Count(20), *, include_seen=false, recall=None, exact=false,
+        filter=None),
+        text_signature = "($self, history, k=20, *, include_seen=False, recall=None, exact=False, filter=None)")]
+    fn recommend_for<'py>(
+        &self,
+        py: Python<'py>,
+        history: &Bound<'py, PyAny>,
+        k: Count,
+        include_seen: bool,
+        recall: Option<f64>,
+        exact: bool,
+        filter: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let history = self.history(history)?;
+        let asked = self.asked(k, include_seen, recall, exact, filter, Some(Count(1)))?;
+        let hits = py.detach(|| self.rec.recommend_for(&history, asked.options())).or_raise()?;
+        self.hits(py, &hits, asked.k)
+    }
+
+    /// The vector of somebody known by their history alone, (factors,) float32.
+    fn fold_in<'py>(
+        &self,
+        py: Python<'py>,
+        history: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let history = self.history(history)?;
+        let vector = py.detach(|| self.rec.fold_in(&history)).or_raise()?;
+        Ok(numpy::PyArray1::from_vec(py, vector).into_any())
+    }
+
+    /// The ids of the items that a user has, in no order.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such user.
+    fn seen<'py>(&self, py: Python<'py>, user: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let user = self.user(&convert::id_of(user)?)?;
+        let seen = self.rec.seen(user);
+        convert::ids_of(py, self.rec.items(), seen.len(), |at| seen[at])
+    }
+
+    /// The id that a person means by `name`: an item's id, or else its name.
+    fn find<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let position = self.rec.items().find(name).or_raise()?;
+        convert::id_object(py, &self.rec.items().id(position))
+    }
+
+    /// The name of an item; None if the items have no names.
+    fn label(&self, item: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        let items = self.rec.items();
+        Ok(items.label(ids::position(items, item)?))
+    }
+
+    /// (n_users, factors) float32 in the order of `users`. A copy.
+    #[getter]
+    fn user_factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        convert::owned_matrix(py, self.rec.user_factors().to_vec(), self.rec.items().dim())
+    }
+
+    /// (n_items, factors) float32 in the order of `items`. A copy.
+    #[getter]
+    fn item_factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let all: Vec<u32> = (0..self.rec.items().len() as u32).collect();
+        convert::vectors(py, self.rec.items(), &all)
+    }
+
+    /// The users' ids: int64, or an object array of str. A copy.
+    #[getter]
+    fn users<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        ids::array(py, &self.rec.user_ids())
+    }
+
+    /// The items' ids: int64, or an object array of str. A copy.
+    #[getter]
+    fn items<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        ids::array(py, &self.rec.items().ids())
+    }
+
+    /// The objective after each epoch of the training.
+    #[getter]
+    fn loss_history(&self) -> Vec<f64> {
+        self.rec.loss_history().to_vec()
+    }
+
+    /// What the factors were trained with.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.info(py)?.as_any().get_item("training")?.get_item("params")
+    }
+
+    /// What the file is and was made with.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let info = convert::info(py, self.rec.items())?;
+        info.set_item("n_users", self.rec.n_users())?;
+        Ok(info)
+    }
+
+    fn __repr__(&self) -> String {
+        let r = &self.rec;
+        let factors = r.items().dim();
+        format!("Recommender({} users, {} items, {factors} factors)", r.n_users(), r.items().len())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let make = PyType::new::<PyRecommender>(py).getattr("from_bytes")?;
+        (make, (self.to_bytes(py),)).into_pyobject(py)
+    }
+
+    /// A recommender never changes: its copy is itself.
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+}
+
+impl PyRecommender {
+    fn new(rec: Recommender) -> PyRecommender {
+        PyRecommender { rec: Arc::new(rec), token: next_token() }
+    }
+
+    fn asked(
+        &self,
+        k: Count,
+        include_seen: bool,
+        recall: Option<f64>,
+        exact: bool,
+        allowed: Option<&Bound<'_, PyAny>>,
+        n_threads: Option<Count>,
+    ) -> PyResult<Asked> {
+        Ok(Asked {
+            k: k.0,
+            include_seen,
+            effort: convert::effort(recall, None, exact)?,
+            filter: filter(allowed, self.rec.items(), self.token)?,
+            n_threads: optional(n_threads),
+        })
+    }
+
+    fn user(&self, id: &Id) -> PyResult<u32> {
+        let text = self.rec.has_text_user_ids();
+        self.rec.user(id).ok_or_else(|| ids::unknown("user", id, self.rec.n_users(), text))
+    }
+
+    fn item(&self, item: &Bound<'_, PyAny>) -> PyResult<u32> {
+        match item.cast::<PyString>() {
+            Ok(name) => self.rec.items().find(name.to_str()?).or_raise(),
+            Err(_) => ids::position(self.rec.items(), item),
+        }
+    }
+
+    fn hits<'py>(&self, py: Python<'py>, hits: &[Hit], k: usize) -> PyResult<Bound<'py, PyTuple>> {
+        convert::hits(py, self.rec.items(), hits, k)
+    }
+
+    fn lists<'py>(&self, py: Python<'py>, users: &[u32], asked: &Asked) -> PyResult<Pair<'py>> {
+        let answers = py.detach(|| self.rec.recommend_batch(users, asked.options())).or_raise()?;
+        convert::answers(py, self.rec.items(), answers, false)
+    }
+
+    /// Item positions with weights.
+    fn history(&self, history: &Bound<'_, PyAny>) -> PyResult<Vec<(u32, f32)>> {
+        let items = self.rec.items();
+        let pairs = match history.cast::<PyDict>() {
+            Ok(weights) => weights.items().into_any(),
+            Err(_) => history.clone(),
+        };
+        let pair = |entry: PyResult<Bound<'_, PyAny>>| -> PyResult<(u32, f32)> {
+            let entry = entry?;
+            match entry.cast::<PyTuple>() {
+                Ok(pair) => {
+                    let (id, weight): (Bound<'_, PyAny>, f32) = pair.extract()?;
+                    Ok((ids::position(items, &id)?, weight))
+                }
+                Err(_) => Ok((ids::position(items, &entry)?, 1.0)),
+            }
+        };
+        pairs.try_iter()?.map(pair).collect()
+    }
+
+    fn write(
+        &self,
+        out: &std::path::Path,
+        asked: &Asked,
+        watched: &watch::Watched,
+    ) -> Result<u64, Error> {
+        let (rec, items) = (&self.rec, self.rec.items());
+        let mut writer =
+            RankingWriter::recommendations(out, (&rec.user_ids()).into(), (&items.ids()).into())?;
+        let total = rec.n_users();
+        rec.recommend_all::<Error>(asked.options(), |user, hits| {
+            let ids: Vec<Id> = hits.iter().map(|hit| items.id(hit.position)).collect();
+            let list = ids.iter().zip(hits).map(|(id, hit)| (id.as_ref(), hit.distance));
+            writer.push(rec.user_id(user).as_ref(), list)?;
+            let done = user as usize + 1;
+            let heard = (!done.is_multiple_of(1024) && done != total)
+                || watched.report(done, total, f64::NAN);
+            Ok(heard && !watched.stopped())
+        })?;
+        if watched.stopped() {
+            // Dropped unfinished: the target is as it was. What stopped it is raised instead.
+            return Ok(0);
+        }
+        Ok(writer.finish()?)
+    }
+}
+
+/// Names for people in the order of the items.
+fn labels(names: &Bound<'_, PyAny>, data: &Interactions) -> PyResult<Vec<String>> {
+    let Ok(names) = names.cast::<PyDict>() else { return ids::texts(names, "item_names") };
+    let name = |row: usize| -> PyResult<String> {
+        let id = data.items.get(row);
+        let name = names.get_item(convert::id_object(names.py(), &id)?)?;
+        name.map_or_else(|| Ok(id.to_string()), |name| name.extract())
+    };
+    (0..data.items.len()).map(name).collect()
+}

@@ -1,0 +1,55 @@
+//! A training from Python: its parameters, its listeners, its Ctrl-C.
+
+use std::ops::ControlFlow;
+
+use nearwood::als::{Confidence, Params, Solver, Trainer};
+use pyo3::prelude::*;
+use pyo3::types::PyBool;
+
+use crate::errors::OrRaise;
+use crate::options::Progress;
+use crate::watch::{self, Report, Watched};
+
+/// The names of parameters as the crate's values.
+pub fn named(params: Params, confidence: &str, solver: &str) -> PyResult<Params> {
+    let confidence: Confidence = confidence.parse().or_raise()?;
+    let params = Params { confidence, solver: solver.parse::<Solver>().or_raise()?, ..params };
+    params.check().or_raise()?;
+    Ok(params)
+}
+
+/// A trainer that reports to `watched` and stops when it says so.
+pub fn attend<'a>(trainer: Trainer<'a>, watched: &'a Watched) -> Trainer<'a> {
+    let go_on = |number, of, loss| watched.report(number, of, loss);
+    trainer.interrupt(|| watched.stopped()).progress(move |epoch| {
+        match go_on(epoch.number, epoch.of, epoch.loss) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    })
+}
+
+/// Runs a training whose epochs are told to `progress` and asked of `callback(iteration, loss)`:
+/// what it returns ends the training if it is true.
+pub fn run<T: Send>(
+    py: Python<'_>,
+    progress: Option<&Bound<'_, PyAny>>,
+    callback: Option<&Bound<'_, PyAny>>,
+    work: impl FnOnce(&Watched) -> T + Send,
+) -> PyResult<T> {
+    let progress = Progress::new(progress, "training")?;
+    let callback = callback.map(|callback| callback.clone().unbind());
+    let listen = |py: Python<'_>, report: &Report| {
+        progress.tell(py, report)?;
+        match &callback {
+            None => Ok(true),
+            Some(call) => Ok(!call.bind(py).call1((report.done, report.loss))?.is_truthy()?),
+        }
+    };
+    watch::run(py, work, listen)
+}
+
+/// What `progress` is where nothing was said: true.
+pub fn shown<'py>(py: Python<'py>, progress: Option<&Bound<'py, PyAny>>) -> Bound<'py, PyAny> {
+    progress.cloned().unwrap_or_else(|| PyBool::new(py, true).to_owned().into_any())
+}

@@ -1,0 +1,88 @@
+"""What surrounds the classes: docstrings, stubs, import, command line."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nearwood as nw
+
+CLASSES = [nw.Index, nw.Filter, nw.Interactions, nw.AlternatingLeastSquares, nw.Recommender]
+
+
+def run(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *args], capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def documented() -> dict[str, str]:
+    """Every docstring of the package, by name; doctest itself does not look into extensions."""
+    docs = {"nearwood": nw.__doc__}
+    for cls in CLASSES:
+        docs[cls.__name__] = cls.__doc__
+        for name in vars(cls):
+            if not name.startswith("_"):
+                docs[f"{cls.__name__}.{name}"] = getattr(cls, name).__doc__
+    return docs
+
+
+def test_everything_is_documented() -> None:
+    bare = [name for name, doc in documented().items() if not doc]
+    assert not bare
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    finder, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    for name, doc in documented().items():
+        runner.run(finder.get_doctest(doc, {}, name, None, 0))
+    assert runner.tries >= 20
+    assert runner.failures == 0
+
+
+def test_import_is_quiet_and_light() -> None:
+    script = "import sys, nearwood; print(*sys.modules)"
+    done = run("-W", "error", "-c", script)
+    assert done.returncode == 0 and done.stderr == ""
+    loaded = set(done.stdout.split())
+    assert not loaded & {"scipy", "pandas", "polars", "pyarrow", "sklearn"}
+
+
+def test_the_version_is_one() -> None:
+    assert nw.__version__ == importlib.metadata.version("nearwood")
+
+
+def test_all_names_are_there() -> None:
+    assert sorted(nw.__all__) == sorted(set(nw.__all__))
+    assert all(hasattr(nw, name) for name in nw.__all__)
+    assert {c.__module__ for c in [*CLASSES, nw.FormatError, nw.UnknownIdError]} == {"nearwood"}
+
+
+def test_stubs_say_what_is_there() -> None:
+    pytest.importorskip("mypy", reason="NOT RUN: mypy is not installed")
+    done = run("-m", "mypy.stubtest", "nearwood")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_command(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(8, dtype=np.float32))
+    built = run("-m", "nearwood", "build", "v.npy", "--metric", "dot", "-o", "v.nw", cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    assert len(nw.Index.open(tmp_path / "v.nw")) == 8
+    version = run("-m", "nearwood", "--version")
+    assert version.stdout.strip().endswith(nw.__version__)
+    wrong = run("-m", "nearwood", "no-such-command")
+    assert wrong.returncode == 2 and wrong.stdout == ""
+    missing = run("-m", "nearwood", "verify", str(tmp_path / "none.nw"))
+    assert missing.returncode == 1 and missing.stderr.count("\n") == 1
+
+
+def test_the_console_script_is_the_command() -> None:
+    scripts = importlib.metadata.entry_points(group="console_scripts")
+    assert scripts["nearwood"].load()(["--version"]) == 0

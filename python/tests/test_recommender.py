@@ -1,0 +1,230 @@
+"""`nearwood.Recommender`: the one artefact."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from conftest import plays
+
+import nearwood as nw
+
+
+def test_it_recommends_what_fits_the_taste(rec: nw.Recommender, data: nw.Interactions) -> None:
+    assert repr(rec) == "Recommender(120 users, 60 items, 8 factors)"
+    for user in ("u0", "u1"):
+        ids, scores = rec.recommend(user, k=5)
+        assert ids.shape == scores.shape == (5,) and ids.dtype == object
+        assert scores.dtype == np.float32 and (np.diff(scores) <= 0).all()
+        assert not set(ids) & set(rec.seen(user))
+        taste = int(user[1:]) % 2
+        assert np.mean([int(i[1:]) // 30 == taste for i in ids]) >= 0.8
+    again, _ = rec.recommend("u0", k=60, include_seen=True, exact=True)
+    assert set(again) == set(rec.items)
+
+
+def test_scores_are_inner_products(rec: nw.Recommender) -> None:
+    users, items = rec.users.tolist(), rec.items.tolist()
+    scores = rec.user_factors @ rec.item_factors.T
+    ids, got = rec.recommend("u5", k=8, exact=True)
+    row = scores[users.index("u5")]
+    np.testing.assert_allclose(got, [row[items.index(i)] for i in ids], rtol=1e-4)
+    seen = {items.index(i) for i in rec.seen("u5")}
+    wanted = [i for i in np.argsort(-row, kind="stable") if i not in seen][:8]
+    assert ids.tolist() == [items[i] for i in wanted]
+
+
+def test_many_users(rec: nw.Recommender) -> None:
+    ids, scores = rec.recommend(["u3", "u4", "u3"], k=4)
+    assert ids.shape == scores.shape == (3, 4)
+    for row, user in enumerate(["u3", "u4", "u3"]):
+        assert ids[row].tolist() == rec.recommend(user, k=4)[0].tolist()
+    all_ids, all_scores = rec.recommend_all(k=4)
+    assert all_ids.shape == (120, 4) and all_scores.dtype == np.float32
+    place = rec.users.tolist().index("u4")
+    assert all_ids[place].tolist() == ids[1].tolist()
+    allowed = rec.items[:10]
+    filtered, _ = rec.recommend(["u3", "u4"], k=20, filter=allowed)
+    assert set(filtered.ravel()) - {None} <= set(allowed)
+
+
+def test_recommending_to_all_into_a_file(tmp_path: Path, rec: nw.Recommender) -> None:
+    import pyarrow.parquet as pq
+
+    seen: list[tuple[int, int]] = []
+    out = tmp_path / "recs.parquet"
+    rows = rec.recommend_all(k=5, out=out, progress=lambda d, t: seen.append((d, t)))
+    table = pq.read_table(out)
+    assert rows == table.num_rows == 600 and seen == [(120, 120)]
+    assert table.column_names == ["user", "item", "rank", "score"]
+    ids, scores = rec.recommend_all(k=5)
+    assert table["item"].to_pylist() == ids.ravel().tolist()
+    np.testing.assert_array_equal(table["score"].to_numpy(), scores.ravel())
+    assert rec.recommend_all(k=2, out=str(tmp_path / "r.csv")) == 240
+    with pytest.raises(ValueError, match='extension "xyz"'):
+        rec.recommend_all(out=tmp_path / "r.xyz")
+    with pytest.raises(FileNotFoundError):
+        rec.recommend_all(out=tmp_path / "no" / "r.csv")
+
+    def fail(done: int, total: int) -> None:
+        raise LookupError
+
+    before = out.read_bytes()
+    with pytest.raises(LookupError):
+        rec.recommend_all(k=5, out=out, progress=fail)
+    assert out.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r.csv", "recs.parquet"]
+
+
+def test_similar_by_id_and_by_name(rec: nw.Recommender) -> None:
+    ids, distances = rec.similar("i3", k=6)
+    named, _ = rec.similar("Song i3", k=6)
+    assert ids.tolist() == named.tolist() and "i3" not in ids
+    assert np.mean([int(i[1:]) < 30 for i in ids]) >= 0.8
+    factors = rec.item_factors
+    items = rec.items.tolist()
+    a, b = factors[items.index("i3")], factors[items.index(ids[0])]
+    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    assert distances[0] == pytest.approx(1 - cosine, abs=1e-5)
+    assert rec.find("Song i7") == "i7" and rec.label("i7") == "Song i7"
+    assert rec.similar("i3", k=3, filter=["i5", "i3"])[0].tolist() == ["i5", None, None]
+
+
+def test_somebody_new(rec: nw.Recommender) -> None:
+    history = {"i1": 9.0, "i2": 4.0, "i5": 1.0}
+    ids, _ = rec.recommend_for(history, k=5)
+    assert not set(ids) & set(history)
+    assert np.mean([int(i[1:]) < 30 for i in ids]) >= 0.8
+    pairs, _ = rec.recommend_for([("i5", 1.0), ("i1", 5.0), ("i2", 4.0), ("i1", 4.0)], k=5)
+    assert pairs.tolist() == ids.tolist()
+    ones, _ = rec.recommend_for(["i1", "i2"], k=5)
+    assert ones.tolist() == rec.recommend_for({"i1": 1, "i2": 1}, k=5)[0].tolist()
+    assert rec.recommend_for([], k=2)[0].tolist() == [None, None]
+    assert "i1" in rec.recommend_for(history, k=60, include_seen=True, exact=True)[0]
+
+
+def test_folding_in_gives_the_stored_vectors(rec: nw.Recommender, data: nw.Interactions) -> None:
+    rows = data.to_scipy()
+    items = data.item_ids
+    for user in (0, 3, 119):
+        row = rows[[user]].tocoo()
+        history = dict(zip(items[row.coords[1]], row.data.tolist(), strict=True))
+        np.testing.assert_allclose(rec.fold_in(history), rec.user_factors[user], atol=1e-5)
+
+
+def test_what_is_not_there(rec: nw.Recommender) -> None:
+    calls = [
+        (lambda: rec.recommend("nobody"), 'no user "nobody"'),
+        (lambda: rec.recommend(["u1", "nobody"]), 'no user "nobody"'),
+        (lambda: rec.recommend(7), "no user 7"),
+        (lambda: rec.seen("x"), 'no user "x"'),
+        (lambda: rec.similar("nothing"), "no item nothing"),
+        (lambda: rec.recommend_for(["nothing"]), 'no id "nothing"'),
+        (lambda: rec.label("nothing"), 'no id "nothing"'),
+    ]
+    for call, text in calls:
+        with pytest.raises(KeyError, match=text):
+            call()
+    refused = [
+        (lambda: rec.recommend("u1", k=0), "k is 0"),
+        (lambda: rec.recommend("u1", exact=True, recall=0.5), "at most one"),
+        (lambda: rec.recommend("u1", recall=-1.0), "recall is -1"),
+        (lambda: rec.recommend("u1", filter=np.ones(3, bool)), "mask has 3 values, expected 60"),
+        (lambda: rec.recommend_for({"i1": float("nan")}), "NaN"),
+    ]
+    for call, text in refused:
+        with pytest.raises(ValueError, match=text):
+            call()
+
+
+def test_a_user_without_history_gets_no_items() -> None:
+    user, item, weight = plays()
+    matrix = sp.csr_matrix((weight, (user, item)), shape=(121, 60))
+    rec = nw.Recommender.fit(matrix, factors=4, progress=False)
+    ids, scores = rec.recommend(120, k=3)
+    assert ids.dtype == np.int64 and ids.tolist() == [-1] * 3 and np.isneginf(scores).all()
+    many, _ = rec.recommend([0, 120], k=3)
+    assert (many[0] >= 0).all() and (many[1] == -1).all()
+
+
+def test_files_and_copies(tmp_path: Path, rec: nw.Recommender) -> None:
+    path = tmp_path / "music.nw"
+    rec.save(path)
+    nw.Recommender.verify(path)
+    wanted = rec.recommend_all(k=5)
+    for other in (
+        nw.Recommender.open(path),
+        nw.Recommender.open(str(path), prefault=True, verify=True),
+        nw.Recommender.from_bytes(rec.to_bytes()),
+        pickle.loads(pickle.dumps(rec)),
+        copy.copy(rec),
+        copy.deepcopy(rec),
+    ):
+        got = other.recommend_all(k=5)
+        assert (got[0] == wanted[0]).all() and (got[1] == wanted[1]).all()
+        assert other.loss_history == rec.loss_history and other.params == rec.params
+    content = path.read_bytes()
+    for damaged in (content[:-9], content[:70], b"", b"no" * 99):
+        path.write_bytes(damaged)
+        with pytest.raises(nw.FormatError):
+            nw.Recommender.open(path)
+    nw.Index.build(np.eye(3)).save(path)
+    with pytest.raises(nw.FormatError, match="expected recommender"):
+        nw.Recommender.open(path)
+    with pytest.raises(FileNotFoundError):
+        nw.Recommender.open(tmp_path / "none.nw")
+
+
+def test_options_of_the_training(data: nw.Interactions) -> None:
+    seen: list[tuple[int, float]] = []
+    rec = nw.Recommender.fit(
+        data,
+        factors=5,
+        weighting="bm25",
+        item_names=[f"song {i}" for i in range(60)],
+        regularization=0.5,
+        alpha=2.0,
+        iterations=4,
+        unobserved_weight=0.2,
+        regularization_scaling=0.5,
+        random_state=3,
+        callback=lambda i, loss: seen.append((i, loss)),
+    )
+    assert [i for i, _ in seen] == [1, 2, 3, 4] and [x for _, x in seen] == rec.loss_history
+    params = rec.params
+    assert params["factors"] == 5 and params["seed"] == 3 and params["iterations"] == 4
+    assert params["alpha"] == 2 and params["regularization"] == 0.5
+    info = rec.info()
+    assert info["n_users"] == 120 and info["n"] == 60 and info["training"]["weighting"] == "bm25"
+    assert rec.label(data.item_ids[7]) == "song 7"
+    some = nw.Recommender.fit(data, factors=2, item_names={"i1": "One"}, iterations=1)
+    assert some.label("i1") == "One" and some.label("i2") == "i2"
+    with pytest.raises(ValueError, match="got 1 ids for 60 rows"):
+        nw.Recommender.fit(data, item_names=["x"], iterations=1)
+    with pytest.raises(ValueError, match="weighting is"):
+        nw.Recommender.fit(data, weighting="x")
+    with pytest.raises(ValueError, match="at least one of each"):
+        nw.Recommender.fit(sp.csr_matrix((2, 2)))
+
+
+def test_the_same_seed_gives_the_same_file(data: nw.Interactions) -> None:
+    files = {
+        nw.Recommender.fit(data, factors=6, iterations=3, n_threads=n).to_bytes() for n in (1, 2, 4)
+    }
+    assert len(files) == 1
+
+
+def test_real_plays(real_data: Path) -> None:
+    folder = real_data / "lastfm"
+    data = nw.Interactions.read(
+        folder / "user_artists.dat", user="userID", item="artistID", weight="weight"
+    )
+    rec = nw.Recommender.fit(data, factors=32, iterations=5)
+    ids, scores = rec.recommend_all(k=10)
+    exact, _ = rec.recommend_all(k=10, exact=True)
+    shared = [len(set(a) & set(b)) / 10 for a, b in zip(ids, exact, strict=True)]
+    assert np.mean(shared) >= 0.9 and np.isfinite(scores).all()

@@ -1,0 +1,69 @@
+//! How much of the truth a search finds, measured against brute force.
+
+use super::search::{BatchOptions, Effort};
+use super::{Answers, Index};
+use crate::error::QueryError;
+
+impl Index {
+    /// The share of the true `options.k` nearest that a search with `options` finds, the mean over
+    /// the queries (row-major). As in ann-benchmarks, anything no farther than the last true
+    /// neighbour counts. 1 where there is nothing to find. Takes a brute-force search of every
+    /// query.
+    ///
+    /// # Errors
+    /// As [`search_batch`](Self::search_batch).
+    pub fn recall(&self, queries: &[f32], options: BatchOptions<'_>) -> Result<f64, QueryError> {
+        let found = self.search_batch(queries, options)?;
+        let truth =
+            self.search_batch(queries, BatchOptions { effort: Effort::Exact, ..options })?;
+        let larger = self.metric().larger_is_nearer();
+        let n = queries.len() / self.dim();
+        let sum: f64 = (0..n).map(|query| share(&found, &truth, query, larger)).sum();
+        Ok(if n == 0 { 1.0 } else { sum / n as f64 })
+    }
+}
+
+fn share(found: &Answers, truth: &Answers, query: usize, larger_is_nearer: bool) -> f64 {
+    let of = |a: &Answers| {
+        let range = query * a.k..(query + 1) * a.k;
+        let count = a.positions[range.clone()].partition_point(|&p| p != u32::MAX);
+        range.start..range.start + count
+    };
+    let (hits, all) = (of(found), of(truth));
+    let Some(last) = all.clone().last().map(|at| truth.distances[at]) else { return 1.0 };
+    let near = |at: &usize| match larger_is_nearer {
+        true => found.distances[*at] >= last,
+        false => found.distances[*at] <= last,
+    };
+    // By position too: a batch may sum in another order than a single search.
+    let known = |at: &usize| truth.positions[all.clone()].contains(&found.positions[*at]);
+    let counted = hits.filter(|at| near(at) || known(at)).count();
+    counted.min(all.len()) as f64 / all.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::random::Random;
+    use crate::{BatchOptions, Effort, Filter, Index, Metric, Vectors};
+
+    #[test]
+    fn recall_is_one_when_exact_and_less_with_little_work() {
+        let mut random = Random::new(1, 0);
+        let values: Vec<f32> = (0..4000 * 16).map(|_| random.normal() as f32).collect();
+        for metric in Metric::ALL {
+            let index = Index::builder(metric).leaf_size(32);
+            let index = index.build(Vectors::new(&values, 16).unwrap()).unwrap();
+            let recall = |effort| {
+                let options = BatchOptions { effort, ..BatchOptions::default() };
+                index.recall(&values[..50 * 16], options).unwrap()
+            };
+            assert_eq!(recall(Effort::Exact), 1.0);
+            let (little, more) = (recall(Effort::Budget(64)), recall(Effort::Budget(2000)));
+            assert!(little < more && little > 0.0 && more > 0.8, "{metric}: {little} {more}");
+            let nothing = Filter::from_positions(&index, []);
+            let options = BatchOptions { filter: Some(&nothing), ..BatchOptions::default() };
+            assert_eq!(index.recall(&values[..16], options), Ok(1.0), "nothing to find");
+            assert_eq!(index.recall(&[], BatchOptions::default()), Ok(1.0));
+        }
+    }
+}
