@@ -22,10 +22,10 @@ test-rust:
 	$(CARGO) test --release --doc
 	$(CARGO) test --release --no-default-features --lib
 
-test-python: $(VENV)/installed
+test-python: $(VENV)/installed $(VENV)/dev
 	$(BIN)/python -m pytest -q python/tests
 
-check: $(VENV)/installed
+check: $(VENV)/installed $(VENV)/dev
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --release --no-default-features --all-targets -- -D warnings
@@ -47,12 +47,16 @@ docs:
 
 $(VENV)/tools: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q --upgrade pip 'maturin>=1.9,<2'
+	touch $@
+
+$(VENV)/dev: $(VENV)/tools
 	$(BIN)/pip install -q --group dev
 	touch $@
 
-$(VENV)/installed: $(VENV)/tools $(RUST_SOURCES) $(wildcard python/nearwood/*)
-	. $(VENV)/bin/activate && maturin develop --release -q
+# An editable install; only what Rust compiles needs this again after a change.
+$(VENV)/installed: $(VENV)/tools $(RUST_SOURCES)
+	. $(BIN)/activate && maturin develop --release
 	touch $@
 
 clean:
