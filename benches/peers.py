@@ -131,9 +131,7 @@ def against_scans(name: str, base: np.ndarray, queries: np.ndarray) -> None:
     queries = queries[: len(queries) // 2]
     truth = (base, queries, truth[2][: len(queries)], "dot")
     index, cpu = cpu_seconds(
-        lambda: nw.Index.build(
-            base, metric="dot", n_threads=1, calibration_queries=calibration
-        )
+        lambda: nw.Index.build(base, metric="dot", n_threads=1, calibration_queries=calibration)
     )
 
     def ours_with(budget: int) -> Search:

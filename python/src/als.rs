@@ -214,7 +214,8 @@ impl PyAls {
         convert::tuple(py, rankings(py, &lists, N.0, one)?)
     }
 
-    /// The items at the smallest angle to one item or many, themselves left out.
+    /// The items at the smallest angle to one item or many; themselves and items without
+    /// interactions are left out.
     ///
     /// Returns:
     ///     (ids, scores): (N,) or (m, N), int64 and float32 cosines, best first; -1 and -inf where

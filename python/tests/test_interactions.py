@@ -56,7 +56,7 @@ def test_from_frame(kind: str) -> None:
     table = frames()[kind]
     check(nw.Interactions.from_frame(table, user="who", item="what", weight="plays"))
     check(nw.Interactions.from_frame(table, user="who", item="what"), weights=False)
-    with pytest.raises(KeyError, match="the table has no column .nobody"):
+    with pytest.raises(KeyError, match=r"the table has no column .nobody"):
         nw.Interactions.from_frame(table, user="nobody", item="what")
 
 

@@ -28,26 +28,24 @@ impl Model {
         self.rank(Metric::Dot, &self.item_factors, vectors, n, allowed)
     }
 
-    /// The `n` items at the smallest angle to each of `items`, themselves left out, with their
-    /// cosines.
+    /// The `n` items at the smallest angle to each of `items`, with their cosines; themselves and
+    /// items without entries, whose vectors have no direction, are left out.
     ///
     /// # Errors
     /// If there is no such item or `n` is 0.
     pub fn similar_items(&self, items: &[u32], n: usize) -> Result<Vec<Ranking>, QueryError> {
         let vectors = gather(&self.item_factors, self.factors, items, "item")?;
-        let others = |at: usize, row: u32| items[at] != row;
-        self.rank(Metric::Angular, &self.item_factors, &vectors, n, &others)
+        self.similar(&self.item_factors, items, &vectors, n)
     }
 
-    /// The `n` users at the smallest angle to each of `users`, themselves left out, with their
-    /// cosines.
+    /// The `n` users at the smallest angle to each of `users`, as
+    /// [`similar_items`](Self::similar_items).
     ///
     /// # Errors
     /// If there is no such user or `n` is 0.
     pub fn similar_users(&self, users: &[u32], n: usize) -> Result<Vec<Ranking>, QueryError> {
         let vectors = gather(&self.user_factors, self.factors, users, "user")?;
-        let others = |at: usize, row: u32| users[at] != row;
-        self.rank(Metric::Angular, &self.user_factors, &vectors, n, &others)
+        self.similar(&self.user_factors, users, &vectors, n)
     }
 
     /// The vectors of some users, row after row.
@@ -56,6 +54,18 @@ impl Model {
     /// If there is no such user.
     pub fn users(&self, users: &[u32]) -> Result<Vec<f32>, QueryError> {
         gather(&self.user_factors, self.factors, users, "user")
+    }
+
+    fn similar(
+        &self,
+        factors: &[f32],
+        own: &[u32],
+        vectors: &[f32],
+        n: usize,
+    ) -> Result<Vec<Ranking>, QueryError> {
+        let row = |row: u32| &factors[row as usize * self.factors..][..self.factors];
+        let others = |at: usize, other: u32| own[at] != other && known(row(other));
+        self.rank(Metric::Angular, factors, vectors, n, &others)
     }
 
     fn rank(
@@ -149,14 +159,22 @@ mod tests {
     }
 
     #[test]
-    fn similar_leaves_itself_out_and_gives_cosines() {
+    fn similar_ranks_by_cosine_and_leaves_itself_and_the_unknown_out() {
         let model = model();
-        let similar = model.similar_items(&[0, 2], 2).unwrap();
-        assert_eq!(similar[0][0].0, 1, "who has item 1 has item 0");
-        assert!(similar.iter().flatten().all(|s| s.1.abs() <= 1.0 + 1e-6));
-        assert!(similar[1].iter().all(|s| s.0 != 2));
-        assert_eq!(model.similar_users(&[0], 1).unwrap()[0][0].0, 1);
+        let cosine = |a: u32, b: u32| {
+            let (a, b) = (model.user(a as usize), model.user(b as usize));
+            let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>();
+            dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+        };
+        for (user, list) in (0..3).zip(model.similar_users(&[0, 1, 2], 9).unwrap()) {
+            let mut others: Vec<u32> = (0..3).filter(|&other| other != user).collect();
+            others.sort_by(|&a, &b| cosine(user, b).total_cmp(&cosine(user, a)));
+            assert_eq!(list.iter().map(|l| l.0).collect::<Vec<_>>(), others, "user 3 is unknown");
+            assert!(list.iter().all(|&(other, c)| (c - cosine(user, other)).abs() < 1e-5));
+        }
         assert!(model.similar_users(&[3], 2).unwrap()[0].is_empty());
+        let items = model.similar_items(&[2], 2).unwrap();
+        assert!(items[0].len() == 2 && items[0].iter().all(|s| s.0 != 2));
     }
 
     #[test]
