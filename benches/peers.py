@@ -32,8 +32,16 @@ Search = Callable[[np.ndarray], "np.ndarray | list[int]"]
 
 
 def true_thresholds(base: np.ndarray, queries: np.ndarray, metric: str) -> np.ndarray:
-    """The key of each query's K-th true neighbour; smaller keys are nearer."""
-    return np.array([np.partition(keys(base, q, metric), K - 1)[K - 1] for q in queries])
+    """The key of each query's K-th true neighbour; smaller keys are nearer. In float64."""
+    base, queries = base.astype(np.float64), queries.astype(np.float64)
+    squares = np.zeros(len(base)) if metric == "dot" else (base**2).sum(axis=1)
+    factor = -1.0 if metric == "dot" else -2.0
+    thresholds = []
+    for block in np.array_split(queries, -(-len(queries) // 50)):
+        all_keys = factor * (block @ base.T) + squares
+        kth = np.partition(all_keys, K - 1, axis=1)[:, K - 1]
+        thresholds.append(kth + (0.0 if metric == "dot" else (block**2).sum(axis=1)))
+    return np.concatenate(thresholds)
 
 
 def keys(rows: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
