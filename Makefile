@@ -17,10 +17,11 @@ demo: $(VENV)/installed
 
 test: test-rust test-python
 
+# The workspace as a whole, so that the wheel finds its dependencies compiled with these features.
+test-rust: export PYO3_BUILD_EXTENSION_MODULE = 1
 test-rust:
-	$(CARGO) test --release --all-targets
+	$(CARGO) test --release --workspace --all-targets
 	$(CARGO) test --release --doc
-	$(CARGO) test --release --no-default-features --lib
 
 test-python: $(VENV)/installed $(VENV)/dev
 	$(BIN)/python -m pytest -q python/tests
@@ -28,7 +29,7 @@ test-python: $(VENV)/installed $(VENV)/dev
 check: $(VENV)/installed $(VENV)/dev
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --release --no-default-features --all-targets -- -D warnings
+	$(CARGO) clippy --release -p nearwood --no-default-features --lib -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps
 	$(BIN)/ruff check python benches
 	$(BIN)/ruff format --check python benches
