@@ -43,8 +43,9 @@ fn share(found: &Answers, truth: &Answers, query: usize, larger_is_nearer: bool)
 
 #[cfg(test)]
 mod tests {
+    use crate::index::{BatchOptions, Effort, Filter, Index, Vectors};
+    use crate::metric::Metric;
     use crate::random::Random;
-    use crate::{BatchOptions, Effort, Filter, Index, Metric, Vectors};
 
     #[test]
     fn recall_is_one_when_exact_and_less_with_little_work() {
