@@ -37,3 +37,8 @@ pub use index::{
 };
 pub use metric::Metric;
 pub use recommend::{Interactions, Recommender};
+
+/// The README's Rust runs with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
