@@ -202,6 +202,14 @@ pub enum OpenError {
         /// Bytes the header names.
         expected: u64,
     },
+    /// A whole file, of the other kind.
+    #[error("the file is a whole {got}, expected {expected}: open it as what it is")]
+    Content {
+        /// What the file was written as.
+        got: &'static str,
+        /// What was being opened.
+        expected: &'static str,
+    },
     /// A section is needed to read the file rightly and unknown here.
     #[error(
         "the file needs section kind {kind}, which this library does not know: upgrade nearwood"

@@ -286,3 +286,13 @@ fn another_process_opens_the_file_and_answers_the_same() {
     assert_eq!(opened.weighting(), Weighting::Bm25);
     assert_eq!(Index::open(&path).unwrap().len(), ITEMS, "the items alone open as an index");
 }
+
+#[test]
+fn a_file_of_the_other_kind_is_named_as_what_it_is() {
+    let values: Vec<f32> = (0..40).map(|i| i as f32).collect();
+    let index = nearwood::Index::builder(nearwood::Metric::Dot)
+        .build(nearwood::Vectors::new(&values, 4).unwrap())
+        .unwrap();
+    let error = Recommender::from_bytes(index.as_bytes()).err().unwrap().to_string();
+    assert_eq!(error, "the file is a whole index, expected recommender: open it as what it is");
+}

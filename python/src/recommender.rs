@@ -127,7 +127,8 @@ impl PyRecommender {
         };
         let progress = train::shown(py, progress);
         let fitted = train::run(py, Some(&progress), callback, |watched| {
-            Recommender::fit_with(&data, &options, |trainer| train::attend(trainer, watched))
+            let go_on = |_, _| !watched.stopped();
+            Recommender::fit_with(&data, &options, |t| train::attend(t, watched), &go_on)
         })?;
         Ok(PyRecommender::new(fitted.or_raise()?))
     }

@@ -12,7 +12,7 @@ use crate::{Interactions, Recommender};
 
 use super::failure::Failure;
 use super::options::{ParamArgs, labels_of, positive};
-use super::output::{Report, thousands};
+use super::output::Report;
 use super::progress::Progress;
 
 /// Train on who had what, and write one file that recommends
@@ -117,10 +117,13 @@ pub(super) fn assemble(
     data: &Interactions,
     options: &FitOptions,
 ) -> Result<(Recommender, Duration), Failure> {
-    let progress = Progress::spinner("building");
-    progress.message(format!("{} items", thousands(model.n_items as u64)));
+    let progress = Progress::bar("building", 100);
     let start = Instant::now();
-    let recommender = Recommender::from_model(model, data, options)?;
+    let report = |done, _| {
+        progress.set(done);
+        true
+    };
+    let recommender = Recommender::from_model_with(model, data, options, &report)?;
     Ok((recommender, start.elapsed()))
 }
 

@@ -190,7 +190,7 @@ impl Builder {
     }
 
     /// The units of work that building takes, calibration included.
-    fn work(&self, n_rows: usize) -> u64 {
+    pub(crate) fn work(&self, n_rows: usize) -> u64 {
         self.trees as u64 * tree_work(n_rows, self.shape) + calibration::work(n_rows)
     }
 

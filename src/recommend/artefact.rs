@@ -10,7 +10,7 @@ use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
 use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
 use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
 use crate::metric::Metric;
-use crate::progress::Work;
+use crate::progress::{Report, Work};
 use crate::threads;
 
 /// The space of the users' ids in a file.
@@ -112,19 +112,20 @@ pub(super) fn compose_model(
     data: &Interactions,
     weights: &WeightModel,
     options: &FitOptions,
+    progress: Report<'_>,
 ) -> Result<AlignedBytes, Error> {
     check(model, data, options)?;
     let d = model.factors;
     let items = Vectors::new(&model.item_factors, d)?;
     let users = known_users(model);
     let builder = |metric| Index::builder(metric).seed(model.params.seed);
-    let work = Work::unwatched();
-    threads::run(model.params.n_threads, || {
+    let work = Work::new(2 * builder(Metric::Dot).work(model.n_items), progress);
+    let bytes = threads::run(model.params.n_threads, || {
         let spaces = vec![
             builder(Metric::Dot).space(items, &work)?,
             builder(Metric::Angular).space(items, &work)?,
         ];
-        Ok(compose(Composition {
+        Ok::<_, BuildError>(compose(Composition {
             content: Content::Recommender,
             values: &model.item_factors,
             dim: d,
@@ -142,7 +143,12 @@ pub(super) fn compose_model(
             fill: &|image| fill(image, model, data, weights),
             work: &work,
         }))
-    })
+    })?;
+    if work.is_stopped() {
+        return Err(BuildError::Cancelled.into());
+    }
+    work.finish();
+    Ok(bytes)
 }
 
 fn check(model: &Model, data: &Interactions, options: &FitOptions) -> Result<(), Error> {

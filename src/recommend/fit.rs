@@ -5,6 +5,7 @@ use super::weighting::{WeightModel, Weighting};
 use super::{Interactions, Recommender};
 use crate::als::{Model, Params, Trainer};
 use crate::error::{BuildError, Error};
+use crate::progress::Report;
 
 /// How a recommender is made from interactions.
 #[derive(Debug, Clone)]
@@ -33,22 +34,24 @@ impl Recommender {
     /// # Errors
     /// If the training or the build refuses its input.
     pub fn fit(data: &Interactions, options: &FitOptions) -> Result<Recommender, Error> {
-        Recommender::fit_with(data, options, |trainer| trainer)
+        Recommender::fit_with(data, options, |trainer| trainer, &|_, _| true)
     }
 
-    /// [`fit`](Self::fit) with a trainer that `prepare` has given its progress, interrupt or start.
+    /// [`fit`](Self::fit) with a trainer that `prepare` has given its progress, interrupt or start;
+    /// `building` hears of the forests afterwards, and may stop them.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit), and if the training is interrupted.
+    /// As [`fit`](Self::fit), and if the training is interrupted or the building stopped.
     pub fn fit_with<'a>(
         data: &Interactions,
         options: &FitOptions,
         prepare: impl FnOnce(Trainer<'a>) -> Trainer<'a>,
+        building: Report<'_>,
     ) -> Result<Recommender, Error> {
         let weights = WeightModel::fit(options.weighting, &data.matrix)?;
         let matrix = weights.apply(data.matrix.clone())?;
         let model = prepare(Trainer::new(options.params.clone())).fit(&matrix)?;
-        Recommender::from_model(&model, data, options)
+        Recommender::from_model_with(&model, data, options, building)
     }
 
     /// Puts a trained model and the interactions it was trained on into one artefact, and builds
@@ -62,8 +65,21 @@ impl Recommender {
         data: &Interactions,
         options: &FitOptions,
     ) -> Result<Recommender, Error> {
+        Recommender::from_model_with(model, data, options, &|_, _| true)
+    }
+
+    /// [`from_model`](Self::from_model), telling `progress` each percent that is done.
+    ///
+    /// # Errors
+    /// As [`from_model`](Self::from_model), and if `progress` stops it.
+    pub fn from_model_with(
+        model: &Model,
+        data: &Interactions,
+        options: &FitOptions,
+        progress: Report<'_>,
+    ) -> Result<Recommender, Error> {
         let weights = WeightModel::fit(options.weighting, &data.matrix)?;
-        let bytes = artefact::compose_model(model, data, &weights, options)?;
+        let bytes = artefact::compose_model(model, data, &weights, options, progress)?;
         // What was just composed opens: anything else is a defect of this crate, said as such.
         Recommender::from_shared(bytes.into()).map_err(|defect| {
             Error::Build(BuildError::Parameter {

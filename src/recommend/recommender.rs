@@ -112,11 +112,8 @@ impl Recommender {
     pub fn from_shared(bytes: Bytes) -> Result<Recommender, OpenError> {
         let d = Arc::new(Directory::parse(&bytes)?);
         if d.header.content != Content::Recommender {
-            return Err(OpenError::Invalid {
-                what: "the file's content".into(),
-                got: d.header.content.name().into(),
-                expected: "recommender; open an index with Index::open".into(),
-            });
+            let (got, expected) = (d.header.content.name(), Content::Recommender.name());
+            return Err(OpenError::Content { got, expected });
         }
         let metric = main_metric(&d)?;
         if metric != Metric::Dot {
