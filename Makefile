@@ -20,7 +20,7 @@ test: test-rust test-python
 # The workspace as a whole, so that the wheel finds its dependencies compiled with these features.
 test-rust: export PYO3_BUILD_EXTENSION_MODULE = 1
 test-rust:
-	$(CARGO) test --release --workspace --all-targets
+	$(CARGO) test --release --workspace --all-targets --no-fail-fast
 	$(CARGO) test --release --doc
 
 test-python: $(VENV)/installed $(VENV)/dev
