@@ -89,12 +89,14 @@ fn batches_of_any_size_are_answered() {
 
 #[test]
 fn equal_scores_are_decided_alike() {
-    // Few distinct vectors, each many times, so that more are equal than are kept.
-    let mut numbers = Numbers::new(4);
-    let mut small = |n: usize| (0..n * 3).map(|_| numbers.below(3) as f32).collect::<Vec<f32>>();
-    let (values, queries) = (small(3000), small(100));
+    // All vectors of -1, 0 and 1: their codes are exact, so whole shells about a query are equally
+    // far, in leaves whose centres are not, and the last place kept falls inside a shell.
+    let digit = |at: u32, place: u32| (at / 3u32.pow(place) % 3) as f32 - 1.0;
+    let vector = |at: u32| (0..7).map(move |place| digit(at, place));
+    let values: Vec<f32> = (0..3u32.pow(7)).flat_map(vector).collect();
+    let queries: Vec<f32> = (0..3u32.pow(7)).step_by(20).flat_map(vector).collect();
     for metric in Metric::ALL {
-        let index = build(metric, &values, 3, 50);
+        let index = build(metric, &values, 7, 50);
         for effort in EFFORTS {
             check(&index, &queries, options(10, effort), metric.name());
         }
