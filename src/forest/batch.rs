@@ -2,7 +2,7 @@
 //!
 //! A single search reads the codes of a leaf for one query. Here every query first chooses its
 //! leaves, then each leaf is scored for all queries that chose it, four at a time, while its codes
-//! are in the cache. What a query chooses, scores and keeps is what [`super::search`] does, so the
+//! are in the cache. What a query chooses, scores and keeps is what [`search()`](super::search()) does, so the
 //! answers are the same to the bit, whatever the other queries of the block are.
 
 use super::search::{Search, coded_query, is_set, leaves_needed};
