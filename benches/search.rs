@@ -30,6 +30,20 @@ fn search(c: &mut Criterion) {
             });
         }
         group.sample_size(10).throughput(Throughput::Elements(1000));
+        for effort in [Effort::Recall(0.95), Effort::Budget(50_000)] {
+            let options = BatchOptions { effort, n_threads: Some(1), ..BatchOptions::default() };
+            group.bench_function(format!("{effort:?}, a batch of 1,000 on one thread"), |b| {
+                b.iter(|| index.search_batch(queries, options).expect("searches"))
+            });
+            let mut searcher = index.searcher();
+            searcher.k(10).effort(effort);
+            group.bench_function(format!("{effort:?}, the same 1,000 one by one"), |b| {
+                b.iter(|| {
+                    let ask = |query| searcher.search(query).expect("searches").len();
+                    queries.chunks_exact(DIM).map(ask).sum::<usize>()
+                })
+            });
+        }
         group.bench_function("Recall(0.95), a batch of 1,000 on all threads", |b| {
             b.iter(|| index.search_batch(queries, BatchOptions::default()).expect("searches"))
         });

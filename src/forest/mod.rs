@@ -7,8 +7,10 @@
 //! plane that they came from, so the planes are not kept.
 //!
 //! The search keeps one priority queue over all trees, of groups and leaves by the distance of
-//! their centres, and counts distinct rows against its budget.
+//! their centres, and counts distinct rows against its budget. A block of queries shares the
+//! reading of leaves.
 
+mod batch;
 mod build;
 mod coded;
 mod lloyd;
@@ -17,6 +19,7 @@ mod search;
 mod split;
 mod tree;
 
+pub use batch::{Ask, Block, BlockScratch, search_block};
 pub use build::{TreeData, TreeParams, build_tree, tree_work};
 pub use coded::CodedRows;
 pub use search::{Found, Request, Scratch, search};

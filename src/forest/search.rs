@@ -120,42 +120,66 @@ pub fn search(trees: &[Tree<'_>], request: Request<'_>, scratch: &mut Scratch) -
     Search::new(trees, request, scratch).run()
 }
 
-struct Search<'a, 's> {
+pub(super) struct Search<'a, 's> {
     trees: &'a [Tree<'a>],
     request: Request<'a>,
     s: &'s mut Scratch,
     found: Best,
-    /// What a unit of the query's codes is worth, and 128 times their sum.
-    scale: f32,
+    /// What belongs to the query's codes.
     shift: i32,
+    multiplier: f32,
     /// How many leaves of a group are queued.
     leaves: usize,
     /// So many of the scanned leaves are from an earlier ranking, sorted.
     scanned_before: usize,
     evaluated: usize,
+    /// Leaves are counted and not scanned.
+    only_choose: bool,
 }
 
 impl<'a, 's> Search<'a, 's> {
-    fn new(trees: &'a [Tree<'a>], request: Request<'a>, s: &'s mut Scratch) -> Self {
+    pub fn new(trees: &'a [Tree<'a>], request: Request<'a>, s: &'s mut Scratch) -> Self {
         s.codes.resize(quant::code_len(request.query.len()), 0);
-        // A product with x is a product with x - mean and a constant, so the query itself is coded;
-        // distances are between x - mean and query - mean.
-        let about = match request.metric {
-            Metric::Dot => quant::encode_plain(request.query, &mut s.codes),
-            _ => quant::encode(request.query, 1.0, request.mean, &mut s.codes),
-        };
+        let (shift, multiplier) =
+            coded_query(request.metric, request.query, request.mean, &mut s.codes);
         if trees.len() > 1 {
             s.stamps.resize(request.n_rows, 0);
         }
         s.scanned.clear();
         let mut found = s.found.take().unwrap_or_else(|| Best::new(0));
         found.reset(request.keep);
-        let (scale, shift) = (about.scale, 128 * about.sum);
-        let leaves = leaves_needed(trees, &request);
-        Search { trees, request, s, found, scale, shift, leaves, scanned_before: 0, evaluated: 0 }
+        let leaves = leaves_needed(trees, request.budget);
+        Search {
+            trees,
+            request,
+            s,
+            found,
+            shift,
+            multiplier,
+            leaves,
+            scanned_before: 0,
+            evaluated: 0,
+            only_choose: false,
+        }
     }
 
     fn run(mut self) -> Found {
+        self.visit();
+        self.found.unsorted();
+        self.s.found = Some(self.found);
+        Found { evaluated: self.evaluated, all: self.evaluated >= self.request.n_rows }
+    }
+
+    /// The leaves that a search without a filter scans for its budget, as (tree, leaf), as a
+    /// rule the nearest first; nothing is found. For one tree: several count rows that they have in common once.
+    pub fn choose(mut self) -> &'s [(u16, u32)] {
+        self.only_choose = true;
+        self.visit();
+        self.s.found = Some(self.found);
+        &self.s.scanned
+    }
+
+    fn visit(&mut self) {
         while !self.is_done() {
             let complete = self.rank();
             while !self.is_done() {
@@ -174,9 +198,6 @@ impl<'a, 's> Search<'a, 's> {
             self.s.scanned.sort_unstable();
             self.scanned_before = self.s.scanned.len();
         }
-        self.found.unsorted();
-        self.s.found = Some(self.found);
-        Found { evaluated: self.evaluated, all: self.evaluated >= self.request.n_rows }
     }
 
     fn is_done(&self) -> bool {
@@ -228,16 +249,23 @@ impl<'a, 's> Search<'a, 's> {
         }
         self.s.scanned.push((tree, leaf));
         let Some((members, codes)) = self.trees[tree as usize].leaf(leaf) else { return };
+        if !self.only_choose {
+            self.keep(members, codes);
+        }
+        self.evaluated += self.count(members, codes);
+    }
+
+    fn keep(&mut self, members: &[u32], codes: CodeRows<'_>) {
         self.score(codes);
         self.s.near.clear();
-        code::positions_below(&self.s.scores, self.found.bound(), &mut self.s.near);
+        // Equal scores too: what is kept must not depend on the order of the leaves.
+        code::positions_below(&self.s.scores, self.found.bound().next_up(), &mut self.s.near);
         for &at in &self.s.near {
             let row = members[at as usize];
             if self.may_be_found(row) {
                 self.found.push(self.s.scores[at as usize], row);
             }
         }
-        self.evaluated += self.count(members, codes);
     }
 
     fn may_be_found(&self, row: u32) -> bool {
@@ -251,8 +279,7 @@ impl<'a, 's> Search<'a, 's> {
     /// is marked.
     fn count(&mut self, members: &[u32], codes: CodeRows<'_>) -> usize {
         if self.trees.len() == 1 {
-            let empty = codes.bias.iter().rev().take_while(|b| **b == f32::INFINITY).count();
-            return members.len() - empty;
+            return codes.n_filled();
         }
         let mut new = 0;
         for &row in members {
@@ -265,25 +292,38 @@ impl<'a, 's> Search<'a, 's> {
     }
 
     fn score(&mut self, rows: CodeRows<'_>) {
-        let multiplier = match self.request.metric {
-            Metric::Dot => -self.scale,
-            _ => -2.0 * self.scale,
-        };
         self.s.scores.resize(rows.bias.len(), 0.0);
-        let query = CodeQuery { codes: &self.s.codes, shift: self.shift, multiplier };
+        let (shift, multiplier) = (self.shift, self.multiplier);
+        let query = CodeQuery { codes: &self.s.codes, shift, multiplier };
         code::score(query, rows, &mut self.s.scores);
     }
 }
 
+/// Codes a query: 128 times the sum of its codes, and what a unit of a row's product is worth.
+pub(super) fn coded_query(
+    metric: Metric,
+    query: &[f32],
+    mean: &[f32],
+    codes: &mut [i8],
+) -> (i32, f32) {
+    // A product with x is a product with x - mean and a constant, so the query itself is coded;
+    // distances are between x - mean and query - mean.
+    let (about, factor) = match metric {
+        Metric::Dot => (quant::encode_plain(query, codes), -1.0),
+        _ => (quant::encode(query, 1.0, mean, codes), -2.0),
+    };
+    (128 * about.sum, factor * about.scale)
+}
+
 /// How many leaves may be needed for the budget: half as many again as leaves of mean size would
 /// hold, since those near a query are often the smaller ones.
-fn leaves_needed(trees: &[Tree<'_>], request: &Request<'_>) -> usize {
+pub(super) fn leaves_needed(trees: &[Tree<'_>], budget: usize) -> usize {
     let slots: usize = trees.iter().map(|t| t.leaves.bias.len()).sum();
     let members: usize = trees.iter().map(|t| t.members.len()).sum();
-    let share = request.budget as f64 / members.max(1) as f64;
+    let share = budget as f64 / members.max(1) as f64;
     (share * slots as f64 * 1.5) as usize + 4
 }
 
-fn is_set(bits: &[u64], row: u32) -> bool {
+pub(super) fn is_set(bits: &[u64], row: u32) -> bool {
     bits.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
 }

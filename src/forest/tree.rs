@@ -45,6 +45,12 @@ impl<'a> Tree<'a> {
         Some((&self.members[start..end], slice(self.codes, start, end, self.width)))
     }
 
+    /// How many members a leaf has.
+    #[must_use]
+    pub fn leaf_len(&self, leaf: u32) -> usize {
+        self.leaf(leaf).map_or(0, |(_, codes)| codes.n_filled())
+    }
+
     /// How many leaves have members.
     #[must_use]
     pub fn n_leaves(&self) -> usize {
@@ -59,7 +65,8 @@ fn span(offsets: &[u32], at: u32, len: usize) -> Option<(usize, usize)> {
     (whole && start <= end && end <= len).then_some((start, end))
 }
 
-fn slice(rows: CodeRows<'_>, start: usize, end: usize, width: usize) -> CodeRows<'_> {
+/// Slots `start` to `end - 1`, whole tiles.
+pub(super) fn slice(rows: CodeRows<'_>, start: usize, end: usize, width: usize) -> CodeRows<'_> {
     CodeRows {
         tiles: &rows.tiles[start * width..end * width],
         bias: &rows.bias[start..end],

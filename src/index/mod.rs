@@ -5,6 +5,7 @@
 //! (`space`), how names are looked up (`names`) and how much work a recall takes (`calibration`)
 //! stay private.
 
+mod batch;
 mod builder;
 mod calibration;
 mod filter;
@@ -20,11 +21,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+pub use batch::{Answers, BatchOptions};
 pub use builder::{Builder, Vectors};
 pub use calibration::Calibration;
 pub use filter::Filter;
 pub use ids::{Id, IdRef, Ids};
-pub use search::{Answers, BatchOptions, Effort, Hit, Searcher};
+pub use search::{Effort, Hit, Searcher};
 
 pub(crate) use builder::{Composition, compose};
 pub(crate) use calibration::Source;
@@ -322,7 +324,7 @@ impl Index {
         queries: &[f32],
         options: BatchOptions<'_>,
     ) -> Result<Answers, QueryError> {
-        search::search_batch(self, queries, options, |_| None)
+        batch::search_batch(self, queries, options, |_| None)
     }
 
     /// The neighbours of stored vectors; each leaves itself out unless `include_self`.
@@ -342,7 +344,7 @@ impl Index {
             queries.extend_from_slice(vector);
         }
         let own = |at: usize| (!include_self).then(|| positions[at]);
-        search::search_batch(self, &queries, options, own)
+        batch::search_batch(self, &queries, options, own)
     }
 
     pub(crate) fn file(&self) -> &[u8] {

@@ -1,7 +1,6 @@
 //! How much of the truth a search finds, measured against brute force.
 
-use super::search::{BatchOptions, Effort};
-use super::{Answers, Index};
+use super::{Answers, BatchOptions, Effort, Index};
 use crate::error::QueryError;
 
 impl Index {

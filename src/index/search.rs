@@ -1,6 +1,4 @@
-//! Questions to an index: one at a time, or many.
-
-use rayon::prelude::*;
+//! Questions to an index, one at a time.
 
 use super::Index;
 use super::filter::Filter;
@@ -9,7 +7,6 @@ use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
 use crate::kernel::code;
-use crate::threads;
 
 /// How hard a search tries.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +22,7 @@ pub enum Effort {
 }
 
 impl Effort {
-    fn is_exact(self) -> bool {
+    pub(super) fn is_exact(self) -> bool {
         match self {
             Effort::Exact => true,
             Effort::Recall(recall) => recall >= 1.0,
@@ -51,9 +48,9 @@ pub struct Hit {
 
 /// What every question needs, resolved once: slices of the file.
 pub(crate) struct Engine<'a> {
-    rows: Rows<'a>,
-    mean: &'a [f32],
-    trees: Vec<Tree<'a>>,
+    pub(super) rows: Rows<'a>,
+    pub(super) mean: &'a [f32],
+    pub(super) trees: Vec<Tree<'a>>,
 }
 
 /// Beyond so many excluded rows a search does not reach further for them.
@@ -92,6 +89,20 @@ impl<'a> Engine<'a> {
         };
         forest::search(&self.trees, request, scratch);
         scratch.candidates()
+    }
+
+    /// Offers candidates by their exact keys and positions.
+    pub fn rerank(&self, query: &[f32], found: &[(f32, u32)], positions: &[u32], best: &mut Best) {
+        let row_bytes = size_of::<f32>() * self.rows.dim;
+        for &(_, row) in found {
+            code::prefetch(self.rows.row(row as usize), row_bytes);
+        }
+        for &(_, row) in found {
+            let key = self.rows.key(query, row as usize);
+            if let Some(&position) = positions.get(row as usize) {
+                best.push(key, position);
+            }
+        }
     }
 }
 
@@ -212,7 +223,7 @@ impl<'a> Searcher<'a> {
         }
         let mut best = self.memory.best.take().unwrap_or_else(|| Best::new(0));
         best.reset(k);
-        match self.plan(k, n) {
+        match plan(self.index, self.effort, self.filter, k, self.excluded.len()) {
             Plan::All => self.exact(query, &mut best),
             Plan::Listed(filter) => self.listed(query, filter, &mut best),
             Plan::Budget(budget) => self.ranked(query, k, budget, &mut best),
@@ -223,26 +234,6 @@ impl<'a> Searcher<'a> {
             self.memory.hits.push(Hit { position, distance });
         }
         self.memory.best = Some(best);
-    }
-
-    fn plan(&self, k: usize, n: usize) -> Plan<'a> {
-        let budget = match self.effort {
-            effort if effort.is_exact() => None,
-            Effort::Exact => None,
-            // What is left out is often what lies nearest (a user's own items), so the search must
-            // reach that much further.
-            Effort::Recall(recall) => {
-                let reach = k + self.excluded.len().min(EXCLUDED_REACH);
-                Some(self.index.calibration().budget(reach, recall, n))
-            }
-            Effort::Budget(budget) => Some(budget.min(n)),
-        };
-        match (self.filter, budget) {
-            (Some(filter), None) => Plan::Listed(filter),
-            (None, None) => Plan::All,
-            (None, Some(budget)) => Plan::Budget(budget),
-            (Some(filter), Some(budget)) => filtered_plan(filter, budget, n),
-        }
     }
 
     fn exact(&mut self, query: &[f32], best: &mut Best) {
@@ -265,16 +256,7 @@ impl<'a> Searcher<'a> {
         let mut scratch = std::mem::take(&mut self.memory.scratch);
         let keep = keep_for(k);
         let found = self.engine.candidates(query, budget, k, keep, allowed, &mut scratch);
-        let row_bytes = size_of::<f32>() * self.engine.rows.dim;
-        for &(_, row) in found {
-            code::prefetch(self.engine.rows.row(row as usize), row_bytes);
-        }
-        for &(_, row) in found {
-            let key = self.engine.rows.key(query, row as usize);
-            if let Some(&position) = self.positions.get(row as usize) {
-                best.push(key, position);
-            }
-        }
+        self.engine.rerank(query, found, self.positions, best);
         self.memory.scratch = scratch;
     }
 
@@ -286,7 +268,35 @@ impl<'a> Searcher<'a> {
     }
 }
 
-enum Plan<'a> {
+/// How a question for `k` neighbours, some rows left out, is to be answered.
+pub(super) fn plan<'a>(
+    index: &Index,
+    effort: Effort,
+    filter: Option<&'a Filter>,
+    k: usize,
+    n_excluded: usize,
+) -> Plan<'a> {
+    let n = index.len();
+    let budget = match effort {
+        effort if effort.is_exact() => None,
+        Effort::Exact => None,
+        // What is left out is often what lies nearest (a user's own items), so the search must
+        // reach that much further.
+        Effort::Recall(recall) => {
+            let reach = k + n_excluded.min(EXCLUDED_REACH);
+            Some(index.calibration().budget(reach, recall, n))
+        }
+        Effort::Budget(budget) => Some(budget.min(n)),
+    };
+    match (filter, budget) {
+        (Some(filter), None) => Plan::Listed(filter),
+        (None, None) => Plan::All,
+        (None, Some(budget)) => Plan::Budget(budget),
+        (Some(filter), Some(budget)) => filtered_plan(filter, budget, n),
+    }
+}
+
+pub(super) enum Plan<'a> {
     /// Brute force over every row.
     All,
     /// Brute force over the rows that pass.
@@ -327,139 +337,4 @@ pub(crate) fn check_finite(queries: &[f32], dim: usize) -> Result<(), QueryError
         }
         None => Ok(()),
     }
-}
-
-/// The answers to a batch: `k` a query, what is missing filled with position `u32::MAX` and an
-/// infinitely far distance.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answers {
-    /// Results a query.
-    pub k: usize,
-    /// Query after query.
-    pub positions: Vec<u32>,
-    /// Query after query.
-    pub distances: Vec<f32>,
-}
-
-impl Answers {
-    /// Lists side by side, each cut or filled to `k`.
-    pub(crate) fn from_lists(
-        lists: &[Vec<Hit>],
-        k: usize,
-        missing: f32,
-    ) -> Result<Answers, QueryError> {
-        let (mut positions, mut distances) =
-            (filled(lists.len(), k, u32::MAX)?, filled(lists.len(), k, missing)?);
-        for (at, hits) in lists.iter().enumerate() {
-            for (slot, hit) in (at * k..(at + 1) * k).zip(hits) {
-                (positions[slot], distances[slot]) = (hit.position, hit.distance);
-            }
-        }
-        Ok(Answers { k, positions, distances })
-    }
-}
-
-/// `n` answers of `k` values; an error where the system has no room for them.
-fn filled<T: Clone>(n: usize, k: usize, value: T) -> Result<Vec<T>, QueryError> {
-    let mut values = Vec::new();
-    let len = n.checked_mul(k).filter(|&len| values.try_reserve_exact(len).is_ok());
-    let len = len.ok_or_else(|| QueryError::Parameter {
-        name: "k",
-        got: format!("{k} for {n} queries"),
-        expected: "as many answers as fit in memory".into(),
-    })?;
-    values.resize(len, value);
-    Ok(values)
-}
-
-/// What a batch asks for.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchOptions<'a> {
-    /// Results a query.
-    pub k: usize,
-    /// How hard to try.
-    pub effort: Effort,
-    /// Which rows may be found.
-    pub filter: Option<&'a Filter>,
-    /// Threads; `None`: all cores. 1 runs on the calling thread.
-    pub n_threads: Option<usize>,
-}
-
-impl Default for BatchOptions<'_> {
-    fn default() -> Self {
-        BatchOptions { k: 10, effort: Effort::default(), filter: None, n_threads: None }
-    }
-}
-
-pub(crate) fn search_batch<'a>(
-    index: &'a Index,
-    queries: &[f32],
-    options: BatchOptions<'a>,
-    exclude: impl Fn(usize) -> Option<u32> + Sync,
-) -> Result<Answers, QueryError> {
-    let dim = index.dim();
-    if !queries.len().is_multiple_of(dim) {
-        return Err(QueryError::Dimension { got: queries.len() % dim, expected: dim });
-    }
-    check_effort(options.k, options.effort)?;
-    check_finite(queries, dim)?;
-    let n = queries.len() / dim;
-    if n > 1 && options.effort.is_exact() {
-        return exact_batch(index, queries, options, exclude);
-    }
-    let missing = index.metric().missing();
-    let mut positions = filled(n, options.k, u32::MAX)?;
-    let mut distances = filled(n, options.k, missing)?;
-    let fill = |searcher: &mut Searcher<'a>, at: usize, p: &mut [u32], d: &mut [f32]| {
-        if let Some(own) = exclude(at) {
-            searcher.exclude(&[own]);
-        }
-        if let Ok(hits) = searcher.search(&queries[at * dim..][..dim]) {
-            for ((p, d), hit) in p.iter_mut().zip(d).zip(hits) {
-                (*p, *d) = (hit.position, hit.distance);
-            }
-        }
-    };
-    let work = positions.chunks_exact_mut(options.k).zip(distances.chunks_exact_mut(options.k));
-    if threads::count(options.n_threads) == 1 || n == 1 {
-        index.with_searcher(|searcher| {
-            searcher.k(options.k).effort(options.effort).filter(options.filter);
-            work.enumerate().for_each(|(at, (p, d))| fill(searcher, at, p, d));
-        });
-    } else {
-        let p = positions.par_chunks_exact_mut(options.k);
-        let work = p.zip(distances.par_chunks_exact_mut(options.k)).enumerate().with_min_len(16);
-        let searcher = || {
-            let mut searcher = index.searcher();
-            searcher.k(options.k).effort(options.effort).filter(options.filter);
-            searcher
-        };
-        threads::run(options.n_threads, || {
-            work.for_each_init(searcher, |searcher, (at, (p, d))| fill(searcher, at, p, d));
-        });
-    }
-    Ok(Answers { k: options.k, positions, distances })
-}
-
-/// Brute force for a whole batch, which reads each block of rows once for many queries.
-fn exact_batch(
-    index: &Index,
-    queries: &[f32],
-    options: BatchOptions<'_>,
-    exclude: impl Fn(usize) -> Option<u32> + Sync,
-) -> Result<Answers, QueryError> {
-    let rows = index.space().rows(index.file());
-    let mut prepared = queries.to_vec();
-    prepared.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
-    let positions = index.positions();
-    let tag = |query: usize, row: u32| {
-        let position = positions.get(row as usize).copied()?;
-        let passes = options.filter.is_none_or(|f| f.passes(row));
-        (passes && exclude(query) != Some(position)).then_some(position)
-    };
-    let k = options.k.min(rows.len());
-    let found = threads::run(options.n_threads, || exact::search(rows, &prepared, k, tag));
-    let hit = |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
-    let lists: Vec<Vec<Hit>> = found.iter().map(|list| list.iter().map(hit).collect()).collect();
-    Answers::from_lists(&lists, options.k, index.metric().missing())
 }

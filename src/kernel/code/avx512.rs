@@ -101,15 +101,30 @@ unsafe fn score_tiles<const Q: usize, const T: usize>(
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 pub(super) unsafe fn positions_below(values: &[f32], threshold: f32, out: &mut Vec<u32>) {
     let bound = _mm512_set1_ps(threshold);
-    for (step, sixteen) in values.chunks(16).enumerate() {
+    // Few values pass, so 64 at a time are passed over with one branch and the mask is walked bit
+    // by bit; compressing stores are slow on some processors.
+    let (blocks, rest) = values.as_chunks::<64>();
+    for (step, block) in blocks.iter().enumerate() {
+        let mut below = 0u64;
+        for (quarter, sixteen) in block.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: the chunk has 16 values.
+            let v = unsafe { _mm512_loadu_ps(sixteen.as_ptr()) };
+            let mask = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(v, bound);
+            below |= u64::from(mask) << (16 * quarter);
+        }
+        while below != 0 {
+            out.push((step * 64) as u32 + below.trailing_zeros());
+            below &= below - 1;
+        }
+    }
+    let done = blocks.len() * 64;
+    for (step, sixteen) in rest.chunks(16).enumerate() {
         let load = if sixteen.len() == 16 { !0 } else { (1u16 << sixteen.len()) - 1 };
         // SAFETY: the mask keeps the load inside the chunk.
         let v = unsafe { _mm512_maskz_loadu_ps(load, sixteen.as_ptr()) };
-        // Few values pass, so the mask is walked bit by bit; compressing stores are slow on some
-        // processors.
         let mut below = _mm512_mask_cmp_ps_mask::<_CMP_LT_OQ>(load, v, bound);
         while below != 0 {
-            out.push((step * 16) as u32 + below.trailing_zeros());
+            out.push((done + step * 16) as u32 + below.trailing_zeros());
             below &= below - 1;
         }
     }

@@ -43,6 +43,15 @@ pub struct CodeRows<'a> {
     pub scale: &'a [f32],
 }
 
+impl CodeRows<'_> {
+    /// How many rows there are before those at the end that only fill a tile.
+    #[must_use]
+    pub fn n_filled(&self) -> usize {
+        let empty = self.bias.iter().rev().take_while(|b| **b == f32::INFINITY).count();
+        self.bias.len() - empty
+    }
+}
+
 /// Scores every row: `out[r] = bias[r] + scale[r] * multiplier * (row . query)`, the last step one
 /// fused multiply-add.
 ///

@@ -1,0 +1,331 @@
+//! Search of one tree for many queries at once.
+//!
+//! A single search reads the codes of a leaf for one query. Here every query first chooses its
+//! leaves, then each leaf is scored for all queries that chose it, four at a time, while its codes
+//! are in the cache. What a query chooses, scores and keeps is what [`search()`](super::search()) does, so the
+//! answers are the same to the bit, whatever the other queries of the block are.
+
+use super::search::{Search, coded_query, is_set, leaves_needed};
+use super::tree::{Tree, slice};
+use super::{Request, Scratch};
+use crate::exact::Best;
+use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
+use crate::metric::Metric;
+use crate::quant;
+
+/// Rows scored together: their scores for four queries stay in the first cache level.
+const STEP: usize = 16 * TILE;
+
+/// What one query of a block asks for, besides what all ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    /// As [`Request::budget`].
+    pub budget: usize,
+    /// A row that may not be found.
+    pub excluded: Option<u32>,
+}
+
+/// What to search for: the queries of a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// The tree to search.
+    pub tree: Tree<'a>,
+    /// Row after row, each as `Rows::prepare` left it.
+    pub queries: &'a [f32],
+    /// One a query.
+    pub asks: &'a [Ask],
+    /// How near two vectors are.
+    pub metric: Metric,
+    /// The mean that the codes are taken from.
+    pub mean: &'a [f32],
+    /// How many of the best to keep for each query.
+    pub keep: usize,
+    /// Bit `row` says whether a row may be found; `None`: all may.
+    pub allowed: Option<&'a [u64]>,
+    /// The number of rows.
+    pub n_rows: usize,
+}
+
+/// Memory that blocks use again.
+#[derive(Default)]
+pub struct BlockScratch {
+    codes: Vec<i8>,
+    /// Shift and multiplier of each coded query.
+    about: Vec<(i32, f32)>,
+    scores: Vec<f32>,
+    near: Vec<u32>,
+    found: Vec<Best>,
+    choice: Choice,
+}
+
+impl BlockScratch {
+    /// The best candidates of a query of the last block, (score, row), in no order.
+    ///
+    /// # Panics
+    /// If the block had no such query.
+    pub fn candidates(&mut self, query: usize) -> &[(f32, u32)] {
+        self.found[query].unsorted()
+    }
+}
+
+/// The leaves that queries chose, as (leaf, query).
+#[derive(Default)]
+struct Choice {
+    nearest: Vec<(u32, u32)>,
+    others: Vec<(u32, u32)>,
+    leaf_lens: Vec<u32>,
+    ranked: Vec<(f32, u32)>,
+    best: Option<Best>,
+    single: Scratch,
+}
+
+/// Searches the tree for every query of the block; the candidates are then in `scratch`. Unlike a
+/// single search it never goes past its budget for more candidates: where a query has too few (a
+/// filter let few pass), search for it alone.
+pub fn search_block(block: Block<'_>, scratch: &mut BlockScratch) {
+    let n = block.asks.len();
+    let dim = block.mean.len();
+    scratch.encode(&block, dim);
+    scratch.found.resize_with(n.max(scratch.found.len()), || Best::new(0));
+    scratch.found[..n].iter_mut().for_each(|best| best.reset(block.keep));
+    scratch.scores.resize(4 * STEP, 0.0);
+    let mut scan = Scan { block, width: quant::code_len(dim), s: scratch };
+    if block.asks.iter().all(|ask| ask.budget >= block.n_rows) {
+        // Every leaf would be chosen: the ranking can be left out, and the leaves' bounds too.
+        let all: Vec<u32> = (0..n as u32).collect();
+        scan.rows(block.tree.members, block.tree.codes, &all);
+    } else {
+        let mut choice = std::mem::take(&mut scan.s.choice);
+        scan.choose(&mut choice);
+        // The nearest leaves first: they make the bounds tight before the many others are scanned.
+        for pairs in [&choice.nearest, &choice.others] {
+            for (leaf, queries) in ByLeaf::new(pairs, block.tree.leaves.bias.len()).groups() {
+                if let Some((members, codes)) = block.tree.leaf(leaf) {
+                    scan.rows(members, codes, queries);
+                }
+            }
+        }
+        scan.s.choice = choice;
+    }
+}
+
+impl BlockScratch {
+    fn encode(&mut self, block: &Block<'_>, dim: usize) {
+        let width = quant::code_len(dim);
+        self.codes.resize(block.asks.len() * width, 0);
+        self.about.clear();
+        let codes = self.codes.chunks_exact_mut(width);
+        for (query, codes) in block.queries.chunks_exact(dim).zip(codes) {
+            self.about.push(coded_query(block.metric, query, block.mean, codes));
+        }
+    }
+
+    fn query(&self, at: u32, width: usize) -> CodeQuery<'_> {
+        let (shift, multiplier) = self.about[at as usize];
+        CodeQuery { codes: &self.codes[at as usize * width..][..width], shift, multiplier }
+    }
+}
+
+struct Scan<'a, 's> {
+    block: Block<'a>,
+    width: usize,
+    s: &'s mut BlockScratch,
+}
+
+impl Scan<'_, '_> {
+    /// Scores rows for the queries named and keeps the best.
+    fn rows(&mut self, members: &[u32], codes: CodeRows<'_>, queries: &[u32]) {
+        for start in (0..members.len()).step_by(STEP) {
+            let end = members.len().min(start + STEP);
+            let codes = slice(codes, start, end, self.width);
+            for queries in queries.chunks(4) {
+                self.score(queries, codes);
+                for (at, &query) in queries.iter().enumerate() {
+                    self.offer(query, at * STEP, &members[start..end]);
+                }
+            }
+        }
+    }
+
+    /// Scores rows for up to four queries, each in its quarter of the scores.
+    fn score(&mut self, queries: &[u32], codes: CodeRows<'_>) {
+        let n = codes.bias.len();
+        let mut scores = std::mem::take(&mut self.s.scores);
+        let query = |at: usize| self.s.query(queries[at.min(queries.len() - 1)], self.width);
+        if queries.len() == 1 {
+            code::score(query(0), codes, &mut scores[..n]);
+        } else {
+            // Two or three are filled up to four: cheaper than one by one.
+            let mut quarters = scores.chunks_exact_mut(STEP);
+            let out = [(); 4].map(|()| quarters.next().map_or(&mut [][..], |q| &mut q[..n]));
+            code::score4([query(0), query(1), query(2), query(3)], codes, out);
+        }
+        self.s.scores = scores;
+    }
+
+    /// Keeps the best of the members scored from `first` on.
+    fn offer(&mut self, query: u32, first: usize, members: &[u32]) {
+        let BlockScratch { scores, near, found, .. } = &mut *self.s;
+        let (scores, best) = (&scores[first..][..members.len()], &mut found[query as usize]);
+        near.clear();
+        code::positions_below(scores, best.bound().next_up(), near);
+        let excluded = self.block.asks[query as usize].excluded;
+        for &at in near.iter() {
+            let row = members[at as usize];
+            let may_be_found = (row as usize) < self.block.n_rows
+                && excluded != Some(row)
+                && self.block.allowed.is_none_or(|bits| is_set(bits, row));
+            if may_be_found {
+                best.push(scores[at as usize], row);
+            }
+        }
+    }
+
+    /// Chooses for every query the leaves that a search of its own would scan.
+    fn choose(&mut self, choice: &mut Choice) {
+        choice.nearest.clear();
+        choice.others.clear();
+        let tree = self.block.tree;
+        let slots = tree.leaves.bias.len();
+        choice.leaf_lens.clear();
+        choice.leaf_lens.extend((0..slots as u32).map(|leaf| tree.leaf_len(leaf) as u32));
+        if slots == 0 {
+            return;
+        }
+        if !tree.has_one_group() {
+            return self.choose_by_groups(choice);
+        }
+        let mut scores = vec![0f32; 4 * slots];
+        for first in (0..self.block.asks.len() as u32).step_by(4) {
+            let last = self.block.asks.len() as u32 - 1;
+            let queries = [0, 1, 2, 3].map(|i| self.s.query(last.min(first + i), self.width));
+            let mut quarters = scores.chunks_exact_mut(slots);
+            let out = [(); 4].map(|()| quarters.next().unwrap_or(&mut []));
+            code::score4(queries, tree.leaves, out);
+            for (query, keys) in (first..=last).zip(scores.chunks_exact(slots)) {
+                let ask = &self.block.asks[query as usize];
+                let likely = leaves_needed(&[tree], ask.budget);
+                choice.add(query, keys, ask.budget, likely);
+            }
+        }
+    }
+
+    /// Where leaves stand in groups, a search's own queue chooses.
+    fn choose_by_groups(&self, choice: &mut Choice) {
+        let block = &self.block;
+        for (at, query) in block.queries.chunks_exact(block.mean.len()).enumerate() {
+            let request = Request {
+                query,
+                metric: block.metric,
+                mean: block.mean,
+                budget: block.asks[at].budget,
+                at_least: 0,
+                keep: 0,
+                allowed: None,
+                n_rows: block.n_rows,
+            };
+            choice.single.begin();
+            let leaves = Search::new(&[block.tree], request, &mut choice.single).choose();
+            let lens = &choice.leaf_lens;
+            // In a damaged file groups may share leaves.
+            let filled = leaves.iter().filter(|l| lens[l.1 as usize] > 0).take(lens.len());
+            let mut pairs = filled.map(|&(_, leaf)| (leaf, at as u32));
+            choice.nearest.extend(pairs.next());
+            choice.others.extend(pairs);
+        }
+    }
+}
+
+impl Choice {
+    /// Adds a query's leaves: the nearest, until their members reach the budget.
+    fn add(&mut self, query: u32, keys: &[f32], budget: usize, likely: usize) {
+        let mut best = self.best.take().unwrap_or_else(|| Best::new(0));
+        let mut likely = likely;
+        loop {
+            best.reset(likely.min(keys.len()));
+            for (leaf, &key) in keys.iter().enumerate() {
+                // Empty leaves would cost memory and find nothing.
+                if key < f32::INFINITY && self.leaf_lens[leaf] > 0 {
+                    best.push(key, leaf as u32);
+                }
+            }
+            self.ranked.clear();
+            self.ranked.extend_from_slice(best.unsorted());
+            let members: usize = self.ranked.iter().map(|r| self.len_of(r)).sum();
+            if members >= budget || likely >= keys.len() {
+                break;
+            }
+            likely = likely.saturating_mul(8);
+        }
+        self.best = Some(best);
+        let mut ranked = std::mem::take(&mut self.ranked);
+        let chosen = self.until(&mut ranked, budget);
+        ranked.truncate(chosen);
+        if let Some(nearest) = (0..ranked.len()).min_by(|&a, &b| order(&ranked[a], &ranked[b])) {
+            ranked.swap(0, nearest);
+        }
+        let mut pairs = ranked.iter().map(|&(_, leaf)| (leaf, query));
+        self.nearest.extend(pairs.next());
+        self.others.extend(pairs);
+        self.ranked = ranked;
+    }
+
+    fn len_of(&self, &(_, leaf): &(f32, u32)) -> usize {
+        self.leaf_lens[leaf as usize] as usize
+    }
+
+    /// Partitions leaves so that the first ones, as many as returned, are the nearest whose members
+    /// reach the budget: a selection by weight, since their order among themselves says nothing.
+    fn until(&self, ranked: &mut [(f32, u32)], budget: usize) -> usize {
+        let (mut low, mut high, mut missing) = (0, ranked.len(), budget);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            ranked[low..high].select_nth_unstable_by(middle - low, order);
+            let members: usize = ranked[low..middle].iter().map(|r| self.len_of(r)).sum();
+            if members >= missing {
+                high = middle;
+            } else {
+                (low, missing) = (middle, missing - members);
+            }
+        }
+        high
+    }
+}
+
+fn order(a: &(f32, u32), b: &(f32, u32)) -> std::cmp::Ordering {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+}
+
+/// Queries side by side for each leaf.
+struct ByLeaf {
+    ends: Vec<usize>,
+    queries: Vec<u32>,
+}
+
+impl ByLeaf {
+    /// A counting sort of (leaf, query).
+    fn new(pairs: &[(u32, u32)], slots: usize) -> ByLeaf {
+        let mut ends = vec![0; slots];
+        pairs.iter().for_each(|&(leaf, _)| ends[leaf as usize] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut queries = vec![0; pairs.len()];
+        for &(leaf, query) in pairs {
+            let end = &mut ends[leaf as usize];
+            queries[*end] = query;
+            *end += 1;
+        }
+        ByLeaf { ends, queries }
+    }
+
+    /// Every leaf that a query chose, with its queries.
+    fn groups(&self) -> impl Iterator<Item = (u32, &[u32])> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        let groups = (0..).zip(starts.zip(&self.ends));
+        groups
+            .map(|(leaf, (start, &end))| (leaf, &self.queries[start..end]))
+            .filter(|(_, queries)| !queries.is_empty())
+    }
+}
