@@ -164,6 +164,46 @@ def against_scans(name: str, base: np.ndarray, queries: np.ndarray) -> None:
     table(name, rows, race(contestants, queries), "build CPU s")
 
 
+def batches(name: str, metric: str) -> None:
+    """One thread: the queries in a loop beside the same queries as one batch."""
+    base, queries = load(name)
+    truth = (base, queries, "dot" if metric == "dot" else "euclidean")
+    thresholds = true_thresholds(base, queries, truth[2])
+    users = queries if metric == "dot" else None
+    index = nw.Index.build(base, metric=metric, n_threads=1, calibration_queries=users)
+    options = [{"recall": r} for r in (0.9, 0.95, 0.99)] + [{"budget": len(base)}]
+    for given in options:
+        loop = lambda: [index.search(q, k=K, **given) for q in queries]  # noqa: B023, E731
+        batch = lambda: index.search(queries, k=K, n_threads=1, **given)  # noqa: B023, E731
+        found = dict(zip(map(bytes, queries), batch()[0], strict=True))
+        got = recall(lambda q: found[bytes(q)], base, queries, thresholds, truth[2])  # noqa: B023
+        times: dict[str, list[float]] = {"loop": [], "batch": []}
+        for _ in range(ROUNDS):
+            for side, job in (("loop", loop), ("batch", batch)):
+                start = time.perf_counter()
+                job()
+                times[side].append(time.perf_counter() - start)
+        one, many = (len(queries) / statistics.median(times[side]) for side in ("loop", "batch"))
+        asked = " ".join(f"{key}={value}" for key, value in given.items())
+        print(f"| {name} | {asked} | {got:.4f} | {one:,.0f} | {many:,.0f} | {many / one:.2f} x |")
+        sys.stdout.flush()
+
+
+def all_batches() -> None:
+    print(f"\n### batches of 1,000\n\n| data | asked | recall@{K} | loop | batch | |")
+    print("|---|---|---|---|---|---|")
+    for name, metric in (
+        ("photosift", "euclidean"),
+        ("gloss", "angular"),
+        ("factors-a1", "dot"),
+        ("factors-a20", "dot"),
+    ):
+        if (DATA / name).is_dir():
+            batches(name, metric)
+        else:
+            print(f"NOT RUN: {name} is not in {DATA} (set NEARWOOD_DATA)", file=sys.stderr)
+
+
 def table(name: str, rows, speeds: dict[str, float], last: str) -> None:
     ours = speeds["nearwood"]
     print(f"\n### {name}\n\n| | work | recall@{K} | queries/s | nearwood is | {last} |")
@@ -206,6 +246,8 @@ def main() -> None:
         ("factors-a20", "", lambda: against_scans("factors-a20 (dot)", *load("factors-a20"))),
     ]
     only = set(sys.argv[1:])
+    if not only or "batches" in only:
+        all_batches()
     for folder, _, job in jobs:
         if only and folder not in only:
             continue
