@@ -19,9 +19,9 @@ pub struct FitOptions {
 }
 
 impl Default for FitOptions {
-    /// 64 factors, `log1p`, an unobserved weight of 0.2 and a regularization of 1: on held-out
-    /// parts of two training sets (listening counts and check-ins) near the best of both, where the
-    /// trainer's own defaults served one and failed the other. `docs/tuning.md` has the table.
+    /// 64 factors, `log1p`, an unobserved weight of 0.2 and a regularization of 1: a compromise
+    /// between two training sets (listening counts and check-ins, held-out parts) that want a
+    /// larger and a smaller weight, and the sense of similar items. `docs/tuning.md` has the table.
     fn default() -> FitOptions {
         let params = Params { unobserved_weight: 0.2, regularization: 1.0, ..Params::default() };
         FitOptions { params, weighting: Weighting::default(), labels: None }
