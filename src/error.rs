@@ -122,6 +122,17 @@ pub enum BuildError {
     Cancelled,
 }
 
+impl BuildError {
+    /// What was just composed does not open: a defect of this crate, said as such.
+    pub(crate) fn composed(defect: &OpenError) -> BuildError {
+        BuildError::Parameter {
+            name: "the file composed",
+            got: defect.to_string(),
+            expected: "a file that opens: please report this",
+        }
+    }
+}
+
 /// Why a file could not be written. The target is untouched.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]

@@ -22,5 +22,5 @@ mod tree;
 pub use batch::{Ask, Block, BlockScratch, search_block};
 pub use build::{TreeData, TreeParams, build_tree, tree_work};
 pub use coded::CodedRows;
-pub use search::{Found, Request, Scratch, search};
+pub use search::{Found, Request, Scratch, is_set, search};
 pub use tree::Tree;

@@ -324,6 +324,8 @@ pub(super) fn leaves_needed(trees: &[Tree<'_>], budget: usize) -> usize {
     (share * slots as f64 * 1.5) as usize + 4
 }
 
-pub(super) fn is_set(bits: &[u64], row: u32) -> bool {
+/// Whether the bit of a row is set; rows beyond the bits are not.
+#[must_use]
+pub fn is_set(bits: &[u64], row: u32) -> bool {
     bits.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
 }

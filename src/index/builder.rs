@@ -169,12 +169,7 @@ impl Builder {
             return Err(BuildError::Cancelled);
         }
         work.finish();
-        // What was just composed opens: anything else is a defect of this crate, said as such.
-        Index::from_shared(bytes.into()).map_err(|defect| BuildError::Parameter {
-            name: "the file composed",
-            got: defect.to_string(),
-            expected: "a file that opens: please report this",
-        })
+        Index::from_shared(bytes.into()).map_err(|defect| BuildError::composed(&defect))
     }
 
     /// Builds the trees alone, for a composition of several spaces. Runs on the threads of the

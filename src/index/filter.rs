@@ -1,6 +1,7 @@
 //! Which rows a search may find.
 
 use super::Index;
+use crate::forest::is_set;
 
 /// A set of positions, as a bit a row of the index it was made for.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ impl Filter {
     }
 
     pub(crate) fn passes(&self, row: u32) -> bool {
-        self.bits.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+        is_set(&self.bits, row)
     }
 
     pub(crate) fn bits(&self) -> &[u64] {

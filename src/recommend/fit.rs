@@ -51,7 +51,7 @@ impl Recommender {
         let weights = WeightModel::fit(options.weighting, &data.matrix)?;
         let matrix = weights.apply(data.matrix.clone())?;
         let model = prepare(Trainer::new(options.params.clone())).fit(&matrix)?;
-        Recommender::from_model_with(&model, data, options, building)
+        assemble(&model, data, &weights, options, building)
     }
 
     /// Puts a trained model and the interactions it was trained on into one artefact, and builds
@@ -79,14 +79,18 @@ impl Recommender {
         progress: Report<'_>,
     ) -> Result<Recommender, Error> {
         let weights = WeightModel::fit(options.weighting, &data.matrix)?;
-        let bytes = artefact::compose_model(model, data, &weights, options, progress)?;
-        // What was just composed opens: anything else is a defect of this crate, said as such.
-        Recommender::from_shared(bytes.into()).map_err(|defect| {
-            Error::Build(BuildError::Parameter {
-                name: "the file composed",
-                got: defect.to_string(),
-                expected: "a file that opens: please report this",
-            })
-        })
+        assemble(model, data, &weights, options, progress)
     }
+}
+
+fn assemble(
+    model: &Model,
+    data: &Interactions,
+    weights: &WeightModel,
+    options: &FitOptions,
+    progress: Report<'_>,
+) -> Result<Recommender, Error> {
+    let bytes = artefact::compose_model(model, data, weights, options, progress)?;
+    let opened = Recommender::from_shared(bytes.into());
+    opened.map_err(|defect| BuildError::composed(&defect).into())
 }
