@@ -124,8 +124,9 @@ impl Builder {
         self
     }
 
-    /// Builds the index in memory. Beside the vectors given it takes about 2.3 bytes a value while
-    /// building and 1.3 bytes a value above the vectors' own copy when done.
+    /// Builds the index in memory, as the bytes of its file: a copy of the vectors, four bytes a
+    /// value, and their codes, together 5.2 bytes a value at 128 dimensions. While it builds, the
+    /// codes are held once more.
     ///
     /// # Errors
     /// If a parameter is out of its range, or the ids or labels do not fit the rows.
