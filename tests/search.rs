@@ -397,7 +397,7 @@ fn a_budget_counts_distinct_rows_over_all_trees() {
         inverse_norms: &[],
     };
     let coded = CodedRows::new(rows);
-    let params = TreeParams { leaf_size: 60, ..TreeParams::default() };
+    let params = TreeParams { leaf_size: 60, ..TreeParams::for_metric(Metric::Euclidean) };
     let trees: Vec<_> =
         (0..3).map(|seed| build_tree(rows, &coded, seed, params, &Work::unwatched())).collect();
     let packed: Vec<_> = trees
@@ -423,6 +423,7 @@ fn a_budget_counts_distinct_rows_over_all_trees() {
                 members: &tree.members,
                 codes: CodeRows { tiles, bias, scale },
                 width: DIM,
+                product: None,
             }
         })
         .collect();

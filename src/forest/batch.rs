@@ -1,9 +1,10 @@
 //! Search of one tree for many queries at once.
 //!
-//! A single search reads the codes of a leaf for one query. Here every query first chooses its
-//! leaves, then each leaf is scored for all queries that chose it, four at a time, while its codes
-//! are in the cache. What a query chooses, scores and keeps is what [`search()`](super::search()) does, so the
-//! answers are the same to the bit, whatever the other queries of the block are.
+//! A single search reads a leaf's product codes for one query. Here every query first chooses its
+//! leaves, as a single search does, then each leaf is scored for all queries that chose it, four at
+//! a time, by its 8-bit codes: four times the bytes, read once for many, and more precise for less
+//! arithmetic, since a product of bytes takes one instruction for 64 of them and a look-up two.
+//! What a query chooses, scores and keeps does not depend on the other queries of the block.
 
 use super::search::{Search, coded_query, is_set, leaves_needed};
 use super::tree::{Tree, slice};

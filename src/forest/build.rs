@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use super::coded::CodedRows;
 use super::lloyd::{self, Centres};
 use super::partition::partition;
+use super::product::Residuals;
 use crate::exact::Rows;
 use crate::kernel::code::TILE;
-use crate::kernel::float;
 use crate::metric::Metric;
 use crate::progress::Work;
 
@@ -22,9 +22,14 @@ pub struct TreeParams {
     pub ungrouped: usize,
 }
 
-impl Default for TreeParams {
-    fn default() -> TreeParams {
-        TreeParams { leaf_size: 400, rounds: 2, ungrouped: 4096 }
+impl TreeParams {
+    /// The shape for a metric. By inner product a search needs few leaves, so that small ones, which
+    /// cost more to rank, scan less than they cost: on factors of 41,000 items, 200 is faster than
+    /// 100 and 400 at every recall from 0.9 to 0.99.
+    #[must_use]
+    pub fn for_metric(metric: Metric) -> TreeParams {
+        let leaf_size = if metric == Metric::Dot { 200 } else { 400 };
+        TreeParams { leaf_size, rounds: 2, ungrouped: 4096 }
     }
 }
 
@@ -38,6 +43,8 @@ pub struct TreeData {
     pub members: Vec<u32>,
     pub(super) groups: Centres,
     pub(super) leaves: Centres,
+    /// Codebooks of the members' product codes.
+    pub books: Vec<f32>,
 }
 
 impl TreeData {
@@ -45,6 +52,13 @@ impl TreeData {
     #[must_use]
     pub fn group_codes(&self) -> (&[u8], &[f32], &[f32]) {
         (&self.groups.tiles, &self.groups.bias, &self.groups.scale)
+    }
+
+    /// Writes the product codes of the members, whose rows and mean are those the tree was built
+    /// over.
+    pub fn encode_members(&self, rows: Rows<'_>, mean: &[f32], tiles: &mut [u8]) {
+        let TreeData { leaf_offsets, leaves, members, .. } = self;
+        Residuals { rows, mean, leaf_offsets, leaves, members }.encode(&self.books, tiles);
     }
 
     /// Tiles, bias and scale of the leaves' centres.
@@ -81,7 +95,11 @@ pub fn build_tree(
     }
     let parts = split_large(rows, parts, params, seed, work);
     let centres = lloyd::means(rows, &parts);
-    assemble(rows, coded, group(rows.dim, &centres, params, seed), &parts, &centres)
+    let groups = group(rows.dim, &centres, params, seed);
+    let mut tree = assemble(rows, coded, groups, &parts, &centres);
+    let TreeData { leaf_offsets, leaves, members, .. } = &tree;
+    tree.books = Residuals { rows, mean: &coded.mean, leaf_offsets, leaves, members }.train(seed);
+    tree
 }
 
 /// Lloyd rounds can gather many rows about one centre (duplicates by the thousand all do); a leaf
@@ -144,31 +162,43 @@ fn assemble(
     let group_slots = groups.len().next_multiple_of(TILE);
     group_offsets.resize(group_slots + 1, leaf_slots as u32);
     let mut leaves = Centres::code(centres, &coded.mean, &slots, leaf_slots);
-    let mut over = group_centres(rows.dim, centres, &groups, &coded.mean);
+    let (mut over, between) = group_centres(rows.dim, centres, &groups, &coded.mean);
     if rows.metric == Metric::Dot {
-        leaves
-            .bias
-            .iter_mut()
-            .chain(&mut over.bias)
-            .filter(|b| b.is_finite())
-            .for_each(|b| *b = 0.0);
+        let spreads = lloyd::spreads(rows, parts, centres);
+        for (&slot, spread) in slots.iter().zip(&spreads) {
+            leaves.bias[slot as usize] = reach(*spread, rows.dim);
+        }
+        for ((group, bias), middle) in groups.iter().zip(&mut over.bias).zip(&between) {
+            let own: f32 = group.iter().map(|&leaf| spreads[leaf as usize]).sum();
+            *bias = reach(middle + own / group.len() as f32, rows.dim);
+        }
     }
-    TreeData { group_offsets, leaf_offsets, members, groups: over, leaves }
+    TreeData { group_offsets, leaf_offsets, members, groups: over, leaves, books: Vec::new() }
 }
 
-/// The groups' centres, each brought nearer by the spread of its leaves: the expected distance of
-/// its leaves rather than of its middle, so that a group is opened before leaves that it may beat.
-fn group_centres(dim: usize, centres: &[f32], groups: &[Vec<u32>], mean: &[f32]) -> Centres {
+/// By inner product, what a leaf's best member may have beyond its centre: members lie about the
+/// centre with a standard deviation of sqrt(spread / dim) along the query, and the best of a few
+/// hundred lies two or three of them out. Ranked by centres alone, leaves of few large vectors
+/// come last although they hold the answers: on factors trained with alpha = 1, 0.99 of the true
+/// neighbours took 38,000 of 41,000 rows; with this, 1,200 (two, measured best of 0 to 4).
+fn reach(spread: f32, dim: usize) -> f32 {
+    -2.0 * (spread / dim as f32).sqrt()
+}
+
+/// The groups' centres, and the mean squared distance of each one's leaves from it. By distance each
+/// is brought nearer by that: the expected distance of its leaves rather than of its middle, so
+/// that a group is opened before leaves that it may beat.
+fn group_centres(
+    dim: usize,
+    centres: &[f32],
+    groups: &[Vec<u32>],
+    mean: &[f32],
+) -> (Centres, Vec<f32>) {
     let points = Rows { metric: Metric::Euclidean, dim, values: centres, inverse_norms: &[] };
     let means = lloyd::means(points, groups);
     let slots: Vec<u32> = (0..groups.len() as u32).collect();
     let mut coded = Centres::code(&means, mean, &slots, groups.len().next_multiple_of(TILE));
-    for ((group, middle), bias) in groups.iter().zip(means.chunks_exact(dim)).zip(&mut coded.bias) {
-        let spread: f64 = group
-            .iter()
-            .map(|&leaf| f64::from(float::squared_l2(points.row(leaf as usize), middle)))
-            .sum();
-        *bias -= (spread / group.len() as f64) as f32;
-    }
-    coded
+    let spreads = lloyd::spreads(points, groups, &means);
+    coded.bias.iter_mut().zip(&spreads).for_each(|(bias, spread)| *bias -= spread);
+    (coded, spreads)
 }

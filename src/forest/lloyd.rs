@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::coded::CodedRows;
 use crate::exact::Rows;
 use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
+use crate::kernel::float;
 use crate::progress::Work;
 use crate::quant;
 
@@ -57,6 +58,21 @@ pub(super) fn means(rows: Rows<'_>, parts: &[Vec<u32>]) -> Vec<f32> {
         mean.iter_mut().zip(sum).for_each(|(m, s)| *m = (s / n) as f32);
     });
     means
+}
+
+/// The mean squared distance of each part's points from its centre.
+pub(super) fn spreads(rows: Rows<'_>, parts: &[Vec<u32>], centres: &[f32]) -> Vec<f32> {
+    let spread = |(part, centre): (&Vec<u32>, &[f32])| {
+        let mut point = vec![0f32; rows.dim];
+        let mut sum = 0f64;
+        for &row in part {
+            let factor = rows.factor(row as usize);
+            point.iter_mut().zip(rows.row(row as usize)).for_each(|(p, x)| *p = x * factor);
+            sum += f64::from(float::squared_l2(&point, centre));
+        }
+        (sum / part.len().max(1) as f64) as f32
+    };
+    parts.par_iter().zip(centres.par_chunks_exact(rows.dim)).map(spread).collect()
 }
 
 /// One round: every row goes to its nearest centre (in codes, the first of equals). Parts that end

@@ -6,8 +6,10 @@ use std::collections::BinaryHeap;
 use super::tree::Tree;
 use crate::exact::Best;
 use crate::kernel::code::{self, CodeQuery, CodeRows};
+use crate::kernel::float;
+use crate::kernel::product::{self, ProductRows};
 use crate::metric::Metric;
-use crate::quant;
+use crate::quant::{self, QueryTables};
 
 /// What to search for.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,8 @@ pub struct Scratch {
     queue: BinaryHeap<Entry>,
     scanned: Vec<(u16, u32)>,
     found: Option<Best>,
+    /// For each tree, what the query makes of its codebooks, and for which query they are.
+    tables: Vec<(u32, QueryTables)>,
     stamps: Vec<u32>,
     epoch: u32,
     excludes: bool,
@@ -61,6 +65,7 @@ impl Scratch {
         self.epoch = self.epoch.wrapping_add(1);
         if self.epoch == 0 {
             self.stamps.fill(0);
+            self.tables.clear();
             self.epoch = 1;
         }
     }
@@ -115,6 +120,30 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
+/// Searches all trees as [`search`] with a budget of every row does, and shows the best candidates
+/// as they stand wherever a search with a budget of `marks` (ascending) would have ended, until
+/// `watch` (the mark's number, candidates in no order) says to stop.
+pub fn trace(
+    trees: &[Tree<'_>],
+    request: Request<'_>,
+    scratch: &mut Scratch,
+    marks: &[usize],
+    mut watch: impl FnMut(usize, &[(f32, u32)]) -> bool,
+) {
+    let mut search = Search::new(trees, request, scratch);
+    let mut passed = 0;
+    search.visit(|search| {
+        while passed < marks.len() && search.evaluated >= marks[passed] {
+            if !watch(passed, search.found.unsorted()) {
+                return false;
+            }
+            passed += 1;
+        }
+        passed < marks.len()
+    });
+    search.s.found = Some(search.found);
+}
+
 /// Searches all trees; the candidates are then in `scratch`. [`Scratch::begin`] comes first.
 pub fn search(trees: &[Tree<'_>], request: Request<'_>, scratch: &mut Scratch) -> Found {
     Search::new(trees, request, scratch).run()
@@ -164,7 +193,7 @@ impl<'a, 's> Search<'a, 's> {
     }
 
     fn run(mut self) -> Found {
-        self.visit();
+        self.visit(|_| true);
         self.found.unsorted();
         self.s.found = Some(self.found);
         Found { evaluated: self.evaluated, all: self.evaluated >= self.request.n_rows }
@@ -174,17 +203,23 @@ impl<'a, 's> Search<'a, 's> {
     /// rule the nearest first; nothing is found. For one tree: several count rows that they have in common once.
     pub fn choose(mut self) -> &'s [(u16, u32)] {
         self.only_choose = true;
-        self.visit();
+        self.visit(|_| true);
         self.s.found = Some(self.found);
         &self.s.scanned
     }
 
-    fn visit(&mut self) {
+    /// Scans leaves until the budget is used; `go_on` is asked after each.
+    fn visit(&mut self, mut go_on: impl FnMut(&mut Self) -> bool) {
         while !self.is_done() {
             let complete = self.rank();
             while !self.is_done() {
                 match self.s.queue.pop() {
-                    Some(Entry { is_leaf: true, tree, at, .. }) => self.scan(tree, at),
+                    Some(Entry { is_leaf: true, tree, at, key }) => {
+                        self.scan(tree, at, key);
+                        if !go_on(self) {
+                            return;
+                        }
+                    }
                     Some(Entry { is_leaf: false, tree, at, .. }) => self.open(tree, at),
                     None => break,
                 }
@@ -243,20 +278,54 @@ impl<'a, 's> Search<'a, 's> {
     }
 
     /// Scores the members of a leaf and keeps the best of them.
-    fn scan(&mut self, tree: u16, leaf: u32) {
+    fn scan(&mut self, tree: u16, leaf: u32, key: f32) {
         if self.s.scanned[..self.scanned_before].binary_search(&(tree, leaf)).is_ok() {
             return;
         }
         self.s.scanned.push((tree, leaf));
         let Some((members, codes)) = self.trees[tree as usize].leaf(leaf) else { return };
         if !self.only_choose {
-            self.keep(members, codes);
+            match self.trees[tree as usize].leaf_products(leaf) {
+                Some(rows) => {
+                    let own = self.trees[tree as usize].leaves.bias[leaf as usize];
+                    self.look_up(tree, rows, key - own);
+                }
+                None => self.score(codes),
+            }
+            self.keep(members);
         }
         self.evaluated += self.count(members, codes);
     }
 
-    fn keep(&mut self, members: &[u32], codes: CodeRows<'_>) {
-        self.score(codes);
+    /// Scores members by their product codes; `base` is their leaf's centre's part of it.
+    fn look_up(&mut self, tree: u16, rows: ProductRows<'_>, base: f32) {
+        self.make_tables(tree);
+        // The leaf that comes next, unless a group comes before it.
+        let next = self.s.queue.peek().filter(|entry| entry.is_leaf);
+        let next = next.and_then(|e| self.trees[e.tree as usize].leaf_products(e.at));
+        let next = next.map_or(&[][..], |rows| rows.tiles);
+        self.s.scores.resize(rows.bias.len(), 0.0);
+        let query = self.s.tables[tree as usize].1.query(base);
+        product::scan(query, rows, next, &mut self.s.scores);
+    }
+
+    fn make_tables(&mut self, tree: u16) {
+        let Some(product) = self.trees[tree as usize].product else { return };
+        let Request { query, metric, mean, .. } = self.request;
+        let Scratch { tables, epoch, .. } = &mut *self.s;
+        tables.resize_with(self.trees.len().max(tables.len()), Default::default);
+        let (made, tables) = &mut tables[tree as usize];
+        if std::mem::replace(made, *epoch) == *epoch {
+            return;
+        }
+        match metric {
+            Metric::Dot => tables.fill(product.books, query.iter().copied(), inverse_length(query)),
+            _ => tables.fill(product.books, query.iter().zip(mean).map(|(q, m)| q - m), 2.0),
+        }
+    }
+
+    /// Offers the members just scored.
+    fn keep(&mut self, members: &[u32]) {
         self.s.near.clear();
         // Equal scores too: what is kept must not depend on the order of the leaves.
         code::positions_below(&self.s.scores, self.found.bound().next_up(), &mut self.s.near);
@@ -309,10 +378,16 @@ pub(super) fn coded_query(
     // A product with x is a product with x - mean and a constant, so the query itself is coded;
     // distances are between x - mean and query - mean.
     let (about, factor) = match metric {
-        Metric::Dot => (quant::encode_plain(query, codes), -1.0),
+        Metric::Dot => (quant::encode_plain(query, codes), -inverse_length(query)),
         _ => (quant::encode(query, 1.0, mean, codes), -2.0),
     };
     (128 * about.sum, factor * about.scale)
+}
+
+/// Products are taken with the query at length 1, which is what the leaves' bias counts on.
+fn inverse_length(query: &[f32]) -> f32 {
+    let length = float::dot(query, query).sqrt();
+    if length > 1e-30 { 1.0 / length } else { 0.0 }
 }
 
 /// How many leaves may be needed for the budget: half as many again as leaves of mean size would

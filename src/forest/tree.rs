@@ -1,6 +1,8 @@
 //! A tree as a search reads it: slices of the mapped file.
 
+use super::product::ProductCodes;
 use crate::kernel::code::{CodeRows, TILE};
+use crate::kernel::product::ProductRows;
 
 /// A tree's sections. Their lengths fit together (opening checks that); what they name is checked
 /// here, where it is used, so that a damaged payload costs an answer and nothing worse.
@@ -20,6 +22,8 @@ pub struct Tree<'a> {
     pub codes: CodeRows<'a>,
     /// Codes a row.
     pub width: usize,
+    /// The members in product codes, if the file has them.
+    pub product: Option<ProductCodes<'a>>,
 }
 
 impl<'a> Tree<'a> {
@@ -43,6 +47,14 @@ impl<'a> Tree<'a> {
     pub fn leaf(&self, leaf: u32) -> Option<(&'a [u32], CodeRows<'a>)> {
         let (start, end) = span(self.leaf_offsets, leaf, self.members.len())?;
         Some((&self.members[start..end], slice(self.codes, start, end, self.width)))
+    }
+
+    /// The product codes of a leaf's members; nothing where there are none.
+    #[must_use]
+    pub fn leaf_products(&self, leaf: u32) -> Option<ProductRows<'a>> {
+        let product = self.product?;
+        let (start, end) = span(self.leaf_offsets, leaf, self.members.len())?;
+        Some(product.slice(start, end, self.codes.bias))
     }
 
     /// How many members a leaf has.

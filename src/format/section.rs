@@ -113,6 +113,10 @@ kinds! {
     MemberBias = 20, "member bias", F32;
     /// Factors of the members.
     MemberScale = 21, "member scale", F32;
+    /// Codebooks of the members' product codes.
+    ProductBooks = 22, "product books", F32;
+    /// Members in product codes.
+    ProductTiles = 23, "product tiles", U8;
     /// The measured recall of each budget.
     Calibration = 30, "calibration", F32;
     /// Integer ids by position.

@@ -164,14 +164,19 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
         };
         let budgets = [budget(0)?, budget(1)?];
         let engine = Engine::new(self.index.space(), self.index.file());
+        if !self.index.calibration().codes_are_precise() {
+            return None;
+        }
         // Several trees have rows in common, which each query counts once.
         let [tree] = engine.trees[..] else { return None };
         // A query chooses no more leaves than there are, and none without members.
         let pairs = keep_for(k).saturating_mul(4) + tree.n_leaves().min(budgets[1]);
         let bounded = (BLOCK_BYTES / size_of::<(f32, u32)>() / pairs).min(LARGEST);
+        // Decided without the number of threads, which must not show in the answers.
+        let together = bounded.min(self.len());
+        let sharing = together as f64 * budgets[1] as f64 / self.index.len() as f64;
         let share = self.len().div_ceil(threads::count(self.options.n_threads));
-        let block = bounded.min(share);
-        let sharing = block as f64 * budgets[1] as f64 / self.index.len() as f64;
+        let block = bounded.min(share.max(1));
         (sharing >= SHARING).then_some(Grouped { batch: self, engine, tree, budgets, k, block })
     }
 }

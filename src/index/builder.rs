@@ -65,7 +65,7 @@ impl Builder {
             trees: 1,
             seed: 0,
             n_threads: None,
-            shape: TreeParams::default(),
+            shape: TreeParams::for_metric(metric),
             ids: None,
             labels: None,
             queries: None,
@@ -80,7 +80,7 @@ impl Builder {
         self
     }
 
-    /// The most rows that a split leaves in one leaf; 400 unless told.
+    /// The most rows that a split leaves in one leaf; 400 unless told, 200 by inner product.
     #[must_use]
     pub fn leaf_size(mut self, rows: usize) -> Builder {
         self.shape.leaf_size = rows;

@@ -2,11 +2,13 @@
 
 use rayon::prelude::*;
 
+use super::audience;
 use super::names::view;
-use super::search::{Engine, keep_for};
+use super::search::Engine;
 use super::space::Space;
 use crate::exact;
-use crate::forest::Scratch;
+use crate::forest::{self, Ask, Block, BlockScratch, Request, Scratch, search_block};
+use crate::metric::Metric;
 use crate::progress::Work;
 use crate::random::Random;
 
@@ -15,15 +17,26 @@ const NEIGHBOURS: [usize; 2] = [10, 100];
 /// Budgets measured for each, from [`LEAST`] to all rows in equal ratios.
 const STEPS: usize = 24;
 const LEAST: f64 = 64.0;
+/// A recall that needs no further step.
+const ENOUGH: f64 = 0.9995;
+/// Queries that share the reading of rows.
+const BLOCK: usize = 64;
 /// Values of a calibration section: (k, budget, recall) for each step; k = 0 where the step before
-/// had found everything.
-pub(crate) const LEN: usize = NEIGHBOURS.len() * STEPS * 3;
+/// had found everything. And ([`PRECISION`], rows, precision of the 8-bit codes).
+pub(crate) const LEN: usize = NEIGHBOURS.len() * STEPS * 3 + 3;
+const PRECISION: f32 = -1.0;
+/// Queries that the precision is measured with.
+const PROBES: usize = 16;
+/// Codes that keep fewer of the true neighbours than this are not searched with.
+const PRECISE: f64 = 0.99;
 
 /// The recall measured at each budget.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// For each k, (budget, recall) ascending.
     curves: Vec<(usize, Vec<(f64, f64)>)>,
+    /// What share of the true neighbours is among the candidates that all 8-bit codes give.
+    precision: f64,
 }
 
 /// Queries to calibrate with.
@@ -37,7 +50,7 @@ pub(crate) struct Sample {
 /// Where the queries to calibrate with come from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
-    /// Any row is as likely to be asked about as any other.
+    /// Any row is as likely to be asked about as any other; by inner product, users made from rows.
     Rows,
     /// Rows by how often they stand here, as positions: what is asked about is what is popular.
     Positions(&'a [u32]),
@@ -63,7 +76,19 @@ impl Sample {
                 let row = |at: usize| row_of[positions[at] as usize] as usize;
                 Sample::of_rows(space, file, &picked.map(row).collect::<Vec<usize>>())
             }
-            _ => Sample::of_rows(space, file, &random.sample(space.n_rows, size)),
+            _ => Sample::of_anything(space, file, size, &mut random),
+        }
+    }
+
+    /// What is asked most: by inner product users, else any row.
+    fn of_anything(space: &Space, file: &[u8], size: usize, random: &mut Random) -> Sample {
+        let users = match space.metric {
+            Metric::Dot => audience::users(space.rows(file), size, random),
+            _ => None,
+        };
+        match users {
+            Some(queries) => Sample { queries, own_rows: vec![None; size] },
+            None => Sample::of_rows(space, file, &random.sample(space.n_rows, size)),
         }
     }
 
@@ -93,45 +118,81 @@ impl Sample {
     }
 }
 
-/// The units of work that measuring counts: about a dozen steps for each k, each as long as
-/// reading a quarter of the rows.
+/// The units of work that measuring counts.
 pub(crate) fn work(n_rows: usize) -> u64 {
-    6 * n_rows as u64
+    2 * n_rows as u64
 }
 
-/// Enough for a standard error of about half a point of recall, less where brute force over all
-/// rows would take long.
+/// Enough for a standard error of a third of a point of recall, less where looking at all rows for
+/// so many would take long.
 fn sample_size(space: &Space) -> usize {
-    (2e10 / (space.n_rows as f64 * space.dim as f64)).clamp(64.0, 256.0) as usize
+    (1e11 / (space.n_rows as f64 * space.dim as f64)).clamp(200.0, 1000.0) as usize
 }
 
 impl Calibration {
-    /// Searches the sample with growing budgets and compares with brute force.
+    /// Follows a search for each query of the sample and compares what it has found so far with the
+    /// best of all rows, at budgets from [`LEAST`] to all rows.
     pub(crate) fn measure(
         space: &Space,
         file: &[u8],
         sample: &Sample,
         work: &Work<'_>,
     ) -> Calibration {
-        let rows = space.rows(file);
-        let others = |query: usize, row| (sample.own_rows[query] != Some(row)).then_some(row);
-        let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
-        let truth = exact::search(rows, &sample.queries, most, others);
-        let curve = |&k: &usize| (k, curve(space, file, sample, &truth, k, work));
-        Calibration { curves: NEIGHBOURS.iter().map(curve).collect() }
+        let n = space.n_rows as f64;
+        let ratio = (n / LEAST).max(1.0).powf(1.0 / (STEPS - 1) as f64);
+        let budget = |step| (LEAST * ratio.powi(step as i32)).ceil().min(n) as usize;
+        let budgets: Vec<usize> = (0..STEPS).map(budget).collect();
+        let engine = Engine::new(space, file);
+        let precision = precision(&engine, sample);
+        let blocks =
+            sample.queries.par_chunks(BLOCK * space.dim).zip(sample.own_rows.par_chunks(BLOCK));
+        let found: Vec<Counts> = blocks
+            .map(|(queries, own)| {
+                if work.is_stopped() {
+                    return Counts::default();
+                }
+                let counts = count(&engine, queries, own, &budgets, precision >= PRECISE);
+                let share = own.len() as f64 / sample.own_rows.len() as f64;
+                work.advance((share * 2.0 * n) as u64);
+                counts
+            })
+            .collect();
+        let curve = |at: usize| {
+            let total = |step| found.iter().map(|counts| counts[at][step]).sum::<f64>();
+            let recall = |step| total(step) / sample.own_rows.len().max(1) as f64;
+            let mut curve: Vec<(f64, f64)> = Vec::new();
+            for (step, &budget) in budgets.iter().enumerate() {
+                if curve.last().is_none_or(|&(b, r)| r < ENOUGH && b < budget as f64) {
+                    curve.push((budget as f64, recall(step)));
+                }
+            }
+            (NEIGHBOURS[at], curve)
+        };
+        Calibration { curves: (0..NEIGHBOURS.len()).map(curve).collect(), precision }
     }
 
     /// Reads a section.
     pub fn read(values: &[f32]) -> Calibration {
         let mut curves: Vec<(usize, Vec<(f64, f64)>)> =
             NEIGHBOURS.iter().map(|&k| (k, Vec::new())).collect();
+        let mut precision = 0.0;
         for step in values.chunks_exact(3) {
+            if step[0] == PRECISION {
+                precision = f64::from(step[2]);
+            }
             let place = curves.iter_mut().find(|(k, _)| *k as f32 == step[0]);
             if let Some((_, curve)) = place.filter(|_| step[1].is_finite() && step[2].is_finite()) {
                 curve.push((f64::from(step[1]).max(1.0), f64::from(step[2])));
             }
         }
-        Calibration { curves }
+        Calibration { curves, precision }
+    }
+
+    /// Whether 8-bit codes tell near rows from others. Where vectors lie in clusters that are small
+    /// beside their distances they do not: the steps of a code are as wide as a cluster.
+    #[must_use]
+    pub fn codes_are_precise(&self) -> bool {
+        self.precision >= PRECISE
     }
 
     /// Reads the section of an opened file; without one, every search looks at all rows.
@@ -146,6 +207,9 @@ impl Calibration {
             for (&(budget, recall), out) in curve.iter().zip(out.chunks_exact_mut(3)) {
                 out.copy_from_slice(&[k as f32, budget as f32, recall as f32]);
             }
+        }
+        if let Some(last) = out.last_chunk_mut::<3>() {
+            *last = [PRECISION, 0.0, self.precision as f32];
         }
     }
 
@@ -185,70 +249,97 @@ fn at_recall(curve: &[(f64, f64)], recall: f64) -> Option<f64> {
     }
 }
 
-fn curve(
-    space: &Space,
-    file: &[u8],
-    sample: &Sample,
-    truth: &[Vec<(f32, u32)>],
-    k: usize,
-    work: &Work<'_>,
-) -> Vec<(f64, f64)> {
-    let n = space.n_rows as f64;
-    let ratio = (n / LEAST).max(1.0).powf(1.0 / (STEPS - 1) as f64);
-    let mut curve = Vec::new();
-    for step in 0..STEPS {
-        let budget = (LEAST * ratio.powi(step as i32)).ceil().min(n);
-        let recall = recall(space, file, sample, truth, k, budget as usize);
-        curve.push((budget, recall));
-        work.advance(space.n_rows as u64 / 4);
-        if recall >= 0.9995 || budget >= n || work.is_stopped() {
-            break;
+/// For each number of neighbours and budget, the sum of the recalls of some queries.
+type Counts = [[f64; STEPS]; NEIGHBOURS.len()];
+
+fn count(
+    engine: &Engine<'_>,
+    queries: &[f32],
+    own: &[Option<u32>],
+    budgets: &[usize],
+    by_codes: bool,
+) -> Counts {
+    let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
+    let truth = match by_codes {
+        true => nearest(engine, queries, own, most),
+        false => exactly(engine, queries, own, most),
+    };
+    let (mut counts, mut scratch) = (Counts::default(), Scratch::default());
+    for ((query, own), truth) in queries.chunks_exact(engine.rows.dim).zip(own).zip(&truth) {
+        for (&k, counts) in NEIGHBOURS.iter().zip(&mut counts) {
+            scratch.begin();
+            if let Some(row) = own {
+                scratch.exclude(*row, engine.rows.len());
+            }
+            let keep = engine.keep_for(k);
+            let request = Request { keep, ..engine.request(query, usize::MAX) };
+            forest::trace(&engine.trees, request, &mut scratch, budgets, |step, found| {
+                let share = share_found(engine, query, found, &truth[..k.min(truth.len())]);
+                // What has found everything goes on finding it.
+                let done = share >= 1.0;
+                counts[step..]
+                    .iter_mut()
+                    .take(if done { STEPS } else { 1 })
+                    .for_each(|c| *c += share);
+                !done
+            });
         }
     }
-    curve
+    counts
 }
 
-fn recall(
-    space: &Space,
-    file: &[u8],
-    sample: &Sample,
-    truth: &[Vec<(f32, u32)>],
-    k: usize,
-    budget: usize,
-) -> f64 {
-    let shares: Vec<f64> = sample
-        .queries
-        .par_chunks_exact(space.dim)
-        .zip(&sample.own_rows)
-        .zip(truth)
-        .map_init(
-            || (Engine::new(space, file), Scratch::default()),
-            |(engine, scratch), ((query, own), truth)| {
-                scratch.begin();
-                if let Some(row) = own {
-                    scratch.exclude(*row, space.n_rows);
-                }
-                let found = engine.candidates(query, budget, k, keep_for(k), None, scratch);
-                let rows: Vec<u32> = found.iter().map(|c| c.1).collect();
-                share_found(space, file, query, &rows, &truth[..k.min(truth.len())])
-            },
-        )
-        .collect();
-    shares.iter().sum::<f64>() / shares.len().max(1) as f64
+/// The share of the ten nearest rows that [`nearest`] finds, over a few queries.
+fn precision(engine: &Engine<'_>, sample: &Sample) -> f64 {
+    let own = &sample.own_rows[..PROBES.min(sample.own_rows.len())];
+    let queries = &sample.queries[..own.len() * engine.rows.dim];
+    let (found, truth) = (nearest(engine, queries, own, 10), exactly(engine, queries, own, 10));
+    let share = |(found, truth): (&Vec<f32>, &Vec<f32>)| {
+        let last = truth.last().copied().unwrap_or(f32::INFINITY);
+        let hits = found.iter().filter(|&&key| key <= last).count();
+        hits as f64 / truth.len().max(1) as f64
+    };
+    let shares: f64 = found.iter().zip(&truth).map(share).sum();
+    shares / own.len().max(1) as f64
+}
+
+/// The exact keys of the nearest rows, ascending, by brute force.
+fn exactly(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) -> Vec<Vec<f32>> {
+    let others = |query: usize, row| (own[query] != Some(row)).then_some(row);
+    let found = exact::search(engine.rows, queries, k, others);
+    found.into_iter().map(|list| list.into_iter().map(|pair| pair.0).collect()).collect()
+}
+
+/// The exact keys of the nearest rows, ascending. Rows are looked through by their 8-bit codes, and
+/// three times as many as are needed scored exactly: in no test did that miss one.
+fn nearest(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) -> Vec<Vec<f32>> {
+    let asks: Vec<Ask> = own.iter().map(|&excluded| Ask { budget: usize::MAX, excluded }).collect();
+    let mut scratch = BlockScratch::default();
+    let block = Block {
+        tree: engine.trees[0],
+        queries,
+        asks: &asks,
+        metric: engine.rows.metric,
+        mean: engine.mean,
+        keep: 3 * k,
+        allowed: None,
+        n_rows: engine.rows.len(),
+    };
+    search_block(block, &mut scratch);
+    let keys = |(at, query): (usize, &[f32])| {
+        let found = scratch.candidates(at).iter();
+        let mut keys: Vec<f32> = found.map(|c| engine.rows.key(query, c.1 as usize)).collect();
+        keys.sort_unstable_by(f32::total_cmp);
+        keys.truncate(k);
+        keys
+    };
+    queries.chunks_exact(engine.rows.dim).enumerate().map(keys).collect()
 }
 
 /// The share of the true neighbours found: as in ann-benchmarks, anything no farther than the last
 /// of them counts.
-fn share_found(
-    space: &Space,
-    file: &[u8],
-    query: &[f32],
-    found: &[u32],
-    truth: &[(f32, u32)],
-) -> f64 {
-    let Some(&(last, _)) = truth.last() else { return 1.0 };
-    let rows = space.rows(file);
-    let hits = found.iter().filter(|&&row| rows.key(query, row as usize) <= last).count();
+fn share_found(engine: &Engine<'_>, query: &[f32], found: &[(f32, u32)], truth: &[f32]) -> f64 {
+    let Some(&last) = truth.last() else { return 1.0 };
+    let hits = found.iter().filter(|c| engine.rows.key(query, c.1 as usize) <= last).count();
     hits.min(truth.len()) as f64 / truth.len() as f64
 }
 
@@ -258,7 +349,7 @@ mod tests {
 
     fn calibration() -> Calibration {
         let curve = vec![(100.0, 0.5), (1000.0, 0.9), (10_000.0, 1.0)];
-        Calibration { curves: vec![(10, curve.clone()), (100, curve)] }
+        Calibration { curves: vec![(10, curve.clone()), (100, curve)], precision: 0.75 }
     }
 
     #[test]
@@ -279,6 +370,7 @@ mod tests {
         let read = Calibration::read(&section);
         assert_eq!(read.budget(10, 0.9, 20_000), 1000);
         assert_eq!(read.curve().len(), 3);
+        assert_eq!(read.precision, 0.75);
         assert_eq!(Calibration::read(&[f32::NAN; 9]).budget(10, 0.9, 77), 77);
     }
 }

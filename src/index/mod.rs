@@ -5,6 +5,7 @@
 //! (`space`), how names are looked up (`names`) and how much work a recall takes (`calibration`)
 //! stay private.
 
+mod audience;
 mod batch;
 mod builder;
 mod calibration;
@@ -314,8 +315,9 @@ impl Index {
         result
     }
 
-    /// Answers many queries, row-major, over `n_threads` threads; every answer is the one that a
-    /// single search gives.
+    /// Answers many queries, row-major, over `n_threads` threads. An answer depends neither on the
+    /// threads nor on the other queries; where queries share leaves they are scored by more precise
+    /// codes than a single search's, so that an answer may be nearer the truth than that.
     ///
     /// # Errors
     /// If the queries have another dimension or are not finite, or a parameter is out of its range.

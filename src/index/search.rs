@@ -56,6 +56,11 @@ pub(crate) struct Engine<'a> {
 /// Beyond so many excluded rows a search does not reach further for them.
 const EXCLUDED_REACH: usize = 100;
 
+/// How many candidates are re-ranked for `k` results found by product codes.
+pub(crate) fn keep_for_products(k: usize) -> usize {
+    k.saturating_mul(2).saturating_add(40)
+}
+
 /// How many candidates are re-ranked for `k` results: their 8-bit codes are precise enough that
 /// half as many again and ten lose less than a thousandth of the recall.
 pub(crate) fn keep_for(k: usize) -> usize {
@@ -65,6 +70,14 @@ pub(crate) fn keep_for(k: usize) -> usize {
 impl<'a> Engine<'a> {
     pub fn new(space: &Space, file: &'a [u8]) -> Engine<'a> {
         Engine { rows: space.rows(file), mean: space.mean(file), trees: space.trees(file) }
+    }
+
+    /// How many candidates a single search re-ranks.
+    pub fn keep_for(&self, k: usize) -> usize {
+        match self.trees.iter().any(|tree| tree.product.is_some()) {
+            true => keep_for_products(k),
+            false => keep_for(k),
+        }
     }
 
     /// The best candidates by code, (score, row), in no order. `scratch.begin()` comes first.
@@ -77,18 +90,23 @@ impl<'a> Engine<'a> {
         allowed: Option<&[u64]>,
         scratch: &'s mut Scratch,
     ) -> &'s [(f32, u32)] {
-        let request = Request {
+        let request = Request { at_least, keep, allowed, ..self.request(query, budget) };
+        forest::search(&self.trees, request, scratch);
+        scratch.candidates()
+    }
+
+    /// A request for `budget` rows, any rows, none kept.
+    pub fn request<'q>(&'q self, query: &'q [f32], budget: usize) -> Request<'q> {
+        Request {
             query,
             metric: self.rows.metric,
             mean: self.mean,
             budget,
-            at_least,
-            keep,
-            allowed,
+            at_least: 0,
+            keep: 0,
+            allowed: None,
             n_rows: self.rows.len(),
-        };
-        forest::search(&self.trees, request, scratch);
-        scratch.candidates()
+        }
     }
 
     /// Offers candidates by their exact keys and positions.
@@ -254,7 +272,7 @@ impl<'a> Searcher<'a> {
     fn ranked(&mut self, query: &[f32], k: usize, budget: usize, best: &mut Best) {
         let allowed = self.filter.map(Filter::bits);
         let mut scratch = std::mem::take(&mut self.memory.scratch);
-        let keep = keep_for(k);
+        let keep = self.engine.keep_for(k);
         let found = self.engine.candidates(query, budget, k, keep, allowed, &mut scratch);
         self.engine.rerank(query, found, self.positions, best);
         self.memory.scratch = scratch;

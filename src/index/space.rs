@@ -8,12 +8,13 @@ use std::ops::Range;
 use super::names::view;
 use crate::error::{BuildError, OpenError};
 use crate::exact::{self, Rows};
-use crate::forest::{CodedRows, Tree, TreeData, TreeParams, build_tree};
+use crate::forest::{CodedRows, ProductCodes, Tree, TreeData, TreeParams, build_tree};
 use crate::format::{Directory, Image, Key, Kind, Layout};
-use crate::kernel::code::{CodeRows, MAX_DIM};
+use crate::kernel::code::{CodeRows, MAX_DIM, TILE};
+use crate::kernel::product;
 use crate::metric::Metric;
 use crate::progress::Work;
-use crate::quant;
+use crate::quant::{self, Books};
 
 /// The most rows of an index: a row number is 32 bits, and a tree's padded leaves need some too.
 pub(crate) const MAX_ROWS: usize = 3_000_000_000;
@@ -115,6 +116,8 @@ impl SpaceData {
                 (Kind::MemberTiles, data.members.len() * width),
                 (Kind::MemberBias, data.members.len()),
                 (Kind::MemberScale, data.members.len()),
+                (Kind::ProductBooks, data.books.len()),
+                (Kind::ProductTiles, product_bytes(data.members.len(), self.coded.mean.len())),
             ] {
                 layout.add(key(kind), len);
             }
@@ -160,14 +163,21 @@ impl SpaceData {
             *out = row_of.get(member as usize).copied().unwrap_or(u32::MAX);
         }
         let [tiles, bias, scale] =
-            [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(key);
+            [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(&key);
         let n = data.members.len();
         let (mut bias_values, mut scale_values) = (vec![0f32; n], vec![0f32; n]);
         let out = image.section(tiles);
         self.coded.pack(rows, &data.members, out, &mut bias_values, &mut scale_values);
         image.fill(bias, &bias_values);
         image.fill(scale, &scale_values);
+        image.fill(key(Kind::ProductBooks), &data.books);
+        data.encode_members(rows, &self.coded.mean, image.section(key(Kind::ProductTiles)));
     }
+}
+
+/// Bytes of the product codes of so many member slots.
+fn product_bytes(slots: usize, dim: usize) -> usize {
+    slots / TILE * product::tile_bytes(quant::n_parts(dim))
 }
 
 fn fill_codes(image: &mut Image, (tiles, bias, scale): (&[u8], &[f32], &[f32]), keys: [Key; 3]) {
@@ -196,6 +206,8 @@ struct TreeRanges {
     leaves: [Range<usize>; 3],
     members: Range<usize>,
     codes: [Range<usize>; 3],
+    /// Codebooks and tiles of the product codes.
+    product: Option<[Range<usize>; 2]>,
 }
 
 impl Space {
@@ -214,7 +226,7 @@ impl Space {
         let mut trees = Vec::new();
         while d.range(Key { kind: Kind::Members, space, tree: trees.len() as u16 }).is_some() {
             within("the number of trees", trees.len() as u64 + 1, MAX_TREES)?;
-            trees.push(TreeRanges::open(d, space, trees.len() as u16, quant::code_len(dim))?);
+            trees.push(TreeRanges::open(d, space, trees.len() as u16, dim)?);
         }
         if trees.is_empty() {
             let section = Kind::Members.name();
@@ -243,7 +255,7 @@ impl Space {
     }
 
     pub fn trees<'a>(&self, file: &'a [u8]) -> Vec<Tree<'a>> {
-        self.trees.iter().map(|t| t.view(file, quant::code_len(self.dim))).collect()
+        self.trees.iter().map(|t| t.view(file, self.dim)).collect()
     }
 }
 
@@ -267,7 +279,8 @@ fn invalid_size(rows: usize, dim: usize) -> OpenError {
 }
 
 impl TreeRanges {
-    fn open(d: &Directory, space: u16, tree: u16, width: usize) -> Result<TreeRanges, OpenError> {
+    fn open(d: &Directory, space: u16, tree: u16, dim: usize) -> Result<TreeRanges, OpenError> {
+        let width = quant::code_len(dim);
         let codes = |kinds: [Kind; 3]| codes(d, kinds.map(|kind| Key { kind, space, tree }), width);
         let groups = codes([Kind::GroupTiles, Kind::GroupBias, Kind::GroupScale])?;
         let leaves = codes([Kind::LeafTiles, Kind::LeafBias, Kind::LeafScale])?;
@@ -277,7 +290,19 @@ impl TreeRanges {
         };
         let members =
             d.sized(Key { kind: Kind::Members, space, tree }, codes[1].len() / 4, "search")?;
+        let product = match d.range(Key { kind: Kind::ProductTiles, space, tree }) {
+            None => None,
+            Some(_) => {
+                let slots = codes[1].len() / 4;
+                let sized = |kind, len| d.sized(Key { kind, space, tree }, len, "search");
+                Some([
+                    sized(Kind::ProductBooks, Books::len_for(dim))?,
+                    sized(Kind::ProductTiles, product_bytes(slots, dim))?,
+                ])
+            }
+        };
         Ok(TreeRanges {
+            product,
             group_offsets: offsets(Kind::GroupOffsets, &groups[1])?,
             leaf_offsets: offsets(Kind::LeafOffsets, &leaves[1])?,
             groups,
@@ -287,7 +312,7 @@ impl TreeRanges {
         })
     }
 
-    fn view<'a>(&self, file: &'a [u8], width: usize) -> Tree<'a> {
+    fn view<'a>(&self, file: &'a [u8], dim: usize) -> Tree<'a> {
         let codes = |[tiles, bias, scale]: &[Range<usize>; 3]| CodeRows {
             tiles: view(file, tiles),
             bias: view(file, bias),
@@ -300,7 +325,11 @@ impl TreeRanges {
             leaves: codes(&self.leaves),
             members: view(file, &self.members),
             codes: codes(&self.codes),
-            width,
+            width: quant::code_len(dim),
+            product: self.product.as_ref().map(|[books, tiles]| ProductCodes {
+                books: Books { values: view(file, books), dim },
+                tiles: view(file, tiles),
+            }),
         }
     }
 }

@@ -28,5 +28,6 @@ pub mod code;
 pub mod dense;
 pub mod float;
 pub mod isa;
+pub mod product;
 
 pub use isa::Isa;

@@ -140,6 +140,20 @@ pub fn place(tiles: &mut [u8], position: usize, codes: &[i8]) {
     }
 }
 
+/// Reads the codes of the row at `position` back: what [`place`] put there.
+///
+/// # Panics
+/// If `tiles` has no such row, or `codes` is not whole groups.
+pub fn take(tiles: &[u8], position: usize, codes: &mut [i8]) {
+    let tile = &tiles[position / TILE * TILE * codes.len()..][..TILE * codes.len()];
+    for (group, four) in codes.chunks_exact_mut(GROUP).enumerate() {
+        let at = group * TILE * GROUP + position % TILE * GROUP;
+        for (code, &byte) in four.iter_mut().zip(&tile[at..at + GROUP]) {
+            *code = (byte ^ 0x80) as i8;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +219,9 @@ mod tests {
             let mut scores = vec![0f32; c.bias.len()];
             score_with(isa, query(codes), rows, &mut scores);
             for (i, row) in c.rows.iter().enumerate() {
+                let mut read = vec![0; row.len()];
+                take(&c.tiles, i, &mut read);
+                assert_eq!(read, *row);
                 let product: i32 =
                     row.iter().zip(codes).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
                 let expected = (c.scale[i] * -0.37).mul_add(product as f32, c.bias[i]);

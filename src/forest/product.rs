@@ -1,0 +1,148 @@
+//! The members of leaves in 4-bit product codes: what is left of them beyond their leaf's centre.
+//!
+//! A single search reads these: a quarter of the bytes of the 8-bit codes, and memory is what a scan
+//! waits for.
+
+use half::bf16;
+use rayon::prelude::*;
+
+use super::lloyd::Centres;
+use crate::exact::Rows;
+use crate::kernel::code::{self, TILE};
+use crate::kernel::product::{self, ProductRows};
+use crate::metric::Metric;
+use crate::quant::{self, Books};
+use crate::random::Random;
+
+/// Residuals that the codebooks are learnt from.
+const SAMPLE: usize = 4096;
+
+/// A tree's product codes as a search reads them.
+#[derive(Debug, Clone, Copy)]
+pub struct ProductCodes<'a> {
+    /// The codebooks.
+    pub books: Books<'a>,
+    /// Tiles of the members.
+    pub tiles: &'a [u8],
+}
+
+impl<'a> ProductCodes<'a> {
+    /// Member slots `start` to `end - 1`, whole tiles, with their bias.
+    pub(super) fn slice(&self, start: usize, end: usize, bias: &'a [f32]) -> ProductRows<'a> {
+        let bytes = product::tile_bytes(quant::n_parts(self.books.dim));
+        let tiles = &self.tiles[start / TILE * bytes..end / TILE * bytes];
+        ProductRows { tiles, bias: &bias[start..end] }
+    }
+}
+
+/// Rows about the centres of their leaves.
+pub(super) struct Residuals<'a> {
+    pub rows: Rows<'a>,
+    pub mean: &'a [f32],
+    pub leaf_offsets: &'a [u32],
+    pub leaves: &'a Centres,
+    pub members: &'a [u32],
+}
+
+impl Residuals<'_> {
+    /// Learns the codebooks from a sample.
+    pub fn train(&self, seed: u64) -> Vec<f32> {
+        let mut random = Random::new(seed, u64::MAX - 1);
+        let mut slots = random.sample(self.members.len(), SAMPLE);
+        slots.retain(|&slot| self.members[slot] != u32::MAX);
+        let dim = self.rows.dim;
+        let mut sample = vec![0f32; slots.len() * dim];
+        sample.par_chunks_exact_mut(dim).zip(slots).for_each(|(out, slot)| {
+            let leaf = self.leaf_offsets.partition_point(|&end| end as usize <= slot) - 1;
+            self.residual(self.members[slot], &self.centre(leaf), out);
+            let length = out.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            let inverse = if length > 1e-30 { (1.0 / length) as f32 } else { 0.0 };
+            out.iter_mut().for_each(|x| *x *= inverse);
+        });
+        Books::train(&sample, dim)
+    }
+
+    /// Codes every member into tiles, [`product::tile_bytes`] each.
+    pub fn encode(&self, books: &[f32], tiles: &mut [u8]) {
+        let books = Books { values: books, dim: self.rows.dim };
+        let half = books.half_squares();
+        let bytes = product::tile_bytes(quant::n_parts(books.dim));
+        let mut leaves = Vec::with_capacity(self.leaf_offsets.len());
+        let mut rest = tiles;
+        for (leaf, span) in self.leaf_offsets.windows(2).enumerate() {
+            let (own, others) = rest.split_at_mut((span[1] - span[0]) as usize / TILE * bytes);
+            rest = others;
+            if !own.is_empty() {
+                leaves.push((leaf, &self.members[span[0] as usize..span[1] as usize], own));
+            }
+        }
+        leaves.into_par_iter().for_each(|(leaf, members, tiles)| {
+            let mut one = One::new(self, books, &half, leaf);
+            let tiles = tiles.chunks_exact_mut(bytes).zip(members.chunks_exact(TILE));
+            tiles.for_each(|(tile, members)| one.tile(members, tile));
+        });
+    }
+
+    /// The centre of a leaf as its codes have it.
+    fn centre(&self, leaf: usize) -> Vec<f32> {
+        let mut codes = vec![0i8; quant::code_len(self.mean.len())];
+        code::take(&self.leaves.tiles, leaf, &mut codes);
+        let scale = self.leaves.scale[leaf];
+        self.mean.iter().zip(codes).map(|(m, c)| scale.mul_add(f32::from(c), *m)).collect()
+    }
+
+    fn residual(&self, row: u32, centre: &[f32], out: &mut [f32]) {
+        let factor = self.rows.factor(row as usize);
+        let values = self.rows.row(row as usize).iter().zip(centre);
+        out.iter_mut().zip(values).for_each(|(out, (x, c))| *out = x * factor - c);
+    }
+}
+
+/// What coding the members of one leaf needs.
+struct One<'a> {
+    of: &'a Residuals<'a>,
+    books: Books<'a>,
+    half: &'a [f32],
+    centre: Vec<f32>,
+    residual: Vec<f32>,
+    codes: Vec<u8>,
+}
+
+impl<'a> One<'a> {
+    fn new(of: &'a Residuals<'a>, books: Books<'a>, half: &'a [f32], leaf: usize) -> Self {
+        let residual = vec![0f32; books.dim];
+        let codes = vec![0u8; quant::n_parts(books.dim)];
+        One { of, books, half, centre: of.centre(leaf), residual, codes }
+    }
+
+    fn tile(&mut self, members: &[u32], tile: &mut [u8]) {
+        let constants = product::tile_bytes(self.codes.len()) - 4 * TILE;
+        for (slot, &row) in members.iter().enumerate().filter(|(_, row)| **row != u32::MAX) {
+            self.of.residual(row, &self.centre, &mut self.residual);
+            let coded = self.books.encode(self.half, &mut self.residual, &mut self.codes);
+            for (part, &code) in self.codes.iter().enumerate() {
+                let (at, high) = product::place(part, slot);
+                tile[at] |= if high { code << 4 } else { code };
+            }
+            let offset = match self.of.rows.metric {
+                Metric::Dot => 0.0,
+                _ => 2.0 * self.missed(coded),
+            };
+            let at = constants + 2 * slot;
+            tile[at..at + 2].copy_from_slice(&bf16::from_f32(offset).to_le_bytes());
+            let at = at + 2 * TILE;
+            tile[at..at + 2].copy_from_slice(&bf16::from_f32(coded.scale).to_le_bytes());
+        }
+    }
+
+    /// The product of the leaf's centre, about the mean, with what the code misses of the residual:
+    /// the row's bias counts the residual itself there, the look-ups the code.
+    fn missed(&self, coded: quant::Encoded) -> f32 {
+        let centre = self.centre.iter().zip(self.of.mean).map(|(c, m)| f64::from(c - m));
+        let missed = self.residual.iter().enumerate().map(|(j, &r)| {
+            let code = coded.scale * self.books.entry(j, &self.codes);
+            f64::from(coded.length * r - code)
+        });
+        centre.zip(missed).map(|(c, r)| c * r).sum::<f64>() as f32
+    }
+}
