@@ -40,7 +40,7 @@ bench: bench-peers
 	$(CARGO) bench
 
 bench-peers: $(VENV)/installed
-	$(BIN)/pip install -q annoy
+	$(BIN)/pip install -q annoy hnswlib faiss-cpu scann
 	$(BIN)/python benches/peers.py
 
 docs:

@@ -1,260 +1,181 @@
-"""One query at a time from Python, one thread, k = 10: nearwood beside Annoy and beside full scans.
+"""From Python, one thread, k = 10: nearwood beside its peers, one query at a time and in batches.
 
-    make bench-peers          (or: python benches/peers.py, with nearwood and annoy installed)
+    make bench-peers          (or: python benches/peers.py photosift gloss factors-a1 factors-a20)
 
-Data: the folders photosift, gowalla, factors-a1 and factors-a20 of NEARWOOD_DATA (../shared/data
-unless told); a folder that is absent is said loudly and left out. Truth is brute force in numpy.
-Each side's work is set, by bisection, to the least that reaches the recall; then all are timed in
-turn, five rounds, and the medians are quoted.
+Data: the folders of NEARWOOD_DATA (../shared/data unless told) that hold base.npy and queries.npy;
+one that is absent is said loudly and left out, as is a peer that is not installed. Truth is brute
+force in float64; anything no farther than the true K-th neighbour counts. Of each library every
+index and setting is tried with some of the queries; for each recall the fastest that reaches it
+with all of them is timed against the others' fastest, in turn, five rounds, and the medians are
+quoted. Time is the process's CPU time, so that nobody gains by a second thread and little is lost
+to other work on the machine.
 """
 
 from __future__ import annotations
 
-import gzip
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+import contestants
 import numpy as np
-from annoy import AnnoyIndex
+from contestants import Contestant, K, Setting
 
-import nearwood as nw
-
+contestants.quiet()
 DATA = Path(os.environ.get("NEARWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
-K = 10
-RECALL = 0.95
 ROUNDS = 5
-ANNOY_TREES = (10, 20, 50, 100, 200)
-Search = Callable[[np.ndarray], "np.ndarray | list[int]"]
+RECALLS = (0.9, 0.95, 0.99)
+METRICS = {"photosift": "euclidean", "gloss": "angular", "siftsmall": "euclidean"}
+#: A setting is given up for the slower ones after it once it finds as much as this.
+ENOUGH = 0.9985
+#: Queries that every setting is tried with.
+TRIED = 300
 
 
-def true_thresholds(base: np.ndarray, queries: np.ndarray, metric: str) -> np.ndarray:
-    """The key of each query's K-th true neighbour; smaller keys are nearer. In float64."""
-    base, queries = base.astype(np.float64), queries.astype(np.float64)
-    squares = np.zeros(len(base)) if metric == "dot" else (base**2).sum(axis=1)
-    factor = -1.0 if metric == "dot" else -2.0
-    thresholds = []
-    for block in np.array_split(queries, -(-len(queries) // 50)):
-        all_keys = factor * (block @ base.T) + squares
-        kth = np.partition(all_keys, K - 1, axis=1)[:, K - 1]
-        thresholds.append(kth + (0.0 if metric == "dot" else (block**2).sum(axis=1)))
-    return np.concatenate(thresholds)
+class Truth:
+    """What every query should find."""
 
+    def __init__(self, base: np.ndarray, queries: np.ndarray, metric: str):
+        base, queries = base.astype(np.float64), queries.astype(np.float64)
+        if metric == "angular":
+            base = base / np.maximum(np.linalg.norm(base, axis=1, keepdims=True), 1e-30)
+        self.base, self.queries, self.metric = base, queries, metric
+        blocks = np.array_split(np.arange(len(queries)), -(-len(queries) // 50))
+        self.squares = (base**2).sum(axis=1)
+        kth = [np.partition(self.keys(b), K - 1, axis=1)[:, K - 1] for b in blocks]
+        kth = np.concatenate(kth)
+        self.limits = kth + 1e-6 * np.abs(kth)
 
-def keys(rows: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
-    rows, query = rows.astype(np.float64), query.astype(np.float64)
-    return -(rows @ query) if metric == "dot" else ((rows - query) ** 2).sum(axis=1)
+    def keys(self, block: np.ndarray) -> np.ndarray:
+        queries = self.queries[block]
+        products = queries @ self.base.T
+        if self.metric != "euclidean":
+            return -products
+        return self.squares - 2 * products + (queries**2).sum(axis=1)[:, None]
 
-
-def recall(search: Search, base, queries, thresholds, metric: str) -> float:
-    hits = 0
-    for query, threshold in zip(queries, thresholds, strict=True):
-        found = np.asarray(search(query))
-        limit = threshold + 1e-6 * abs(threshold)
-        hits += int((keys(base[found[found >= 0]], query, metric) <= limit).sum())
-    return hits / (K * len(queries))
-
-
-def least_work(make: Callable[[int], Search], most: int, *truth) -> tuple[int, float] | None:
-    """The least work that reaches RECALL, to within 3%."""
-    low, high = K, most
-    best = recall(make(high), *truth)
-    if best < RECALL:
-        return None
-    while high > low * 1.03 + 1:
-        middle = int((low * high) ** 0.5)
-        got = recall(make(middle), *truth)
-        low, high, best = (low, middle, got) if got >= RECALL else (middle, high, best)
-    return high, best
-
-
-def seconds(search: Search, queries: np.ndarray) -> float:
-    start = time.perf_counter()
-    for query in queries:
-        search(query)
-    return time.perf_counter() - start
-
-
-def race(contestants: dict[str, Search], queries: np.ndarray) -> dict[str, float]:
-    """Queries per second of each, the median of rounds in turn after a warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for search in contestants.values():
-        seconds(search, queries[:50])
-    for _ in range(ROUNDS):
-        for name, search in contestants.items():
-            times[name].append(seconds(search, queries))
-    return {name: len(queries) / statistics.median(t) for name, t in times.items()}
-
-
-def cpu_seconds(job: Callable[[], object]) -> tuple[object, float]:
-    start = time.process_time()
-    result = job()
-    return result, time.process_time() - start
-
-
-def annoy_index(base: np.ndarray, trees: int) -> AnnoyIndex:
-    index = AnnoyIndex(base.shape[1], "euclidean")
-    index.set_seed(1)
-    for i, row in enumerate(base):
-        index.add_item(i, row)
-    index.build(trees, n_jobs=1)
-    return index
-
-
-def against_annoy(name: str) -> None:
-    base, queries = load(name)
-    truth = (base, queries, true_thresholds(base, queries, "euclidean"), "euclidean")
-    rows, contestants = [], {}
-    ours, cpu = cpu_seconds(lambda: nw.Index.build(base, metric="euclidean", n_threads=1))
-
-    def ours_with(budget: int) -> Search:
-        return lambda q: ours.search(q, k=K, budget=budget)[0]
-
-    def annoy_with(index: AnnoyIndex) -> Callable[[int], Search]:
-        return lambda work: lambda q: index.get_nns_by_vector(q, K, work)
-
-    for label, make, most, build in [("nearwood", ours_with, len(base), cpu)] + [
-        (f"annoy, {t} trees", annoy_with(index), 40 * len(base) // 10, cpu)
-        for t in ANNOY_TREES
-        for index, cpu in [cpu_seconds(lambda t=t: annoy_index(base, t))]
-    ]:
-        work = least_work(make, most, *truth)
-        if work is None:
-            print(f"  {label}: recall {RECALL} not reached", file=sys.stderr)
-            continue
-        contestants[label] = make(work[0])
-        rows.append((label, work[0], work[1], build))
-    promise = lambda q: ours.search(q, k=K)[0]  # noqa: E731
-    contestants["nearwood, as it comes"] = promise
-    rows.append(("nearwood, as it comes", "recall=0.95", recall(promise, *truth), cpu))
-    table(name, rows, race(contestants, queries), "build CPU s")
-
-
-def against_scans(name: str, base: np.ndarray, queries: np.ndarray) -> None:
-    truth = (base, queries, true_thresholds(base, queries, "dot"), "dot")
-    calibration = queries[len(queries) // 2 :]
-    queries = queries[: len(queries) // 2]
-    truth = (base, queries, truth[2][: len(queries)], "dot")
-    index, cpu = cpu_seconds(
-        lambda: nw.Index.build(base, metric="dot", n_threads=1, calibration_queries=calibration)
-    )
-
-    def ours_with(budget: int) -> Search:
-        return lambda q: index.search(q, k=K, budget=budget)[0]
-
-    def numpy_scan(query: np.ndarray) -> np.ndarray:
-        products = base @ query
-        return np.argpartition(products, -K)[-K:]
-
-    work = least_work(ours_with, len(base), *truth)
-    contestants: dict[str, Search] = {
-        "nearwood": ours_with(work[0]),
-        "nearwood, as it comes": lambda q: index.search(q, k=K)[0],
-        "nearwood, float32 scan": lambda q: index.search_exact(q, k=K)[0],
-        "numpy, float32 scan": numpy_scan,
-    }
-    given = {"nearwood": work[0], "nearwood, as it comes": "recall=0.95"}
-    rows = [
-        (label, given.get(label, len(base)), recall(search, *truth), cpu)
-        for label, search in contestants.items()
-    ]
-    table(name, rows, race(contestants, queries), "build CPU s")
-
-
-def batches(name: str, metric: str) -> None:
-    """One thread: the queries in a loop beside the same queries as one batch."""
-    base, queries = load(name)
-    truth = (base, queries, "dot" if metric == "dot" else "euclidean")
-    thresholds = true_thresholds(base, queries, truth[2])
-    users = queries if metric == "dot" else None
-    index = nw.Index.build(base, metric=metric, n_threads=1, calibration_queries=users)
-    options = [{"recall": r} for r in (0.9, 0.95, 0.99)] + [{"budget": len(base)}]
-    for given in options:
-        loop = lambda: [index.search(q, k=K, **given) for q in queries]  # noqa: B023, E731
-        batch = lambda: index.search(queries, k=K, n_threads=1, **given)  # noqa: B023, E731
-        found = dict(zip(map(bytes, queries), batch()[0], strict=True))
-        got = recall(lambda q: found[bytes(q)], base, queries, thresholds, truth[2])  # noqa: B023
-        times: dict[str, list[float]] = {"loop": [], "batch": []}
-        for _ in range(ROUNDS):
-            for side, job in (("loop", loop), ("batch", batch)):
-                start = time.perf_counter()
-                job()
-                times[side].append(time.perf_counter() - start)
-        one, many = (len(queries) / statistics.median(times[side]) for side in ("loop", "batch"))
-        asked = " ".join(f"{key}={value}" for key, value in given.items())
-        print(f"| {name} | {asked} | {got:.4f} | {one:,.0f} | {many:,.0f} | {many / one:.2f} x |")
-        sys.stdout.flush()
-
-
-def all_batches() -> None:
-    print(f"\n### batches of 1,000\n\n| data | asked | recall@{K} | loop | batch | |")
-    print("|---|---|---|---|---|---|")
-    for name, metric in (
-        ("photosift", "euclidean"),
-        ("gloss", "angular"),
-        ("factors-a1", "dot"),
-        ("factors-a20", "dot"),
-    ):
-        if (DATA / name).is_dir():
-            batches(name, metric)
+    def recall(self, found: np.ndarray) -> float:
+        """Of answers to the first queries, one row each."""
+        rows, queries = self.base[found], self.queries[: len(found)]
+        if self.metric == "euclidean":
+            keys = ((rows - queries[:, None]) ** 2).sum(axis=2)
         else:
-            print(f"NOT RUN: {name} is not in {DATA} (set NEARWOOD_DATA)", file=sys.stderr)
+            keys = -np.einsum("qkd,qd->qk", rows, queries)
+        return float(((keys <= self.limits[: len(found), None]) & (found >= 0)).mean())
 
 
-def table(name: str, rows, speeds: dict[str, float], last: str) -> None:
-    ours = speeds["nearwood"]
-    print(f"\n### {name}\n\n| | work | recall@{K} | queries/s | nearwood is | {last} |")
-    print("|---|---|---|---|---|---|")
-    for label, work, got, build in rows:
-        ratio = f"{ours / speeds[label]:.2f} x"
-        print(f"| {label} | {work} | {got:.4f} | {speeds[label]:,.0f} | {ratio} | {build:.2f} |")
+def ask(setting: Setting, queries: np.ndarray) -> tuple[np.ndarray, float]:
+    start = time.process_time()
+    found = [setting.one(query) for query in queries]
+    seconds = time.process_time() - start
+    table = np.full((len(queries), K), -1, dtype=np.int64)
+    for row, ids in zip(table, found, strict=True):
+        row[: len(ids)] = ids[:K]
+    return table, seconds
+
+
+def try_all(entrant: Contestant, queries: np.ndarray, truth: Truth) -> list[tuple]:
+    """(recall, seconds, entrant, setting) for each setting, up to the first that finds all."""
+    tried = []
+    for setting in entrant.settings:
+        found, seconds = ask(setting, queries[:TRIED])
+        tried.append((truth.recall(found), seconds, entrant, setting))
+        if tried[-1][0] >= ENOUGH:
+            break
+    return tried
+
+
+def fastest(tried: list[tuple], recall: float, queries: np.ndarray, truth: Truth) -> tuple | None:
+    """The fastest that reaches a recall with all queries, and that recall."""
+    for got, seconds, entrant, setting in sorted(tried, key=lambda t: t[1]):
+        if got >= recall - 0.01:
+            got = truth.recall(ask(setting, queries)[0])
+            if got >= recall:
+                return got, seconds, entrant, setting
+    return None
+
+
+def race(chosen: list[tuple], queries: np.ndarray, batches: bool) -> dict[int, float]:
+    times: dict[int, list[float]] = {at: [] for at in range(len(chosen))}
+    for _ in range(ROUNDS):
+        for at, (_, _, _, setting) in enumerate(chosen):
+            start = time.process_time()
+            if batches:
+                setting.many(queries)
+            else:
+                for query in queries:
+                    setting.one(query)
+            times[at].append(time.process_time() - start)
+    return {at: len(queries) / statistics.median(t) for at, t in times.items()}
+
+
+def report(name: str, recall: float, chosen: list[tuple], queries: np.ndarray, truth: Truth):
+    ones = race(chosen, queries, batches=False)
+    batched = [c for c in chosen if c[3].many]
+    many = dict(
+        zip([id(c) for c in batched], race(batched, queries, batches=True).values(), strict=True)
+    )
+    print(f"\n### {name}, recall {recall}\n")
+    print(f"| | setting | recall@{K} | queries/s | nearwood is ", end="")
+    print("| batch/s | its recall | nearwood is | build CPU s |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for at, entry in enumerate(chosen):
+        got, _, entrant, setting = entry
+        batch = batch_recall = ratio = ""
+        if id(entry) in many:
+            batch = f"{many[id(entry)]:,.0f}"
+            batch_recall = f"{truth.recall(setting.many(queries)):.4f}"
+            ratio = f"{many[id(chosen[0])] / many[id(entry)]:.2f} x"
+        print(
+            f"| {entrant.name} | {setting.name} | {got:.4f} | {ones[at]:,.0f} "
+            f"| {ones[0] / ones[at]:.2f} x | {batch} | {batch_recall} | {ratio} "
+            f"| {entrant.build_seconds:.2f} |"
+        )
     sys.stdout.flush()
 
 
-def load(name: str) -> tuple[np.ndarray, np.ndarray]:
-    folder = DATA / name
-    read = lambda part: np.load(folder / f"{part}.npy").astype(np.float32)  # noqa: E731
-    return read("base"), read("queries")
-
-
-def trained_factors() -> tuple[np.ndarray, np.ndarray]:
-    """Item and 1,000 user factors of a model trained here on gowalla."""
-    with gzip.open(DATA / "gowalla" / "train.txt.gz", "rt") as lines:
-        lists = [np.array(line.split(), dtype=np.int64) for line in lines]
-    users = np.concatenate([np.full(len(row) - 1, row[0]) for row in lists])
-    items = np.concatenate([row[1:] for row in lists])
-    data = nw.Interactions.from_columns(users, items)
-    model = nw.AlternatingLeastSquares(factors=64, iterations=15, random_state=1, n_threads=1)
-    model.fit(data, progress=False)
-    picked = np.random.default_rng(0).choice(len(model.user_factors), 1000, replace=False)
-    return model.item_factors, model.user_factors[picked]
+def contest(name: str) -> None:
+    metric = METRICS.get(name, "dot")
+    read = lambda part: np.load(DATA / name / f"{part}.npy").astype(np.float32)  # noqa: E731
+    base, queries = read("base"), read("queries")
+    if metric == "angular":
+        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    truth = Truth(base, queries, metric)
+    families: dict[str, list[tuple]] = {}
+    for label, make in [("nearwood", contestants.nearwood), *contestants.PEERS.items()]:
+        if label == "annoy" and metric == "dot" and len(base) > 10**6:
+            continue
+        try:
+            for entrant in make(base, metric):
+                families.setdefault(entrant.family, []).extend(try_all(entrant, queries, truth))
+                print(f"  {entrant.name}: tried", file=sys.stderr)
+        except ImportError as missing:
+            print(f"NOT RUN: {label} ({missing})", file=sys.stderr)
+    for recall in RECALLS:
+        chosen = []
+        for family, tried in families.items():
+            if family.startswith("nearwood recall="):
+                own = family == f"nearwood recall={recall}"
+                best = fastest(tried, 0.0, queries, truth) if own else None
+            else:
+                best = fastest(tried, recall, queries, truth)
+                if best is None:
+                    top = max(tried, key=lambda t: t[0])
+                    print(f"  {family} stops at {top[0]:.3f}, short of {recall}", file=sys.stderr)
+            if best:
+                chosen.append(best)
+        title = f"{name} ({len(base):,} x {base.shape[1]}, {metric})"
+        report(title, recall, chosen, queries, truth)
 
 
 def main() -> None:
-    print(f"k = {K}, one thread, one query at a time from Python, recall {RECALL}")
-    jobs: list[tuple[str, str, Callable[[], None]]] = [
-        ("photosift", "photosift (euclidean)", lambda: against_annoy("photosift")),
-        (
-            "gowalla",
-            "",
-            lambda: against_scans("item factors trained here on gowalla (dot)", *trained_factors()),
-        ),
-        ("factors-a1", "", lambda: against_scans("factors-a1 (dot)", *load("factors-a1"))),
-        ("factors-a20", "", lambda: against_scans("factors-a20 (dot)", *load("factors-a20"))),
-    ]
-    only = set(sys.argv[1:])
-    if not only or "batches" in only:
-        all_batches()
-    for folder, _, job in jobs:
-        if only and folder not in only:
-            continue
-        if (DATA / folder).is_dir():
-            job()
+    print(f"k = {K}, one thread, from Python; medians of {ROUNDS} rounds in turn")
+    for name in sys.argv[1:] or ["photosift", "gloss", "factors-a1", "factors-a20"]:
+        if (DATA / name).is_dir():
+            contest(name)
         else:
-            print(f"NOT RUN: {folder} is not in {DATA} (set NEARWOOD_DATA)", file=sys.stderr)
+            print(f"NOT RUN: {name} is not in {DATA} (set NEARWOOD_DATA)", file=sys.stderr)
 
 
 if __name__ == "__main__":
