@@ -56,6 +56,7 @@ pub struct Builder {
     ids: Option<Ids>,
     labels: Option<Vec<String>>,
     queries: Option<Vec<f32>>,
+    notes: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Builder {
@@ -69,6 +70,7 @@ impl Builder {
             ids: None,
             labels: None,
             queries: None,
+            notes: serde_json::Map::new(),
         }
     }
 
@@ -121,6 +123,13 @@ impl Builder {
     #[must_use]
     pub fn calibration_queries(mut self, queries: Vec<f32>) -> Builder {
         self.queries = Some(queries);
+        self
+    }
+
+    /// A fact to keep in the file: [`Index::metadata`] has it under `notes`. It changes no search.
+    #[must_use]
+    pub fn note(mut self, key: impl Into<String>, value: serde_json::Value) -> Builder {
+        self.notes.insert(key.into(), value);
         self
     }
 
@@ -210,13 +219,17 @@ impl Builder {
     }
 
     fn metadata(&self) -> serde_json::Value {
-        json!({
+        let mut metadata = json!({
             "library": concat!("nearwood ", env!("CARGO_PKG_VERSION")),
             "metric": self.metric.name(),
             "n_trees": self.trees,
             "leaf_size": self.shape.leaf_size,
             "seed": self.seed,
-        })
+        });
+        if !self.notes.is_empty() {
+            metadata["notes"] = self.notes.clone().into();
+        }
+        metadata
     }
 }
 
