@@ -109,8 +109,7 @@ impl Forest {
         progress: Report<'_>,
     ) -> Result<Forest, Error> {
         let n_trees = options.n_trees.or(Some(file.n_trees()));
-        let builder =
-            builder(file.metric(), file.n_items(), BuildOptions { n_trees, ..options })?;
+        let builder = builder(file.metric(), file.n_items(), BuildOptions { n_trees, ..options })?;
         Forest::of_index(file.build(builder, progress)?, file.metric())
     }
 
@@ -283,7 +282,7 @@ fn count_items(index: &Index) -> Result<usize, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Metric;
+    use crate::metric::Metric;
 
     fn items(metric: AnnoyMetric, n: u32) -> Items {
         let mut items = Items::new(metric, 4).unwrap();

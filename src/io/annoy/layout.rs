@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Metric;
 use crate::error::BuildError;
+use crate::metric::Metric;
 
 /// The metrics of Annoy. Its files name none: who wrote one knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
