@@ -167,7 +167,7 @@ fn an_index_is_built_with_item_numbers_as_ids() {
     assert_eq!((index.len(), index.dim(), index.metric()), (file.len(), 12, Metric::Dot));
     for item in 0..300 {
         let position = index.position(&Id::Int(item));
-        let vector = position.and_then(|p| index.vector(p)).map(<[f32]>::to_vec);
+        let vector = position.and_then(|p| index.vector(p)).map(|v| v.to_vec());
         assert_eq!(vector, items[item as usize]);
     }
     let stopped = file.build(Index::builder(Metric::Dot), &|_, _| false);

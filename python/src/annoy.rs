@@ -187,19 +187,20 @@ impl AnnoyForest {
         include_distances: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         match self.0.vector(i) {
-            Some(query) => self.answer(py, query, n, search_k, include_distances),
+            Some(query) => self.answer(py, &query, n, search_k, include_distances),
             None => self.answer(py, &vec![0f32; self.dim()], n, search_k, include_distances),
         }
     }
 
     /// The vector of an item.
     fn vector<'py>(&self, py: Python<'py>, i: u32) -> PyResult<Bound<'py, PyList>> {
-        list(py, self.0.vector(i), self.dim())
+        list(py, self.0.vector(i).as_deref(), self.dim())
     }
 
     /// The distance of two items.
     fn distance(&self, i: u32, j: u32) -> f32 {
-        between(self.0.metric(), self.0.vector(i), self.0.vector(j), self.dim())
+        let (x, y) = (self.0.vector(i), self.0.vector(j));
+        between(self.0.metric(), x.as_deref(), y.as_deref(), self.dim())
     }
 
     /// The items again, to add more to them.

@@ -1,31 +1,20 @@
 """Annoy's behaviour, held twice: by the package ``annoy`` itself and by ``nearwood.annoy``.
 
-Tests that take ``Index`` run once against each. Those that take ``both`` hold the answers side by
-side. Where nearwood departs on purpose, ``test_departures_*`` state what each of the two does.
+Tests that take ``Index`` run once against each; those that take ``both`` hold the answers side by
+side. Where nearwood departs on purpose, ``test_annoy_departures.py`` states what each of them does.
 """
 
 from __future__ import annotations
 
 import pickle
-import struct
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import annoy
 import numpy as np
 import pytest
-
-import nearwood as nw
-import nearwood.annoy
-
-METRICS = ["angular", "euclidean", "manhattan", "hamming", "dot"]
-#: What nearwood searches by; the others join in as soon as it does.
-SERVED = [m for m in METRICS if m in {str(known) for known in nw.Metric}]
-
-PACKAGES = {"annoy": annoy.AnnoyIndex, "nearwood": nearwood.annoy.AnnoyIndex}
-EVERYTHING = 10_000_000
+from annoy_cases import EVERYTHING, METRICS, PACKAGES, SERVED, filled, rows, same_neighbours, truth
 
 
 @pytest.fixture(params=PACKAGES)
@@ -36,38 +25,6 @@ def Index(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def both() -> SimpleNamespace:
     return SimpleNamespace(**PACKAGES)
-
-
-def rows(n: int, f: int, metric: str = "angular", seed: int = 0) -> np.ndarray:
-    values = np.random.default_rng(seed).normal(size=(n, f)).astype(np.float32)
-    return (values > 0).astype(np.float32) if metric == "hamming" else values
-
-
-def filled(
-    Index: Any, vectors: np.ndarray, metric: str, step: int = 1, trees: int | None = 10
-) -> Any:
-    """Every `step`-th number is an item, the others are holes."""
-    index = Index(vectors.shape[1], metric)
-    index.set_seed(7)
-    for i in range(0, len(vectors), step):
-        index.add_item(i, vectors[i].tolist())
-    if trees is not None:
-        assert index.build(trees) is True
-    return index
-
-
-def truth(vectors: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
-    """The distances that Annoy's formulas give, in float64."""
-    v, q = vectors.astype(np.float64), query.astype(np.float64)
-    if metric == "angular":
-        norms = np.linalg.norm(v, axis=1) * np.linalg.norm(q)
-        cos = np.divide(v @ q, norms, out=np.zeros(len(v)), where=norms > 0)
-        return np.sqrt(np.maximum(2 - 2 * cos, 0))
-    if metric == "euclidean":
-        return np.linalg.norm(v - q, axis=1)
-    if metric in ("manhattan", "hamming"):
-        return np.abs(v - q).sum(axis=1)
-    return v @ q
 
 
 # --- making one
@@ -468,18 +425,6 @@ def test_answers_side_by_side(
         same_neighbours(theirs, ours, vectors, query, metric)
 
 
-def same_neighbours(
-    theirs: Any, ours: Any, vectors: np.ndarray, query: np.ndarray, metric: str
-) -> None:
-    their_ids, their_distances = theirs.get_nns_by_vector(query, 10, EVERYTHING, True)
-    ids, distances = ours.get_nns_by_vector(query, 10, EVERYTHING, True)
-    np.testing.assert_allclose(distances, their_distances, rtol=1e-4, atol=1e-4)
-    exact = truth(vectors, query, metric)
-    for our, their in zip(ids, their_ids, strict=True):
-        # Neighbours as near as float32 can tell may change places.
-        assert our == their or exact[our] == pytest.approx(exact[their], rel=1e-5, abs=1e-6)
-
-
 @pytest.mark.parametrize("metric", SERVED)
 def test_search_k_finds_at_least_as_much(both: SimpleNamespace, metric: str) -> None:
     vectors = rows(4000, 16, metric, seed=3)
@@ -500,305 +445,10 @@ def test_search_k_finds_at_least_as_much(both: SimpleNamespace, metric: str) -> 
     assert found(ours, -1) >= 0.9 * 400
 
 
-@pytest.mark.parametrize("metric", SERVED)
-@pytest.mark.parametrize(("n", "f", "step"), [(6, 8, 1), (30, 70, 4), (700, 16, 1), (900, 20, 5)])
-def test_files_that_annoy_wrote(
-    both: SimpleNamespace, tmp_path: Path, metric: str, n: int, f: int, step: int
-) -> None:
-    vectors = rows(n, f, metric, seed=5)
-    theirs = filled(both.annoy, vectors, metric, step)
-    theirs.save(str(tmp_path / "old.ann"))
-    ours = both.nearwood(f, metric)
-    assert ours.load(tmp_path / "old.ann") is True
-    assert (ours.get_n_items(), ours.get_n_trees()) == (theirs.get_n_items(), 10)
-    for i in range(ours.get_n_items()):
-        assert ours.get_item_vector(i) == theirs.get_item_vector(i)
-    ours.save(tmp_path / "new.nw")
-    again = both.nearwood(f, metric)
-    again.load(tmp_path / "new.nw")
-    assert (again.get_n_items(), again.get_n_trees()) == (theirs.get_n_items(), 10)
-    for query in rows(5, f, metric, seed=6):
-        same_neighbours(theirs, ours, vectors, query, metric)
-        same_neighbours(theirs, again, vectors, query, metric)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_importer_reads_what_annoy_wrote(tmp_path: Path, metric: str) -> None:
-    """Of every metric, also those that are not searched by yet: reading comes first."""
-    vectors = rows(300, 70, metric, seed=8)
-    filled(annoy.AnnoyIndex, vectors, metric, step=3).save(str(tmp_path / "old.ann"))
-    index = nearwood.annoy.AnnoyIndex(70, metric)
-    if metric in SERVED:
-        index.load(tmp_path / "old.ann")
-        assert index.get_item_vector(297) == vectors[297].tolist()
-    else:
-        with pytest.raises(OSError, match=f'metric is "{metric}", expected'):
-            index.load(tmp_path / "old.ann")
-
-
-# --- files of versions that pip does not install
-
-
-def node(size: int, start: int, n: int, children: list[int]) -> bytearray:
-    """A node whose unwritten bytes hold anything."""
-    made = bytearray(b"\xcd" * size)
-    struct.pack_into("<i", made, 0, n)
-    struct.pack_into(f"<{len(children)}i", made, start, *children)
-    return made
-
-
-def old_file(vectors: np.ndarray, start: int, place: int, tail: list[bytes]) -> bytes:
-    """Two trees of one split each over two buckets; items with their vectors at `place`."""
-    n, size = len(vectors), place + len(tail[0])
-    items = [node(size, start, 1, [0, 0]) for _ in vectors]
-    for item, vector in zip(items, tail, strict=True):
-        item[place:] = vector
-    nodes, roots = [], []
-    for tree in range(2):
-        parts = [[i for i in range(n) if (i >> tree) % 2 == side] for side in (0, 1)]
-        for part in parts:
-            nodes.append(node(size, start, len(part), part))
-        children = [n + len(nodes) - 2, n + len(nodes) - 1]
-        roots.append(node(size, start, n, children))
-        nodes.append(roots[-1])
-    return b"".join(bytes(made) for made in items + nodes + roots)
-
-
-def test_dot_as_the_main_branch_writes_it(tmp_path: Path) -> None:
-    vectors = rows(60, 30, "dot", seed=9)
-    data = old_file(vectors, 4, 24, [v.astype("<f4").tobytes() for v in vectors])
-    (tmp_path / "main.ann").write_bytes(data)
-    index = nearwood.annoy.AnnoyIndex(30, "dot")
-    index.load(str(tmp_path / "main.ann"))
-    assert (index.get_n_items(), index.get_n_trees()) == (60, 2)
-    assert [index.get_item_vector(i) for i in range(60)] == vectors.tolist()
-
-
-@pytest.mark.parametrize("place", [12, 16], ids=["1.16", "1.17"])
-def test_hamming_before_and_since_1_17(tmp_path: Path, place: int) -> None:
-    vectors = rows(60, 1000, "hamming", seed=10)
-    padded = np.zeros((60, 1024), dtype=np.uint8)
-    padded[:, :1000] = vectors
-    words = np.packbits(padded, axis=1, bitorder="little")
-    data = old_file(vectors, 4, place, [row.tobytes() for row in words])
-    (tmp_path / "old.ann").write_bytes(data)
-    index = nearwood.annoy.AnnoyIndex(1000, "hamming")
-    if "hamming" in SERVED:
-        index.load(str(tmp_path / "old.ann"))
-        assert [index.get_item_vector(i) for i in range(60)] == vectors.tolist()
-    else:
-        with pytest.raises(OSError, match='metric is "hamming", expected'):
-            index.load(str(tmp_path / "old.ann"))
-
-
-# --- departures, each with what Annoy does
-
-
-def test_departures_adding_to_a_built_index(both: SimpleNamespace) -> None:
-    """Annoy takes the item and may write it over a tree (issue 537)."""
-    theirs, ours = (filled(Index, rows(50, 4), "angular") for Index in (both.annoy, both.nearwood))
-    assert theirs.add_item(50, [1, 2, 3, 4]) is None
-    with pytest.raises(Exception, match="can't add an item to a built index") as raised:
-        ours.add_item(50, [1, 2, 3, 4])
-    assert raised.type is Exception
-    assert ours.get_n_items() == 50
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
-def test_departures_numbers_that_are_none(both: SimpleNamespace, value: float) -> None:
-    """Annoy keeps them and then finds nonsense."""
-    assert both.annoy(2, "euclidean").add_item(0, [value, 0]) is None
-    ours = both.nearwood(2, "euclidean")
-    with pytest.raises(ValueError, match=r"column 0 is .*: vectors must be finite"):
-        ours.add_item(0, [value, 0])
-    ours.add_item(0, [1, 1])
-    ours.build(1)
-    with pytest.raises(ValueError, match="queries must be finite"):
-        ours.get_nns_by_vector([value, 0], 1)
-
-
-def test_departures_files_with_numbers_that_are_none(both: SimpleNamespace, tmp_path: Path) -> None:
-    theirs = both.annoy(2, "euclidean")
-    for i in range(20):
-        theirs.add_item(i, [float("nan") if i == 13 else i, 0])
-    theirs.build(1)
-    theirs.save(str(tmp_path / "t"))
-    with pytest.raises(OSError, match="item 13 has NaN in column 0"):
-        both.nearwood(2, "euclidean").load(str(tmp_path / "t"))
-
-
-def test_departures_trees_of_a_small_file(both: SimpleNamespace, tmp_path: Path) -> None:
-    """Where items fit one node, Annoy takes roots for copies of roots."""
-    for Index, expected in ((both.annoy, 19), (both.nearwood, 10)):
-        index = filled(Index, rows(5, 8), "angular")
-        index.save(str(tmp_path / "t"))
-        assert index.get_n_trees() == expected
-    filled(both.annoy, rows(5, 8), "angular").save(str(tmp_path / "t.ann"))
-    ours = both.nearwood(8, "angular")
-    ours.load(str(tmp_path / "t.ann"))
-    assert ours.get_n_trees() == 10
-
-
-def test_departures_paths(both: SimpleNamespace, tmp_path: Path) -> None:
-    theirs, ours = (filled(Index, rows(50, 4), "angular") for Index in (both.annoy, both.nearwood))
-    with pytest.raises(TypeError):
-        theirs.save(tmp_path / "t")
-    assert ours.save(tmp_path / "t") is True
-    assert both.nearwood(4, "angular").load(tmp_path / "t") is True
-    assert both.nearwood(4, "angular").on_disk_build(tmp_path / "u") is True
-
-
-def test_departures_used_again_after_unload(both: SimpleNamespace) -> None:
-    """Annoy still thinks that it is built."""
-    theirs, ours = (filled(Index, rows(50, 4), "angular") for Index in (both.annoy, both.nearwood))
-    for index in (theirs, ours):
-        index.unload()
-        index.add_item(0, [1, 2, 3, 4])
-    with pytest.raises(Exception, match="can't build a built index"):
-        theirs.build(1)
-    assert ours.build(1) is True
-    assert ours.get_nns_by_item(0, 1) == [0]
-
-
-def test_departures_no_trees_and_no_nodes(both: SimpleNamespace) -> None:
-    """Annoy then finds nothing; ours finds what a recall of 0.95 takes."""
-    for Index, expected in ((both.annoy, []), (both.nearwood, [0])):
-        assert filled(Index, rows(50, 4), "angular", trees=0).get_nns_by_item(0, 1) == expected
-        assert filled(Index, rows(50, 4), "angular").get_nns_by_item(0, 1, 0) == expected
-    with pytest.raises(ValueError, match="n_trees is -2"):
-        filled(both.nearwood, rows(5, 4), "angular", trees=-2)
-    with pytest.raises(ValueError, match="f is 0"):
-        both.nearwood(0, "angular")
-
-
-def test_departures_wrong_files(both: SimpleNamespace, tmp_path: Path) -> None:
-    """Annoy checks the size alone."""
-    filled(both.annoy, rows(64, 6), "euclidean").save(str(tmp_path / "old.ann"))
-    filled(both.nearwood, rows(64, 6), "euclidean").save(tmp_path / "new.nw")
-    assert both.annoy(7, "angular").load(str(tmp_path / "old.ann")) is True
-    for f, metric, text in [
-        (6, "angular", "check metric and dimension"),
-        (5, "euclidean", "check metric and dimension"),
-    ]:
-        with pytest.raises(OSError, match=text):
-            both.nearwood(f, metric).load(str(tmp_path / "old.ann"))
-    for f, metric in ((6, "angular"), (7, "euclidean")):
-        with pytest.raises(OSError, match="euclidean with vectors of 6, expected"):
-            both.nearwood(f, metric).load(tmp_path / "new.nw")
-    data = (tmp_path / "old.ann").read_bytes()
-    (tmp_path / "bad.ann").write_bytes(data[:-36] + b"\xff\xff\xff\xff" * 9)
-    with pytest.raises(OSError):
-        both.nearwood(6, "euclidean").load(tmp_path / "bad.ann")
-
-
-def test_departures_a_failed_load_changes_nothing(both: SimpleNamespace, tmp_path: Path) -> None:
-    ours = filled(both.nearwood, rows(50, 4), "angular")
-    with pytest.raises(FileNotFoundError):
-        ours.load(tmp_path / "missing")
-    assert ours.get_nns_by_item(3, 1) == [3]
-
-
-def test_departures_a_disk_build_is_saved_elsewhere_too(
-    both: SimpleNamespace, tmp_path: Path
-) -> None:
-    """Annoy says True and writes nothing."""
-    for name, Index, written in (("a", both.annoy, False), ("n", both.nearwood, True)):
-        index = Index(2, "angular")
-        index.on_disk_build(str(tmp_path / name))
-        index.add_item(0, [1, 2])
-        index.add_item(1, [2, 1])
-        index.build(1)
-        assert index.save(str(tmp_path / f"{name}-copy")) is True
-        assert (tmp_path / f"{name}-copy").exists() is written
-        assert index.unbuild() is True
-
-
-def test_departures_a_failed_save_leaves_the_old_file(
-    both: SimpleNamespace, tmp_path: Path
-) -> None:
-    """Annoy removes the file before it writes; ours renames a whole one over it."""
-    ours = filled(both.nearwood, rows(50, 4), "angular")
-    ours.save(tmp_path / "t")
-    served = nw.Index.open(tmp_path / "t")
-    more = filled(both.nearwood, rows(90, 4), "angular")
-    more.save(tmp_path / "t")
-    assert (len(served), len(nw.Index.open(tmp_path / "t"))) == (50, 90)
-    assert [p.name for p in tmp_path.iterdir()] == ["t"], "nothing is left beside it"
-
-
-def test_departures_an_empty_index_is_not_saved(both: SimpleNamespace, tmp_path: Path) -> None:
-    for Index in (both.annoy, both.nearwood):
-        index = Index(2, "angular")
-        index.build(1)
-        if Index is both.annoy:
-            assert index.save(str(tmp_path / "t")) is True
-        else:
-            with pytest.raises(OSError, match="no items"):
-                index.save(str(tmp_path / "t"))
-            with pytest.raises(OSError, match="no vectors"):
-                index.load(str(tmp_path / "t"))
-
-
-def test_departures_close_angles_keep_their_digits(both: SimpleNamespace) -> None:
-    """Annoy takes the root of what float32 holds of 2 - 2 cos, which is wrong by 1e-7."""
-    vectors = rows(200, 30, seed=11)
-    vectors[100:] = vectors[:100] * 1.7
-    theirs, ours = (filled(Index, vectors, "angular") for Index in (both.annoy, both.nearwood))
-
-    def worst(index: Any) -> float:
-        pairs = [index.get_nns_by_item(i, 2, EVERYTHING, True)[1][1] for i in range(100)]
-        return max(pairs + [index.get_distance(i, i + 100) for i in range(100)])
-
-    assert worst(theirs) > 1e-4
-    assert worst(ours) < 1e-6
-
-
-def test_departures_dot_finds_large_products(both: SimpleNamespace) -> None:
-    """Annoy loses nearly all of them where lengths differ much (issue 619)."""
-    rng = np.random.default_rng(12)
-    vectors = rows(5000, 16, seed=12) * rng.lognormal(sigma=1.5, size=(5000, 1)).astype("f4")
-    theirs, ours = (filled(Index, vectors, "dot") for Index in (both.annoy, both.nearwood))
-    found = {}
-    for name, index in (("annoy", theirs), ("nearwood", ours)):
-        hits = 0
-        for query in rows(50, 16, seed=13):
-            best = set(np.argsort(-(vectors @ query))[:10].tolist())
-            hits += len(best & set(index.get_nns_by_vector(query, 10)))
-        found[name] = hits / 500
-    assert found["annoy"] < 0.4 and found["nearwood"] > 0.8, found
-
-
-def test_departures_sparse_numbers_take_no_memory(both: SimpleNamespace) -> None:
-    """Annoy allocates the largest number's worth of nodes: here 86 GB."""
-    ours = both.nearwood(8, "euclidean")
-    ours.add_item(2**31 - 1, [1] * 8)
-    ours.add_item(5, [2] * 8)
-    ours.build(3)
-    assert ours.get_n_items() == 2**31
-    assert ours.get_nns_by_item(5, 9) == [5, 2**31 - 1]
-
-
-def test_departures_the_same_seed_gives_the_same_file(
-    both: SimpleNamespace, tmp_path: Path
-) -> None:
-    """Annoy seeds by thread, so that its files change with n_jobs."""
-    files = []
-    for n_jobs in (1, 2):
-        index = filled(both.nearwood, rows(3000, 8), "euclidean", trees=None)
-        index.build(4, n_jobs)
-        index.save(tmp_path / "t")
-        files.append((tmp_path / "t").read_bytes())
-    assert files[0] == files[1]
-
-
-def test_departures_files_are_ours_too(both: SimpleNamespace, tmp_path: Path) -> None:
-    """Whatever nw.Index builds under item numbers, AnnoyIndex loads."""
-    vectors = rows(40, 4)
-    nw.Index.build(vectors, "euclidean", ids=np.arange(40) * 3).save(tmp_path / "t.nw")
-    ours = both.nearwood(4, "euclidean")
-    ours.load(tmp_path / "t.nw")
-    assert (ours.get_n_items(), ours.get_n_trees()) == (118, 1)
-    assert ours.get_item_vector(3) == vectors[1].tolist()
-    nw.Index.build(vectors, "euclidean", ids=[f"s{i}" for i in range(40)]).save(tmp_path / "s.nw")
-    with pytest.raises(OSError, match=r"open the file with nearwood\.Index"):
-        ours.load(tmp_path / "s.nw")
+def test_the_document_s_python_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "from-annoy.md").read_text(encoding="utf-8")
+    code = text.split("```python\n")[1].split("```")[0]
+    found: dict[str, Any] = {}
+    for source in (code, code.replace("from nearwood.annoy import", "from annoy import")):
+        exec(compile(source, "from-annoy.md", "exec"), found)
+        assert found["ids"] == [0, 2]

@@ -1,5 +1,6 @@
 //! What was built from items, or opened: Annoy's file or ours.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde_json::json;
@@ -158,8 +159,9 @@ impl Forest {
 
     /// The vector of an item; `None` for a hole.
     #[must_use]
-    pub fn vector(&self, item: u32) -> Option<&[f32]> {
-        self.index.position(&Id::Int(item.into())).and_then(|position| self.index.vector(position))
+    pub fn vector(&self, item: u32) -> Option<Cow<'_, [f32]>> {
+        let position = self.index.position(&Id::Int(item.into()))?;
+        self.index.vector(position).map(Cow::from)
     }
 
     /// The `n` items nearest to `query`, the nearest first, equal ones by number.
@@ -213,8 +215,8 @@ impl Forest {
     /// in the fourth digit for close vectors.
     fn neighbour(&self, query: &[f32], position: u32, found: f32) -> Neighbour {
         let item = self.index.int_id(position).unwrap_or_default() as u32;
-        let distance = match (self.metric, self.index.vector(position)) {
-            (AnnoyMetric::Angular, Some(vector)) => distance(self.metric, query, vector),
+        let distance = match (self.metric, self.vector(item)) {
+            (AnnoyMetric::Angular, Some(vector)) => distance(self.metric, query, &vector),
             _ => found,
         };
         Neighbour { item, distance }
@@ -227,9 +229,9 @@ impl Forest {
     pub fn items(&self) -> Result<Items, BuildError> {
         let mut items = Items::new(self.metric, self.index.dim())?;
         for position in 0..self.index.len() as u32 {
-            let id = self.index.int_id(position).and_then(|id| u32::try_from(id).ok());
-            if let (Some(id), Some(vector)) = (id, self.index.vector(position)) {
-                items.set(id, vector)?;
+            let item = self.index.int_id(position).and_then(|id| u32::try_from(id).ok());
+            if let Some((item, vector)) = item.and_then(|item| Some((item, self.vector(item)?))) {
+                items.set(item, &vector)?;
             }
         }
         Ok(items)
