@@ -12,6 +12,7 @@ use crate::format::MAGIC;
 use crate::index::{Builder, Effort, Id, Ids, Index, Vectors};
 use crate::io::annoy::{AnnoyFile, AnnoyMetric};
 use crate::progress::Report;
+use crate::random::Random;
 use crate::store::Bytes;
 
 /// The recall that a search aims at where `search_k` asks for less work.
@@ -23,6 +24,10 @@ const RECALL: f64 = 0.95;
 const PER_NODE: usize = 2;
 /// Up to so many vectors brute force is as quick as anything else, and exact.
 const FEW: usize = 1000;
+/// The stream of random numbers that directions come from; trees have those from 0 on.
+const DIRECTIONS: u64 = u64::MAX - 1;
+/// As many as a calibration takes.
+const N_DIRECTIONS: usize = 256;
 /// Where the file keeps what Annoy's users ask for and an index does not have.
 const NOTE: &str = "annoy";
 
@@ -71,7 +76,7 @@ impl Forest {
             Ids::Int(numbers) => numbers.last().map_or(0, |&last| last as usize + 1),
             ids => ids.len(),
         };
-        let builder = builder(items.metric(), n_items, options)?.ids(ids);
+        let builder = builder(items.metric(), items.dim(), n_items, options)?.ids(ids);
         let index = builder.build_with(Vectors::new(&values, items.dim())?, progress)?;
         Forest::of_index(index, items.metric())
     }
@@ -110,7 +115,8 @@ impl Forest {
         progress: Report<'_>,
     ) -> Result<Forest, Error> {
         let n_trees = options.n_trees.or(Some(file.n_trees()));
-        let builder = builder(file.metric(), file.n_items(), BuildOptions { n_trees, ..options })?;
+        let options = BuildOptions { n_trees, ..options };
+        let builder = builder(file.metric(), file.dim(), file.n_items(), options)?;
         Forest::of_index(file.build(builder, progress)?, file.metric())
     }
 
@@ -240,15 +246,29 @@ impl Forest {
 
 fn builder(
     metric: AnnoyMetric,
+    dim: usize,
     n_items: usize,
     options: BuildOptions,
 ) -> Result<Builder, BuildError> {
-    let builder = Index::builder(metric.metric()?).seed(options.seed).threads(options.n_threads);
+    let mut builder =
+        Index::builder(metric.metric()?).seed(options.seed).threads(options.n_threads);
+    if metric == AnnoyMetric::Dot {
+        builder = builder.calibration_queries(directions(dim, options.seed));
+    }
     let mut note = json!({ "n_items": n_items });
     if let Some(n_trees) = options.n_trees {
         note["n_trees"] = n_trees.into();
     }
     Ok(builder.note(NOTE, note))
+}
+
+/// Queries to calibrate dot with. Who searches by product asks with users, not with items, whose
+/// best product is often their own: calibrated with rows, item factors of gowalla were found with
+/// a recall of 0.66 where 0.95 was promised. Of users we know nothing, so every direction is as
+/// likely: that asks for somewhat more work than users take (0.99).
+fn directions(dim: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed, DIRECTIONS);
+    (0..N_DIRECTIONS * dim).map(|_| random.normal() as f32).collect()
 }
 
 fn check_same(index: &Index, metric: AnnoyMetric, dim: usize) -> Result<(), Error> {
