@@ -214,7 +214,11 @@ impl Forest {
             return Effort::Exact;
         }
         let least = self.index.calibration().budget(n, RECALL, len);
-        Effort::Budget(nodes.saturating_mul(PER_NODE).max(least))
+        match nodes.saturating_mul(PER_NODE).max(least) {
+            // Scanning all codes costs no ranking of leaves, and misses none that ranks wrongly.
+            budget if budget >= len / 2 => Effort::Budget(len),
+            budget => Effort::Budget(budget),
+        }
     }
 
     /// The angular distance is computed anew: the root of what float32 holds of 1 - cos is wrong
@@ -364,6 +368,7 @@ mod tests {
         let least = forest.index.calibration().budget(10, RECALL, 3000);
         assert_eq!(forest.effort(10, Some(1)), Effort::Budget(least.max(2)));
         assert_eq!(forest.effort(10, Some(700)), Effort::Budget(least.max(1400)));
+        assert_eq!(forest.effort(10, Some(750)), Effort::Budget(3000));
         assert_eq!(forest.effort(10, None), forest.effort(10, Some(120)));
         assert_eq!(forest.effort(10, Some(36_000)), Effort::Exact);
         assert_eq!(forest.effort(10, Some(usize::MAX)), Effort::Exact);
