@@ -51,12 +51,12 @@ pub struct Builder {
     metric: Metric,
     trees: usize,
     seed: u64,
+    notes: serde_json::Map<String, serde_json::Value>,
     n_threads: Option<usize>,
     shape: TreeParams,
     ids: Option<Ids>,
     labels: Option<Vec<String>>,
     queries: Option<Vec<f32>>,
-    notes: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Builder {
@@ -65,12 +65,12 @@ impl Builder {
             metric,
             trees: 1,
             seed: 0,
+            notes: serde_json::Map::new(),
             n_threads: None,
             shape: TreeParams::for_metric(metric),
             ids: None,
             labels: None,
             queries: None,
-            notes: serde_json::Map::new(),
         }
     }
 
@@ -93,6 +93,13 @@ impl Builder {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
+        self
+    }
+
+    /// A fact to keep in the file: [`Index::metadata`] has it under `notes`. It changes no search.
+    #[must_use]
+    pub fn note(mut self, key: impl Into<String>, value: serde_json::Value) -> Builder {
+        self.notes.insert(key.into(), value);
         self
     }
 
@@ -123,13 +130,6 @@ impl Builder {
     #[must_use]
     pub fn calibration_queries(mut self, queries: Vec<f32>) -> Builder {
         self.queries = Some(queries);
-        self
-    }
-
-    /// A fact to keep in the file: [`Index::metadata`] has it under `notes`. It changes no search.
-    #[must_use]
-    pub fn note(mut self, key: impl Into<String>, value: serde_json::Value) -> Builder {
-        self.notes.insert(key.into(), value);
         self
     }
 
