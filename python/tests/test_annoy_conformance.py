@@ -427,9 +427,10 @@ def test_answers_side_by_side(
 
 @pytest.mark.parametrize("metric", SERVED)
 def test_search_k_finds_at_least_as_much(both: SimpleNamespace, metric: str) -> None:
-    vectors = rows(4000, 16, metric, seed=3)
+    f = 64 if metric == "hamming" else 16
+    vectors = rows(4000, f, metric, seed=3)
     theirs, ours = (filled(Index, vectors, metric) for Index in (both.annoy, both.nearwood))
-    queries = rows(40, 16, metric, seed=4)
+    queries = rows(40, f, metric, seed=4)
     # Of equal distances anything counts, as in ann-benchmarks.
     sign = -1 if metric == "dot" else 1
     exact = [sign * truth(vectors, query, metric) for query in queries]

@@ -15,13 +15,13 @@ use crate::progress::Report;
 use crate::random::Random;
 use crate::store::Bytes;
 
-/// The recall that a search aims at where `search_k` asks for less work.
-const RECALL: f64 = 0.95;
-/// Vectors evaluated for each that `search_k` names. Annoy picks its candidates from many small
-/// leaves, we from few large ones, where each costs a small part and tells a little less: as many
-/// as Annoy's find less at some settings, twice as many found at least as much at all of
-/// `docs/from-annoy.md`.
-const PER_NODE: usize = 2;
+/// The recall that a search reaches where `search_k` asks for less, and the vectors evaluated for
+/// each that `search_k` names. Annoy picks its candidates from many small leaves, we from few large
+/// ones, where each costs a small part and tells a little less: as many as Annoy's find less at
+/// some settings, twice as many found at least as much at all of `docs/from-annoy.md`. Of short
+/// bit strings Annoy's splits, a bit each, find nearly all at once, so hamming takes more.
+const FLOOR: (f64, usize) = (0.95, 2);
+const FLOOR_OF_BITS: (f64, usize) = (0.99, 4);
 /// Up to so many vectors brute force is as quick as anything else, and exact.
 const FEW: usize = 1000;
 /// The stream of random numbers that directions come from; trees have those from 0 on.
@@ -173,8 +173,9 @@ impl Forest {
     /// The `n` items nearest to `query`, the nearest first, equal ones by number.
     ///
     /// `search_k` of `None` is `n` times the trees. A search evaluates twice as many vectors
-    /// as it says, and never fewer than reach a recall of 0.95 by the calibration; at the number of
-    /// items times that of trees, where Annoy too has seen all, it is exact.
+    /// as it says (of hamming four times), and never fewer than reach a recall of 0.95 (0.99) by the
+    /// calibration; at the number of items times that of trees, where Annoy too has seen all, it is
+    /// exact.
     ///
     /// # Errors
     /// If the query has another dimension or is not finite.
@@ -213,8 +214,12 @@ impl Forest {
         if len <= FEW || nodes >= len.saturating_mul(n_trees) {
             return Effort::Exact;
         }
-        let least = self.index.calibration().budget(n, RECALL, len);
-        match nodes.saturating_mul(PER_NODE).max(least) {
+        let (recall, per_node) = match self.metric {
+            AnnoyMetric::Hamming => FLOOR_OF_BITS,
+            _ => FLOOR,
+        };
+        let least = self.index.calibration().budget(n, recall, len);
+        match nodes.saturating_mul(per_node).max(least) {
             // Scanning all codes costs no ranking of leaves, and misses none that ranks wrongly.
             budget if budget >= len / 2 => Effort::Budget(len),
             budget => Effort::Budget(budget),
@@ -365,7 +370,7 @@ mod tests {
     #[test]
     fn search_k_never_lowers_and_everything_is_exact() {
         let forest = forest(AnnoyMetric::Euclidean, 3000);
-        let least = forest.index.calibration().budget(10, RECALL, 3000);
+        let least = forest.index.calibration().budget(10, FLOOR.0, 3000);
         assert_eq!(forest.effort(10, Some(1)), Effort::Budget(least.max(2)));
         assert_eq!(forest.effort(10, Some(700)), Effort::Budget(least.max(1400)));
         assert_eq!(forest.effort(10, Some(750)), Effort::Budget(3000));
