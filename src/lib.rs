@@ -28,6 +28,8 @@ pub mod recommend;
 
 pub mod io;
 
+pub mod annoy;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 

@@ -2,6 +2,7 @@
 //! It computes nothing.
 
 mod als;
+mod annoy;
 mod cli;
 mod convert;
 mod errors;
@@ -25,6 +26,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::als::PyAls;
+    #[pymodule_export]
+    use crate::annoy::{AnnoyForest, AnnoyItems};
     #[pymodule_export]
     use crate::cli::run_cli;
     #[pymodule_export]

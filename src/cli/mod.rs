@@ -8,6 +8,7 @@ mod build;
 mod demo;
 mod failure;
 mod hits;
+mod import_annoy;
 mod inspect;
 mod options;
 mod output;
@@ -43,6 +44,7 @@ enum Command {
     Search(search::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
+    ImportAnnoy(import_annoy::Args),
 }
 
 /// Runs the command whose words are `args`, the first of which is its own name, and returns the
@@ -86,6 +88,7 @@ fn run(command: &Command, itself: &[OsString], out: &mut dyn Write) -> Result<()
         Command::Search(args) => search::run(args, out),
         Command::Inspect(args) => inspect::run(args, out),
         Command::Verify(args) => verify::run(args, out),
+        Command::ImportAnnoy(args) => import_annoy::run(args, out),
     }
 }
 

@@ -51,6 +51,7 @@ pub struct Builder {
     metric: Metric,
     trees: usize,
     seed: u64,
+    notes: serde_json::Map<String, serde_json::Value>,
     n_threads: Option<usize>,
     shape: TreeParams,
     ids: Option<Ids>,
@@ -64,6 +65,7 @@ impl Builder {
             metric,
             trees: 1,
             seed: 0,
+            notes: serde_json::Map::new(),
             n_threads: None,
             shape: TreeParams::for_metric(metric),
             ids: None,
@@ -91,6 +93,13 @@ impl Builder {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = seed;
+        self
+    }
+
+    /// A fact to keep in the file: [`Index::metadata`] has it under `notes`. It changes no search.
+    #[must_use]
+    pub fn note(mut self, key: impl Into<String>, value: serde_json::Value) -> Builder {
+        self.notes.insert(key.into(), value);
         self
     }
 
@@ -210,13 +219,17 @@ impl Builder {
     }
 
     fn metadata(&self) -> serde_json::Value {
-        json!({
+        let mut metadata = json!({
             "library": concat!("nearwood ", env!("CARGO_PKG_VERSION")),
             "metric": self.metric.name(),
             "n_trees": self.trees,
             "leaf_size": self.shape.leaf_size,
             "seed": self.seed,
-        })
+        });
+        if !self.notes.is_empty() {
+            metadata["notes"] = self.notes.clone().into();
+        }
+        metadata
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) use builder::{Composition, compose};
 pub(crate) use calibration::Source;
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
+pub(crate) use space::first_unusable;
 pub(crate) use verify::finite;
 
 use crate::error::{OpenError, QueryError, SaveError};

@@ -7,6 +7,7 @@
 //!
 //! Without the feature `tables` there are vectors, ids and names, but no gzip.
 
+pub mod annoy;
 #[cfg(feature = "tables")]
 mod arrow;
 #[cfg(feature = "tables")]

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod allocator;
+pub mod annoy;
 pub mod exercise;
 pub mod file;
 #[cfg(feature = "cli")]
