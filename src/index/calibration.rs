@@ -264,16 +264,24 @@ fn count(
         true => nearest(engine, queries, own, most),
         false => exactly(engine, queries, own, most),
     };
-    let (mut counts, mut scratch) = (Counts::default(), Scratch::default());
+    let (mut counts, mut scratch, mut best) = (Counts::default(), Scratch::default(), Vec::new());
     for ((query, own), truth) in queries.chunks_exact(engine.rows.dim).zip(own).zip(&truth) {
         for (&k, counts) in NEIGHBOURS.iter().zip(&mut counts) {
             scratch.begin();
             if let Some(row) = own {
                 scratch.exclude(*row, engine.rows.len());
             }
-            let keep = engine.keep_for(k);
+            let keep = engine.keep_for(k, usize::MAX);
             let request = Request { keep, ..engine.request(query, usize::MAX) };
             forest::trace(&engine.trees, request, &mut scratch, budgets, |step, found| {
+                best.clear();
+                best.extend_from_slice(found);
+                let keep = engine.keep_for(k, budgets[step]);
+                if keep < best.len() {
+                    best.select_nth_unstable_by(keep, |a, b| a.0.total_cmp(&b.0));
+                    best.truncate(keep);
+                }
+                let found = &best;
                 let share = share_found(engine, query, found, &truth[..k.min(truth.len())]);
                 // What has found everything goes on finding it.
                 let done = share >= 1.0;
