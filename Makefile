@@ -10,7 +10,7 @@ export NEARWOOD_DATA ?= $(abspath ../shared/data)
 
 RUST_SOURCES := Cargo.toml python/Cargo.toml $(shell find src python/src -name '*.rs')
 
-.PHONY: demo test test-rust test-python check bench bench-peers docs clean
+.PHONY: demo test test-rust test-python check bench bench-peers fuzz sanitize valgrind docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/nearwood demo
@@ -42,6 +42,34 @@ bench: bench-peers
 bench-peers: $(VENV)/installed
 	$(BIN)/pip install -q annoy hnswlib faiss-cpu scann
 	$(BIN)/python benches/peers.py
+
+# Every fuzz target for FUZZ_SECONDS, from whole files and what earlier runs found worth keeping,
+# with AddressSanitizer. A find is left in fuzz/artifacts: see tests/fuzz_finds/README.md.
+# cargo-fuzz asks for flags of the nightly compiler: RUSTC_BOOTSTRAP lets the stable one take them.
+FUZZ_TARGETS ?= open payload readers
+FUZZ_SECONDS ?= 60
+fuzz: export RUSTC_BOOTSTRAP = 1
+fuzz:
+	$(CARGO) fuzz --version || $(CARGO) install --locked cargo-fuzz
+	set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) fuzz run $$target fuzz/corpus/$$target tests/golden tests/fuzz_finds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=30 -max_len=16384; \
+	done
+
+# The tests of the rooms where `unsafe` stands, kernels and store, under AddressSanitizer on every
+# instruction set that the processor has, and under valgrind, which knows none above AVX2: it
+# reports an older processor, and the AVX-512 kernels are left to the sanitizer.
+UNSAFE_ROOMS := kernel:: store::
+sanitize: export RUSTC_BOOTSTRAP = 1
+sanitize: export RUSTFLAGS = -Zsanitizer=address
+sanitize:
+	$(CARGO) test --target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitize \
+		--release -p nearwood --no-default-features --lib -- $(UNSAFE_ROOMS)
+
+valgrind:
+	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="valgrind --quiet --error-exitcode=9" \
+		$(CARGO) test --release -p nearwood --no-default-features --lib -- --test-threads=1 $(UNSAFE_ROOMS)
 
 docs:
 	$(CARGO) doc --no-deps --open

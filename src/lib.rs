@@ -35,7 +35,8 @@ pub mod cli;
 
 pub use error::Error;
 pub use index::{
-    Answers, BatchOptions, Effort, Filter, Hit, Id, IdRef, Ids, Index, Searcher, Vectors,
+    Answers, BatchOptions, Effort, Filter, Hit, Id, IdRef, Ids, Index, RadiusOptions, Searcher,
+    Vectors, Within,
 };
 pub use metric::Metric;
 pub use recommend::{Interactions, Recommender};

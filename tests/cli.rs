@@ -248,7 +248,7 @@ fn build_and_search() {
     let json = place.run("search i.nw --queries q.npy -k 3 --budget 60 --json").ok();
     for (query, line) in json.lines().enumerate() {
         let line: Value = serde_json::from_str(line).unwrap();
-        assert_eq!(line["query"], query);
+        assert_eq!((&line["query"], &line["exact"]), (&query.into(), &false.into()));
         assert_eq!(ids(&line["neighbours"]), found.row(query));
     }
     place.run("search i.nw --queries q.npy -k 3 --exact --threads 2 -o o.csv").ok();
@@ -259,6 +259,44 @@ fn build_and_search() {
     assert_eq!((&own["query"], ids(&own["neighbours"]).len()), (&5.into(), 2));
     assert!(!ids(&own["neighbours"]).contains(&5));
     assert_eq!(place.run("similar i.nw 5 -k 2 --json").json()["similar"], own["neighbours"]);
+}
+
+#[test]
+fn a_radius_finds_what_lies_within() {
+    let place = Place::with_index();
+    let json = place.run("search i.nw --queries q.npy --radius 0.25 --exact --json").ok();
+    let lengths: Vec<usize> = json
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| {
+            assert_eq!(line["exact"], true);
+            let near = line["neighbours"].as_array().unwrap();
+            assert!(near.iter().all(|hit| hit["distance"].as_f64().unwrap() <= 0.25));
+            near.len()
+        })
+        .collect();
+    let point = |i: usize| [circle()[2 * i], circle()[2 * i + 1]];
+    let within = |a: usize, b: usize| {
+        let ([x, y], [u, v]) = (point(a), point(b));
+        (x - u).hypot(y - v) <= 0.25
+    };
+    let expected = (0..12).map(|q| (0..60).filter(|&i| within(q, i)).count());
+    assert_eq!(lengths, expected.collect::<Vec<usize>>());
+    place.run("search i.nw --queries q.npy --radius 0.25 --recall 1 -o o.csv").ok();
+    let csv = fs::read_to_string(place.path("o.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + lengths.iter().sum::<usize>());
+    let text = place.run("search i.nw --queries q.npy --radius -1").ok();
+    assert_eq!(
+        text.lines().collect::<Vec<_>>(),
+        ["query  rank  id  distance", "and 2 more queries: -o FILE writes them all"]
+    );
+    let own = place.run("search i.nw --id 5 --radius 0.15 --json").json();
+    assert!(!ids(&own["neighbours"]).is_empty() && !ids(&own["neighbours"]).contains(&5));
+    let npy = place.run("search i.nw --queries q.npy --radius 1 -o o.npy").failure();
+    assert!(npy.contains("now more, now fewer: write .parquet"), "{npy}");
+    let nan = place.run("search i.nw --queries q.npy --radius nan").failure();
+    assert!(nan.contains("radius is NaN, expected a number"), "{nan}");
+    assert!(place.run("search i.nw --queries q.npy --radius 1 -k 3").usage().contains("cannot be"));
 }
 
 #[test]

@@ -66,6 +66,7 @@ class Index:
     def verify(path: _Path) -> None: ...
     def save(self, path: _Path) -> None: ...
     def to_bytes(self) -> bytes: ...
+    @overload
     def search(
         self,
         queries: ArrayLike,
@@ -75,7 +76,44 @@ class Index:
         budget: int | None = None,
         filter: _Filter = None,
         n_threads: int | None = None,
+        return_exact: Literal[False] = False,
     ) -> _Pair: ...
+    @overload
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        recall: float | None = None,
+        budget: int | None = None,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+        return_exact: Literal[True],
+    ) -> tuple[_Ids, _Floats, Any]: ...
+    @overload
+    def radius(
+        self,
+        queries: ArrayLike,
+        r: float,
+        *,
+        recall: float | None = None,
+        budget: int | None = None,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+        return_exact: Literal[False] = False,
+    ) -> _Pair | list[_Pair]: ...
+    @overload
+    def radius(
+        self,
+        queries: ArrayLike,
+        r: float,
+        *,
+        recall: float | None = None,
+        budget: int | None = None,
+        filter: _Filter = None,
+        n_threads: int | None = None,
+        return_exact: Literal[True],
+    ) -> tuple[_Ids, _Floats, bool] | list[tuple[_Ids, _Floats, bool]]: ...
     def search_exact(
         self,
         queries: ArrayLike,

@@ -204,7 +204,7 @@ pub fn answers<'py>(
     answers: Answers,
     flat: bool,
 ) -> PyResult<Pair<'py>> {
-    let Answers { k, positions, distances } = answers;
+    let Answers { k, positions, distances, .. } = answers;
     let ids = ids_of(py, index, positions.len(), |at| positions[at])?;
     let distances = array(py, distances);
     if flat { Ok((ids, distances)) } else { fold(ids, distances, k) }
@@ -223,16 +223,20 @@ pub fn fold<'py>(
 }
 
 /// (k,) arrays of one answer, filled up to `k` with what stands for nothing.
-pub fn hits<'py>(
-    py: Python<'py>,
-    index: &Index,
-    hits: &[Hit],
-    k: usize,
-) -> PyResult<Bound<'py, PyTuple>> {
+pub fn hits<'py>(py: Python<'py>, index: &Index, hits: &[Hit], k: usize) -> PyResult<Pair<'py>> {
     let missing = index.metric().missing();
     let ids = ids_of(py, index, k, |at| hits.get(at).map_or(u32::MAX, |hit| hit.position))?;
     let distances = collect(1, k, |at| hits.get(at).map_or(missing, |hit| hit.distance))?;
-    (ids, array(py, distances)).into_pyobject(py)
+    Ok((ids, array(py, distances)))
+}
+
+/// A pair and whether it is exact, as Python's tuple.
+pub fn triple<'py>(
+    py: Python<'py>,
+    (a, b): Pair<'py>,
+    exact: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    (a, b, exact).into_pyobject(py)
 }
 
 /// A pair as Python's tuple.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use nearwood::error::QueryError;
-use nearwood::{Answers, BatchOptions, Filter, Index, Metric, Vectors};
+use nearwood::{Answers, BatchOptions, Filter, Index, Metric, RadiusOptions, Vectors, Within};
+use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple, PyType};
 
 use crate::convert::{self, Queries};
 use crate::errors::OrRaise;
@@ -44,17 +45,25 @@ impl PyIndex {
         PyIndex { index: Arc::new(index), token: next_token() }
     }
 
+    /// Ids and distances, and if `told` whether they are exact.
     fn answer<'py>(
         &self,
         py: Python<'py>,
         queries: Queries<'py>,
         options: BatchOptions<'_>,
+        told: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         match queries {
-            Queries::One(query) => self.one(py, convert::values(&query)?, options),
+            Queries::One(query) => self.one(py, convert::values(&query)?, options, told),
             Queries::Many(queries) => {
-                let answers = search_blocks(py, &self.index, convert::values(&queries)?, options)?;
-                convert::tuple(py, convert::answers(py, &self.index, answers, false)?)
+                let mut answers =
+                    search_blocks(py, &self.index, convert::values(&queries)?, options)?;
+                let exact = std::mem::take(&mut answers.exact);
+                let pair = convert::answers(py, &self.index, answers, false)?;
+                match told {
+                    true => convert::triple(py, pair, PyArray1::from_vec(py, exact).into_any()),
+                    false => convert::tuple(py, pair),
+                }
             }
         }
     }
@@ -64,16 +73,61 @@ impl PyIndex {
         py: Python<'py>,
         query: &[f32],
         options: BatchOptions<'_>,
+        told: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (index, k) = (&*self.index, options.k);
-        let hits = py.detach(|| {
+        let found = py.detach(|| {
             index.with_searcher(|searcher| {
                 searcher.k(k).effort(options.effort).filter(options.filter);
-                searcher.search(query).map(<[_]>::to_vec)
+                let hits = searcher.search(query).map(<[_]>::to_vec)?;
+                Ok::<_, QueryError>((hits, searcher.was_exact()))
             })
         });
-        convert::hits(py, index, &hits.or_raise()?, k)
+        let (hits, exact) = found.or_raise()?;
+        let pair = convert::hits(py, index, &hits, k)?;
+        match told {
+            true => convert::triple(py, pair, PyBool::new(py, exact).to_owned().into_any()),
+            false => convert::tuple(py, pair),
+        }
     }
+
+    /// What lies within a radius of one query: ids and distances.
+    fn within<'py>(
+        &self,
+        py: Python<'py>,
+        within: &Within,
+        told: bool,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let pair = convert::hits(py, &self.index, &within.hits, within.hits.len())?;
+        match told {
+            true => convert::triple(py, pair, PyBool::new(py, within.exact).to_owned().into_any()),
+            false => convert::tuple(py, pair),
+        }
+    }
+}
+
+/// Searches within a radius with the interpreter released, in blocks that Ctrl-C can part.
+fn radius_blocks(
+    py: Python<'_>,
+    index: &Index,
+    queries: &[f32],
+    radius: f64,
+    options: RadiusOptions<'_>,
+) -> PyResult<Vec<Within>> {
+    if queries.len() <= index.dim() {
+        return py.detach(|| index.radius(queries, radius, options)).or_raise();
+    }
+    let work = |watched: &watch::Watched| {
+        let mut all = Vec::new();
+        for block in queries.chunks(BLOCK / 16 * index.dim()) {
+            if watched.stopped() {
+                break;
+            }
+            all.extend(index.radius(block, radius, options)?);
+        }
+        Ok::<_, QueryError>(all)
+    };
+    watch::run(py, work, |_, _| Ok(true))?.or_raise()
 }
 
 /// Answers a batch with the interpreter released; a long one in blocks that Ctrl-C can part.
@@ -95,6 +149,7 @@ fn search_blocks(
             let answers = index.search_batch(block, options)?;
             all.positions.extend(answers.positions);
             all.distances.extend(answers.distances);
+            all.exact.extend(answers.exact);
         }
         Ok::<_, QueryError>(all)
     };
@@ -249,17 +304,21 @@ impl PyIndex {
     ///     budget: How many vectors may be evaluated, in place of a recall.
     ///     filter: Which may be found: a bool mask of shape (n,), an array of ids, or a `Filter`.
     ///     n_threads: Threads of a batch; None: all cores. One query never uses more than its own.
+    ///     return_exact: Return also whether the answer is certain to be exact.
     ///
     /// Returns:
     ///     ids: (k,) or (m, k); int64, or an object array of str.
     ///     distances: float32 of the same shape, nearest first.
+    ///     exact: With `return_exact`: a bool, or an array of (m,). True where everything that
+    ///         might be found was compared in float32: with recall=1, and with a filter where
+    ///         looking at all that pass was the least work. What is not certain may still be exact.
     ///
     ///     Where fewer than k pass, the rest is -1 (None for string ids) and inf (-inf for "dot").
     ///
     /// Raises:
     ///     ValueError: If k is 0, the dimension differs, or a query has NaN or infinities.
     #[pyo3(signature = (queries, k=Count(10), *, recall=None, budget=None, filter=None,
-        n_threads=None), text_signature = "($self, queries, k=10, *, recall=None, budget=None, filter=None, n_threads=None)")]
+        n_threads=None, return_exact=false), text_signature = "($self, queries, k=10, *, recall=None, budget=None, filter=None, n_threads=None, return_exact=False)")]
     fn search<'py>(
         &self,
         py: Python<'py>,
@@ -269,11 +328,73 @@ impl PyIndex {
         budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
+        return_exact: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let effort = convert::effort(recall, optional(budget), false)?;
         let allowed = self.filter(filter)?;
         let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
-        self.answer(py, convert::queries(queries, self.index.dim())?, options)
+        self.answer(py, convert::queries(queries, self.index.dim())?, options, return_exact)
+    }
+
+    /// Everything within a radius of one query or of many.
+    ///
+    /// Args:
+    ///     queries: (d,) or (m, d) numbers.
+    ///     r: The largest distance; for "dot" the smallest product. NaN is refused; a radius below
+    ///         any distance finds nothing, an infinite one (-inf for "dot") everything.
+    ///     recall: The share of what lies within r to find on average; 0.95 unless told, 1 finds
+    ///         all of it.
+    ///     budget: How many vectors may be evaluated, in place of a recall: about so many.
+    ///     filter: Which may be found: a bool mask of shape (n,), an array of ids, or a `Filter`.
+    ///     n_threads: Threads of a batch; None: all cores.
+    ///     return_exact: Add to each pair whether it is certain to be exact.
+    ///
+    /// Returns:
+    ///     For (d,) a pair of arrays, ids and float32 distances, nearest first; for (m, d) a list of
+    ///     m such pairs. Memory grows with what is found.
+    ///
+    /// Raises:
+    ///     ValueError: If r is NaN, the dimension differs, or a query has NaN or infinities.
+    ///
+    /// >>> import nearwood as nw
+    /// >>> index = nw.Index.build([[0, 1], [1, 0], [0.9, 0.1]], ids=["n", "e", "ene"])
+    /// >>> index.radius([1.0, 0.0], 0.5)[0]
+    /// array(['e', 'ene'], dtype=object)
+    /// >>> [len(ids) for ids, distances in index.radius([[1, 0], [0, 1], [5, 5]], 0.5)]
+    /// [2, 1, 0]
+    #[pyo3(signature = (queries, r, *, recall=None, budget=None, filter=None, n_threads=None,
+        return_exact=false), text_signature = "($self, queries, r, *, recall=None, budget=None, filter=None, n_threads=None, return_exact=False)")]
+    fn radius<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        r: f64,
+        recall: Option<f64>,
+        budget: Option<Count>,
+        filter: Option<&Bound<'py, PyAny>>,
+        n_threads: Option<Count>,
+        return_exact: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let effort = convert::effort(recall, optional(budget), false)?;
+        let allowed = self.filter(filter)?;
+        let n_threads = optional(n_threads);
+        let options = RadiusOptions { effort, filter: allowed.as_deref(), n_threads };
+        match convert::queries(queries, self.index.dim())? {
+            Queries::One(query) => {
+                let query = convert::values(&query)?;
+                convert::same_dim("the query", query.len(), self.index.dim())?;
+                let found = radius_blocks(py, &self.index, query, r, options)?;
+                let first = found.first().cloned().unwrap_or_default();
+                self.within(py, &first, return_exact).map(Bound::into_any)
+            }
+            Queries::Many(queries) => {
+                let values = convert::values(&queries)?;
+                let found = radius_blocks(py, &self.index, values, r, options)?;
+                let pairs: PyResult<Vec<_>> =
+                    found.iter().map(|within| self.within(py, within, return_exact)).collect();
+                Ok(PyList::new(py, pairs?)?.into_any())
+            }
+        }
     }
 
     /// The k nearest by brute force over every vector, in the shapes of :meth:`search`.
@@ -290,7 +411,7 @@ impl PyIndex {
         let effort = convert::effort(None, None, true)?;
         let allowed = self.filter(filter)?;
         let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
-        self.answer(py, convert::queries(queries, self.index.dim())?, options)
+        self.answer(py, convert::queries(queries, self.index.dim())?, options, false)
     }
 
     /// The neighbours of vectors in the index, named by id: one id gives (k,), many give (m, k).

@@ -301,7 +301,7 @@ impl PyRecommender {
         let asked = self.asked(k, false, recall, exact, filter, Some(Count(1)))?;
         let options = convert::batch(k.0, asked.effort, asked.filter.as_deref(), Some(1));
         let hits = py.detach(|| self.rec.similar(position, options)).or_raise()?;
-        convert::hits(py, self.rec.similarity(), &hits, k.0)
+        convert::tuple(py, convert::hits(py, self.rec.similarity(), &hits, k.0)?)
     }
 
     /// The best items for somebody who was not in the training, from their history.
@@ -468,7 +468,7 @@ impl PyRecommender {
     }
 
     fn hits<'py>(&self, py: Python<'py>, hits: &[Hit], k: usize) -> PyResult<Bound<'py, PyTuple>> {
-        convert::hits(py, self.rec.items(), hits, k)
+        convert::tuple(py, convert::hits(py, self.rec.items(), hits, k)?)
     }
 
     fn lists<'py>(&self, py: Python<'py>, users: &[u32], asked: &Asked) -> PyResult<Pair<'py>> {

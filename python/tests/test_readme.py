@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""What the README and the pages of answers show is what happens."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+ANSWERS = ROOT / "docs" / "answers.md"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(language: str, page: Path = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("code", blocks("python"))
@@ -25,6 +27,16 @@ def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_there_is_python_to_run() -> None:
     assert len(blocks("python")) >= 2
+    assert len(blocks("python", ANSWERS)) >= 7
+
+
+def test_the_answers_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for code in blocks("python", ANSWERS):
+        exec(compile(code, "answers.md", "exec"), names)
 
 
 def test_console_blocks_show_true_output(

@@ -60,14 +60,27 @@ def test_long_calls_release_the_interpreter() -> None:
 
 
 def test_eight_threads_search_one_index(vectors: np.ndarray, index: nw.Index) -> None:
-    wanted = [index.search(v, 5)[0].tolist() for v in vectors[:400]]
     shared = nw.Filter(np.arange(0, 3000, 2))
 
+    def singles(**options: object) -> list[object]:
+        return [[a.tolist() for a in index.search(v, 5, **options)] for v in vectors[:200]]
+
+    def near() -> list[object]:
+        lists = index.radius(vectors[:50], 4.0, n_threads=2)
+        return [[a.tolist() for a in pair] for pair in lists]
+
+    # What one thread alone was told.
+    wanted, even, within = singles(), singles(filter=shared), near()
+    batch = [
+        [row.tolist() for row in pair] for pair in zip(*index.search(vectors[:100], 5), strict=True)
+    ]
+    assert batch == wanted[:100]
+
     def ask(_: int) -> bool:
-        batch = index.search(vectors[:100], 5)[0].tolist()
-        even = index.search(vectors[0], 5, filter=shared)[0]
-        singles = [index.search(v, 5)[0].tolist() for v in vectors[:400]]
-        return singles == wanted and batch == wanted[:100] and (even % 2 == 0).all()
+        batch = index.search(vectors[:100], 5)
+        together = [[row.tolist() for row in pair] for pair in zip(*batch, strict=True)]
+        alone = singles() == wanted and singles(filter=shared) == even
+        return alone and together == wanted[:100] and near() == within
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(16)))

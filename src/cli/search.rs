@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::QueryError;
 use crate::io::{IdKind, Matrix, RankingWriter, npy, read_vectors};
-use crate::{Answers, BatchOptions, IdRef, Ids, Index};
+use crate::{Answers, BatchOptions, IdRef, Ids, Index, RadiusOptions, Within};
 
 use super::failure::Failure;
 use super::hits::{HitTable, hits_of, json_hits};
@@ -23,7 +23,7 @@ const SHOWN: usize = 10;
 ///
 /// -o q.npy writes int64 ids, a row a query, -1 where fewer than k were found; .parquet, .csv,
 /// .tsv and .jsonl hold query, id, rank and distance. --json prints a line a query: {"query",
-/// "neighbours": [{"rank", "id", "label", "distance"}]}.
+/// "exact", "neighbours": [{"rank", "id", "label", "distance"}]}.
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["queries", "id"])))]
 pub(super) struct Args {
@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// How many neighbours a query
     #[arg(short, default_value_t = 10, value_parser = positive)]
     k: usize,
+    /// In place of -k: all neighbours within this distance, or with at least this product
+    #[arg(long, value_name = "R", conflicts_with = "k", allow_hyphen_values = true)]
+    radius: Option<f64>,
     #[command(flatten)]
     effort: EffortArgs,
     /// Threads; all cores unless given
@@ -47,7 +50,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The distances as a float32 .npy file, beside the ids of -o
-    #[arg(long, value_name = "FILE", requires = "output")]
+    #[arg(long, value_name = "FILE", requires = "output", conflicts_with = "radius")]
     distances: Option<PathBuf>,
     /// Print JSON, a line a query
     #[arg(long, conflicts_with = "output")]
@@ -57,7 +60,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let index = open_index(&args.file)?;
     if let Some(output) = &args.output {
-        check_output(&index, output)?;
+        check_output(&index, output, args.radius.is_some())?;
     }
     let search = Search::new(&index, args)?;
     match &args.output {
@@ -68,15 +71,18 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// Said before the work, not after it.
-fn check_output(index: &Index, output: &Path) -> Result<(), Failure> {
-    match is_npy(output) && index.has_text_ids() {
-        true => Err(Failure::new(format!(
-            "{}: an .npy file holds integer ids and those of this index are strings: write \
-             .parquet, .csv, .tsv or .jsonl",
-            output.display()
-        ))),
-        false => Ok(()),
-    }
+fn check_output(index: &Index, output: &Path, is_radius: bool) -> Result<(), Failure> {
+    let problem = match is_npy(output) {
+        true if is_radius => {
+            "an .npy file holds as many ids for every query and a radius finds now more, now fewer"
+        }
+        true if index.has_text_ids() => {
+            "an .npy file holds integer ids and those of this index are strings"
+        }
+        _ => return Ok(()),
+    };
+    let output = output.display();
+    Err(Failure::new(format!("{output}: {problem}: write .parquet, .csv, .tsv or .jsonl")))
 }
 
 fn is_npy(path: &Path) -> bool {
@@ -89,6 +95,8 @@ struct Search<'a> {
     options: BatchOptions<'a>,
     /// As many as were asked for, more than there are vectors perhaps.
     k: usize,
+    /// In place of k.
+    radius: Option<f64>,
     what: What,
 }
 
@@ -112,7 +120,7 @@ impl<'a> Search<'a> {
             filter: None,
             n_threads: args.threads,
         };
-        Ok(Search { index, options, k: args.k, what })
+        Ok(Search { index, options, k: args.k, radius: args.radius, what })
     }
 
     fn len(&self) -> usize {
@@ -148,6 +156,38 @@ impl<'a> Search<'a> {
     }
 }
 
+impl Search<'_> {
+    /// The neighbours of each of the first `n` queries.
+    fn lists(&self, n: usize) -> Result<Vec<Within>, Failure> {
+        let Some(radius) = self.radius else {
+            let answers = self.answer(n)?;
+            return Ok(as_lists(&answers));
+        };
+        let progress = Progress::spinner("searching");
+        progress.message(format!("{n} queries"));
+        let BatchOptions { effort, filter, n_threads, .. } = self.options;
+        Ok(match &self.what {
+            What::Queries(queries) => {
+                let options = RadiusOptions { effort, filter, n_threads };
+                let values = &queries.data[..n * queries.cols];
+                self.index.radius(values, radius, options)?
+            }
+            What::Item(position) => {
+                let query = self.index.vector(*position).unwrap_or_default();
+                let mut searcher = self.index.searcher();
+                searcher.effort(effort).exclude(&[*position]);
+                let hits = searcher.radius(query, radius)?.to_vec();
+                vec![Within { hits, exact: searcher.was_exact() }]
+            }
+        })
+    }
+}
+
+fn as_lists(answers: &Answers) -> Vec<Within> {
+    let list = |(query, &exact)| Within { hits: hits_of(answers, query), exact };
+    answers.exact.iter().enumerate().map(list).collect()
+}
+
 fn read_queries(file: &Path, dim: usize) -> Result<Matrix, Failure> {
     let queries = read_vectors(file)?;
     match queries.rows == 0 || queries.cols == dim {
@@ -161,10 +201,10 @@ fn read_queries(file: &Path, dim: usize) -> Result<Matrix, Failure> {
 
 fn print_table(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let shown = search.len().min(SHOWN);
-    let (answers, keys) = (search.answer(shown)?, search.keys());
+    let (lists, keys) = (search.lists(shown)?, search.keys());
     let mut table = HitTable::new(search.index, Some("query"), "distance");
-    for query in 0..shown {
-        table.push(Some(&keys.get(query).to_string()), &hits_of(&answers, query));
+    for (query, list) in lists.iter().enumerate() {
+        table.push(Some(&keys.get(query).to_string()), &list.hits);
     }
     table.into_table().write(out)?;
     if search.len() > shown {
@@ -174,11 +214,11 @@ fn print_table(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> 
 }
 
 fn print_json(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    let (answers, keys) = (search.answer(search.len())?, search.keys());
-    for query in 0..search.len() {
-        let neighbours = json_hits(search.index, &hits_of(&answers, query), "distance");
+    let (lists, keys) = (search.lists(search.len())?, search.keys());
+    for (query, Within { hits, exact }) in lists.iter().enumerate() {
+        let neighbours = json_hits(search.index, hits, "distance");
         let key = super::hits::json_id(&keys.get(query));
-        writeln!(out, "{}", json!({ "query": key, "neighbours": neighbours }))?;
+        writeln!(out, "{}", json!({ "query": key, "exact": exact, "neighbours": neighbours }))?;
     }
     Ok(())
 }
@@ -190,22 +230,38 @@ fn write(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let start = std::time::Instant::now();
-    let answers = search.answer(search.len())?;
-    let searching = start.elapsed();
+    if is_npy(output) || args.distances.is_some() {
+        let answers = search.answer(search.len())?;
+        write_arrays(search, &answers, args, output)?;
+    } else {
+        write_table(search, &search.lists(search.len())?, output)?;
+    }
+    let mut report = Report::default();
+    report.count("queries", search.len());
+    match search.radius {
+        Some(radius) => report.add("radius", radius, radius.to_string()),
+        None => report.count("k", search.k),
+    }
+    report.time("seconds", start.elapsed());
+    report.add("file", output.to_string_lossy(), output.display().to_string());
+    report.print(output, false, out)
+}
+
+fn write_arrays(
+    search: &Search<'_>,
+    answers: &Answers,
+    args: &Args,
+    output: &Path,
+) -> Result<(), Failure> {
     match is_npy(output) {
-        true => write_ids(search, &answers, output)?,
-        false => write_table(search, &answers, output)?,
+        true => write_ids(search, answers, output)?,
+        false => write_table(search, &as_lists(answers), output)?,
     }
     if let Some(file) = &args.distances {
         let missing = search.index.metric().missing();
         npy::write(file, &widened(search, &answers.distances, missing)?, search.k)?;
     }
-    let mut report = Report::default();
-    report.count("queries", search.len());
-    report.count("k", search.k);
-    report.time("seconds", searching);
-    report.add("file", output.to_string_lossy(), output.display().to_string());
-    report.print(output, false, out)
+    Ok(())
 }
 
 fn write_ids(search: &Search<'_>, answers: &Answers, output: &Path) -> Result<(), Failure> {
@@ -234,12 +290,11 @@ fn widened<T: Copy>(search: &Search<'_>, values: &[T], missing: T) -> Result<Vec
     Ok(wide)
 }
 
-fn write_table(search: &Search<'_>, answers: &Answers, output: &Path) -> Result<(), Failure> {
+fn write_table(search: &Search<'_>, lists: &[Within], output: &Path) -> Result<(), Failure> {
     let (keys, ids) = (search.keys(), search.index.ids());
     let mut writer = RankingWriter::neighbours(output, IdKind::from(&keys), IdKind::from(&ids))?;
-    for query in 0..search.len() {
-        let hits = hits_of(answers, query);
-        let known = hits.iter().filter(|hit| (hit.position as usize) < ids.len());
+    for (query, list) in lists.iter().enumerate() {
+        let known = list.hits.iter().filter(|hit| (hit.position as usize) < ids.len());
         let named = known
             .map(|hit| -> (IdRef<'_>, f32) { (ids.get_ref(hit.position as usize), hit.distance) });
         writer.push(keys.get_ref(query), named)?;

@@ -24,5 +24,5 @@ pub use batch::{Ask, Block, BlockScratch, search_block};
 pub use build::{TreeData, TreeParams, build_tree, tree_work};
 pub use coded::CodedRows;
 pub use product::ProductCodes;
-pub use search::{Found, Request, Scratch, is_set, search, trace};
+pub use search::{Found, Request, Scratch, choose, is_set, search, trace};
 pub use tree::Tree;

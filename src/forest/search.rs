@@ -149,6 +149,17 @@ pub fn search(trees: &[Tree<'_>], request: Request<'_>, scratch: &mut Scratch) -
     Search::new(trees, request, scratch).run()
 }
 
+/// The leaves that a search without a filter scans for its budget, as (tree, leaf), the nearest
+/// first as a rule; nothing is scored or found. For one tree: several count rows that they have in
+/// common once.
+pub fn choose<'s>(
+    trees: &[Tree<'_>],
+    request: Request<'_>,
+    scratch: &'s mut Scratch,
+) -> &'s [(u16, u32)] {
+    Search::new(trees, request, scratch).choose()
+}
+
 pub(super) struct Search<'a, 's> {
     trees: &'a [Tree<'a>],
     request: Request<'a>,
@@ -199,8 +210,7 @@ impl<'a, 's> Search<'a, 's> {
         Found { evaluated: self.evaluated, all: self.evaluated >= self.request.n_rows }
     }
 
-    /// The leaves that a search without a filter scans for its budget, as (tree, leaf), as a
-    /// rule the nearest first; nothing is found. For one tree: several count rows that they have in common once.
+    /// See [`choose()`].
     pub fn choose(mut self) -> &'s [(u16, u32)] {
         self.only_choose = true;
         self.visit(|_| true);

@@ -4,12 +4,11 @@ use rayon::prelude::*;
 
 use super::Index;
 use super::filter::Filter;
-use super::search::{
-    Effort, Engine, Hit, Plan, Searcher, check_effort, check_finite, keep_for, plan,
-};
+use super::plan::{Plan, check_effort, plan};
+use super::search::{Effort, Engine, Hit, Searcher, check_finite, keep_for};
 use crate::error::QueryError;
 use crate::exact::{self, Best};
-use crate::forest::{Ask, Block, BlockScratch, Tree, search_block};
+use crate::forest::{Ask, Block, BlockScratch, Scratch, Tree, search_block};
 use crate::threads;
 
 /// The answers to a batch: `k` a query, what is missing filled with position `u32::MAX` and an
@@ -22,23 +21,26 @@ pub struct Answers {
     pub positions: Vec<u32>,
     /// Query after query.
     pub distances: Vec<f32>,
+    /// For each query, as [`Searcher::was_exact`].
+    pub exact: Vec<bool>,
 }
 
 impl Answers {
-    /// Lists side by side, each cut or filled to `k`.
+    /// Lists side by side, each cut or filled to `k`, each with whether it is exact.
     pub(crate) fn from_lists(
-        lists: &[Vec<Hit>],
+        lists: &[(Vec<Hit>, bool)],
         k: usize,
         missing: f32,
     ) -> Result<Answers, QueryError> {
         let (mut positions, mut distances) =
             (filled(lists.len(), k, u32::MAX)?, filled(lists.len(), k, missing)?);
-        for (at, hits) in lists.iter().enumerate() {
+        for (at, (hits, _)) in lists.iter().enumerate() {
             for (slot, hit) in (at * k..(at + 1) * k).zip(hits) {
                 (positions[slot], distances[slot]) = (hit.position, hit.distance);
             }
         }
-        Ok(Answers { k, positions, distances })
+        let exact = lists.iter().map(|list| list.1).collect();
+        Ok(Answers { k, positions, distances, exact })
     }
 }
 
@@ -102,12 +104,47 @@ pub(crate) fn search_batch(
     }
     let mut positions = filled(n, options.k, u32::MAX)?;
     let mut distances = filled(n, options.k, index.metric().missing())?;
+    let mut exact = vec![false; n];
+    let out = Out { k: options.k, p: &mut positions, d: &mut distances, exact: &mut exact };
     let batch = Batch { index, queries, options, exclude };
     match batch.grouped() {
-        Some(grouped) => grouped.answer(&mut positions, &mut distances),
-        None => batch.one_by_one(&mut positions, &mut distances),
+        Some(grouped) => grouped.answer(out),
+        None => batch.one_by_one(out),
     }
-    Ok(Answers { k: options.k, positions, distances })
+    Ok(Answers { k: options.k, positions, distances, exact })
+}
+
+/// Where the answers of some queries go.
+struct Out<'a> {
+    k: usize,
+    p: &'a mut [u32],
+    d: &'a mut [f32],
+    exact: &'a mut [bool],
+}
+
+impl Out<'_> {
+    /// The places of so many queries at a time.
+    fn blocks(&mut self, n: usize) -> impl Iterator<Item = Out<'_>> {
+        let k = self.k;
+        let places = self.p.chunks_mut(n * k).zip(self.d.chunks_mut(n * k));
+        let places = places.zip(self.exact.chunks_mut(n));
+        places.map(move |((p, d), exact)| Out { k, p, d, exact })
+    }
+
+    fn par_blocks(&mut self, n: usize) -> impl IndexedParallelIterator<Item = Out<'_>> {
+        let k = self.k;
+        let places = self.p.par_chunks_mut(n * k).zip(self.d.par_chunks_mut(n * k));
+        let places = places.zip(self.exact.par_chunks_mut(n));
+        places.map(move |((p, d), exact)| Out { k, p, d, exact })
+    }
+
+    /// Writes the hits of the one query that this has place for.
+    fn write(&mut self, hits: impl Iterator<Item = Hit>, exact: bool) {
+        for ((p, d), hit) in self.p.iter_mut().zip(&mut *self.d).zip(hits) {
+            (*p, *d) = (hit.position, hit.distance);
+        }
+        self.exact.fill(exact);
+    }
 }
 
 /// A batch that has been checked.
@@ -127,42 +164,43 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
         &self.queries[at * self.index.dim()..][..self.index.dim()]
     }
 
-    fn one_by_one(&self, positions: &mut [u32], distances: &mut [f32]) {
-        let k = self.options.k;
+    fn one_by_one(&self, mut out: Out<'_>) {
         if threads::count(self.options.n_threads) == 1 || self.len() <= 1 {
-            let work = positions.chunks_exact_mut(k).zip(distances.chunks_exact_mut(k));
             self.index.with_searcher(|searcher| {
-                work.enumerate().for_each(|(at, (p, d))| self.alone(searcher, at, p, d));
+                out.blocks(1).enumerate().for_each(|(at, mut out)| {
+                    self.alone(searcher, at, &mut out);
+                });
             });
             return;
         }
-        let work = positions.par_chunks_exact_mut(k).zip(distances.par_chunks_exact_mut(k));
-        let work = work.enumerate().with_min_len(16);
+        let work = out.par_blocks(1).enumerate().with_min_len(16);
         threads::run(self.options.n_threads, || {
             let searcher = || self.index.searcher();
-            work.for_each_init(searcher, |searcher, (at, (p, d))| self.alone(searcher, at, p, d));
+            work.for_each_init(searcher, |searcher, (at, mut out)| {
+                self.alone(searcher, at, &mut out);
+            });
         });
     }
 
     /// Answers one query as a single search does.
-    fn alone<'s>(&'s self, searcher: &mut Searcher<'s>, at: usize, p: &mut [u32], d: &mut [f32]) {
+    fn alone<'s>(&'s self, searcher: &mut Searcher<'s>, at: usize, out: &mut Out<'_>) {
         let BatchOptions { k, effort, filter, .. } = self.options;
         searcher.k(k).effort(effort).filter(filter);
         searcher.exclude((self.exclude)(at).as_slice());
         if let Ok(hits) = searcher.search(self.query(at)) {
-            write(hits.iter().copied(), p, d);
+            let hits = hits.iter().copied();
+            out.write(hits, false);
         }
+        out.exact.fill(searcher.was_exact());
     }
 
     /// How to answer the batch block by block, if that is faster.
     fn grouped(&self) -> Option<Grouped<'_, Self>> {
         let BatchOptions { k, effort, filter, .. } = self.options;
         let k = k.min(self.index.len());
-        let budget = |n_excluded| match plan(self.index, effort, filter, k, n_excluded) {
-            Plan::Budget(budget) => Some(budget.max(k)),
-            _ => None,
-        };
-        let budgets = [budget(0)?, budget(1)?];
+        let plans = [0, 1].map(|n_excluded| plan(self.index, effort, filter, k, n_excluded));
+        let [Some(budget), Some(most)] = plans.map(|plan| plan.budget()) else { return None };
+        let most = budget.max(most).max(k);
         let engine = Engine::new(self.index.space(), self.index.file());
         if !self.index.calibration().codes_are_precise() {
             return None;
@@ -170,21 +208,14 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
         // Several trees have rows in common, which each query counts once.
         let [tree] = engine.trees[..] else { return None };
         // A query chooses no more leaves than there are, and none without members.
-        let pairs = keep_for(k).saturating_mul(4) + tree.n_leaves().min(budgets[1]);
+        let pairs = keep_for(k).saturating_mul(4) + tree.n_leaves().min(most);
         let bounded = (BLOCK_BYTES / size_of::<(f32, u32)>() / pairs).min(LARGEST);
         // Decided without the number of threads, which must not show in the answers.
         let together = bounded.min(self.len());
-        let sharing = together as f64 * budgets[1] as f64 / self.index.len() as f64;
+        let sharing = together as f64 * most as f64 / self.index.len() as f64;
         let share = self.len().div_ceil(threads::count(self.options.n_threads));
         let block = bounded.min(share.max(1));
-        (sharing >= SHARING).then_some(Grouped { batch: self, engine, tree, budgets, k, block })
-    }
-}
-
-/// Writes hits into a query's part of the answers.
-fn write(hits: impl Iterator<Item = Hit>, positions: &mut [u32], distances: &mut [f32]) {
-    for ((p, d), hit) in positions.iter_mut().zip(distances).zip(hits) {
-        (*p, *d) = (hit.position, hit.distance);
+        (sharing >= SHARING).then_some(Grouped { batch: self, engine, tree, plans, k, block })
     }
 }
 
@@ -193,75 +224,83 @@ struct Grouped<'a, B> {
     batch: &'a B,
     engine: Engine<'a>,
     tree: Tree<'a>,
-    /// The budget of a query, and of one that leaves a row out.
-    budgets: [usize; 2],
+    /// The plan of a query, and of one that leaves a row out.
+    plans: [Plan<'a>; 2],
     k: usize,
     /// Queries a block.
     block: usize,
 }
 
 impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
-    fn answer(&self, positions: &mut [u32], distances: &mut [f32]) {
-        let BatchOptions { k, n_threads, .. } = self.batch.options;
-        let len = self.block * k;
+    fn answer(&self, mut out: Out<'_>) {
+        let n_threads = self.batch.options.n_threads;
+        let blocks = |s: &mut Memory, (at, out)| self.block(at, out, s);
         if threads::count(n_threads) == 1 {
-            let mut scratch = BlockScratch::default();
-            let work = positions.chunks_mut(len).zip(distances.chunks_mut(len));
-            work.enumerate().for_each(|(at, (p, d))| self.block(at, p, d, &mut scratch));
+            let mut memory = Memory::default();
+            out.blocks(self.block).enumerate().for_each(|block| blocks(&mut memory, block));
             return;
         }
-        let work = positions.par_chunks_mut(len).zip(distances.par_chunks_mut(len)).enumerate();
-        threads::run(n_threads, || {
-            work.for_each_init(BlockScratch::default, |scratch, (at, (p, d))| {
-                self.block(at, p, d, scratch);
-            });
-        });
+        let work = out.par_blocks(self.block).enumerate();
+        threads::run(n_threads, || work.for_each_init(Memory::default, blocks));
     }
 
     /// Answers the queries of a block.
-    fn block(&self, at: usize, p: &mut [u32], d: &mut [f32], scratch: &mut BlockScratch) {
+    fn block(&self, at: usize, mut out: Out<'_>, memory: &mut Memory) {
         let Batch { index, options, .. } = self.batch;
-        let (rows, width) = (self.engine.rows, options.k);
-        let (first, n) = (at * self.block, p.len() / width);
+        let rows = self.engine.rows;
+        let (first, n) = (at * self.block, out.exact.len());
         let mut queries = self.batch.queries[first * rows.dim..][..n * rows.dim].to_vec();
         queries.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
-        let asks: Vec<Ask> = (first..first + n).map(|at| self.ask(at)).collect();
+        let asks = queries.chunks_exact(rows.dim).enumerate();
+        let asks: Vec<Option<Ask>> =
+            asks.map(|(at, query)| self.ask(first + at, query, &mut memory.single)).collect();
+        // What is searched alone is the least of work here.
+        let none = Ask { budget: 0, excluded: None };
         let block = Block {
             tree: self.tree,
             queries: &queries,
-            asks: &asks,
+            asks: &asks.iter().map(|ask| ask.unwrap_or(none)).collect::<Vec<Ask>>(),
             metric: rows.metric,
             mean: self.engine.mean,
             keep: keep_for(self.k),
             allowed: options.filter.map(Filter::bits),
             n_rows: rows.len(),
         };
-        search_block(block, scratch);
+        search_block(block, &mut memory.block);
         let mut best = Best::new(self.k);
-        let answers = p.chunks_exact_mut(width).zip(d.chunks_exact_mut(width));
-        for ((at, query), (p, d)) in queries.chunks_exact(rows.dim).enumerate().zip(answers) {
-            let found = scratch.candidates(at);
-            if found.len() < self.k {
-                // A single search goes past its budget for them.
-                index.with_searcher(|s| self.batch.alone(s, first + at, p, d));
+        let answers = queries.chunks_exact(rows.dim).zip(out.blocks(1)).zip(&asks);
+        for (at, ((query, mut out), ask)) in answers.enumerate() {
+            let found = memory.block.candidates(at);
+            // A single search goes past its budget for what is missing.
+            if ask.is_none() || found.len() < self.k {
+                index.with_searcher(|s| self.batch.alone(s, first + at, &mut out));
                 continue;
             }
             best.reset(self.k);
             self.engine.rerank(query, found, index.positions(), &mut best);
             let hit =
                 |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
-            write(best.sorted().iter().map(hit), p, d);
+            out.write(best.sorted().iter().map(hit), false);
         }
     }
 
-    fn ask(&self, at: usize) -> Ask {
+    /// What a query asks of its block; `None` if it is to be searched alone, since it needs more
+    /// work than the others or, with a filter, other work.
+    fn ask(&self, at: usize, query: &[f32], scratch: &mut Scratch) -> Option<Ask> {
         let position = (self.batch.exclude)(at);
         let row = |position: u32| self.batch.index.row_of().get(position as usize).copied();
-        Ask {
-            budget: self.budgets[usize::from(position.is_some())],
-            excluded: position.and_then(row),
-        }
+        let plan = self.plans[usize::from(position.is_some())];
+        let settled = self.engine.settle(self.batch.index, plan, query, scratch).budget()?;
+        let budget = plan.budget().filter(|&planned| planned == settled)?.max(self.k);
+        Some(Ask { budget, excluded: position.and_then(row) })
     }
+}
+
+/// Memory that blocks use again.
+#[derive(Default)]
+struct Memory {
+    block: BlockScratch,
+    single: Scratch,
 }
 
 /// Brute force for a whole batch, which reads each block of rows once for many queries.
@@ -283,6 +322,7 @@ fn exact_batch(
     let k = options.k.min(rows.len());
     let found = threads::run(options.n_threads, || exact::search(rows, &prepared, k, tag));
     let hit = |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
-    let lists: Vec<Vec<Hit>> = found.iter().map(|list| list.iter().map(hit).collect()).collect();
+    let list = |list: &Vec<(f32, u32)>| (list.iter().map(hit).collect(), true);
+    let lists: Vec<(Vec<Hit>, bool)> = found.iter().map(list).collect();
     Answers::from_lists(&lists, options.k, index.metric().missing())
 }

@@ -12,6 +12,8 @@ mod calibration;
 mod filter;
 mod ids;
 mod names;
+mod plan;
+mod radius;
 mod recall;
 mod search;
 mod space;
@@ -27,6 +29,7 @@ pub use builder::{Builder, Vectors};
 pub use calibration::Calibration;
 pub use filter::Filter;
 pub use ids::{Id, IdRef, Ids};
+pub use radius::{RadiusOptions, Within};
 pub use search::{Effort, Hit, Searcher};
 
 pub(crate) use builder::{Composition, compose};
@@ -328,6 +331,20 @@ impl Index {
         options: BatchOptions<'_>,
     ) -> Result<Answers, QueryError> {
         batch::search_batch(self, queries, options, |_| None)
+    }
+
+    /// Everything within `radius` of many queries, row-major, over `n_threads` threads: for each
+    /// as [`Searcher::radius`], as near the truth or nearer.
+    ///
+    /// # Errors
+    /// As [`search_batch`](Self::search_batch), and if `radius` is NaN.
+    pub fn radius(
+        &self,
+        queries: &[f32],
+        radius: f64,
+        options: RadiusOptions<'_>,
+    ) -> Result<Vec<Within>, QueryError> {
+        radius::radius_batch(self, queries, radius, options)
     }
 
     /// The neighbours of stored vectors; each leaves itself out unless `include_self`.

@@ -1,12 +1,17 @@
 //! Questions to an index, one at a time.
 
+use std::ops::Range;
+
 use super::Index;
 use super::filter::Filter;
+use super::plan::{Plan, check_effort, plan};
+use super::radius::{lies_within, takes_all};
 use super::space::{Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
 use crate::kernel::code;
+use crate::metric::Metric;
 
 /// How hard a search tries.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,8 +58,8 @@ pub(crate) struct Engine<'a> {
     pub(super) trees: Vec<Tree<'a>>,
 }
 
-/// Beyond so many excluded rows a search does not reach further for them.
-const EXCLUDED_REACH: usize = 100;
+/// How many rows ahead of the one compared the memory is asked for.
+const AHEAD: usize = 8;
 
 /// How many candidates are re-ranked for `k` results found by product codes. They are coarse, so
 /// that more rows looked through put more strangers before a true neighbour; and who looks through
@@ -112,12 +117,31 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// The leaves of the first tree that a search without a filter scans for its budget, the
+    /// nearest first as a rule: the rows in each, which stand together.
+    pub fn choose<'s>(
+        &'s self,
+        query: &'s [f32],
+        budget: usize,
+        scratch: &'s mut Scratch,
+    ) -> impl Iterator<Item = Range<u32>> {
+        let request = self.request(query, budget);
+        let tree = &self.trees[..1];
+        forest::choose(tree, request, scratch).iter().filter_map(|&(_, leaf)| {
+            let (members, codes) = tree[0].leaf(leaf)?;
+            let first = *members.first()?;
+            Some(first..first.saturating_add(codes.n_filled() as u32))
+        })
+    }
+
+    /// Asks the memory for a row that is about to be compared.
+    fn prefetch(&self, row: u32) {
+        code::prefetch(self.rows.row(row as usize), size_of::<f32>() * self.rows.dim);
+    }
+
     /// Offers candidates by their exact keys and positions.
     pub fn rerank(&self, query: &[f32], found: &[(f32, u32)], positions: &[u32], best: &mut Best) {
-        let row_bytes = size_of::<f32>() * self.rows.dim;
-        for &(_, row) in found {
-            code::prefetch(self.rows.row(row as usize), row_bytes);
-        }
+        found.iter().for_each(|&(_, row)| self.prefetch(row));
         for &(_, row) in found {
             let key = self.rows.key(query, row as usize);
             if let Some(&position) = positions.get(row as usize) {
@@ -138,6 +162,7 @@ pub struct Searcher<'a> {
     effort: Effort,
     filter: Option<&'a Filter>,
     excluded: Vec<u32>,
+    is_exact: bool,
     memory: Memory,
 }
 
@@ -148,6 +173,7 @@ pub(crate) struct Memory {
     query: Vec<f32>,
     near: Vec<u32>,
     best: Option<Best>,
+    within: Vec<(f32, u32)>,
     hits: Vec<Hit>,
 }
 
@@ -162,6 +188,7 @@ impl<'a> Searcher<'a> {
             effort: Effort::default(),
             filter: None,
             excluded: Vec::new(),
+            is_exact: false,
             memory,
         }
     }
@@ -213,13 +240,85 @@ impl<'a> Searcher<'a> {
     /// If the query has another dimension or is not finite, or a parameter is out of its range.
     pub fn search(&mut self, query: &[f32]) -> Result<&[Hit], QueryError> {
         self.check(query)?;
+        let prepared = self.begin(query);
+        self.answer(&prepared);
+        self.memory.query = prepared;
+        Ok(&self.memory.hits)
+    }
+
+    /// Whether the last answer is certain to be exact: every row that might be found was compared
+    /// in float32. That is so if it was asked for, and where a filter lets so few rows pass that
+    /// looking at just those was the least work. Other answers may be exact too; nobody looked.
+    #[must_use]
+    pub fn was_exact(&self) -> bool {
+        self.is_exact
+    }
+
+    pub(super) fn metric(&self) -> Metric {
+        self.engine.rows.metric
+    }
+
+    /// How many neighbours a search returns, and how hard it tries.
+    pub(super) fn asked(&self) -> (usize, Effort) {
+        (self.k, self.effort)
+    }
+
+    /// Whether so many neighbours are better found by brute force.
+    pub(super) fn takes_all(&self, k: usize) -> bool {
+        takes_all(self.index, self.effort, self.filter, k, self.excluded.len())
+    }
+
+    /// Drops what the last search found beyond a radius.
+    pub(super) fn keep_within(&mut self, radius: f64) -> &[Hit] {
+        let metric = self.metric();
+        let hits = &mut self.memory.hits;
+        hits.truncate(hits.partition_point(|hit| lies_within(metric, hit.distance, radius)));
+        hits
+    }
+
+    /// Everything within a radius, by brute force over what may be found.
+    pub(super) fn scan(&mut self, query: &[f32], radius: f64) -> Result<&[Hit], QueryError> {
+        self.check(query)?;
+        let n = self.engine.rows.len();
+        let prepared = self.begin(query);
+        let mut within = std::mem::take(&mut self.memory.within);
+        within.clear();
+        let rows = self.engine.rows;
+        let offer = |row: u32| {
+            let key = rows.key(&prepared, row as usize);
+            let is_near = lies_within(rows.metric, rows.distance(key), radius);
+            if is_near && !self.memory.scratch.is_excluded(row) {
+                within.extend(self.positions.get(row as usize).map(|&position| (key, position)));
+            }
+        };
+        match self.filter {
+            Some(filter) => filter.rows(n).for_each(offer),
+            None => (0..n as u32).for_each(offer),
+        }
+        within.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let hit = |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
+        self.memory.hits.clear();
+        self.memory.hits.extend(within.iter().map(hit));
+        self.is_exact = true;
+        self.memory.query = prepared;
+        self.memory.within = within;
+        Ok(&self.memory.hits)
+    }
+
+    /// Begins a question: the query made ready, what is excluded marked.
+    fn begin(&mut self, query: &[f32]) -> Vec<f32> {
         let mut prepared = std::mem::take(&mut self.memory.query);
         prepared.clear();
         prepared.extend_from_slice(query);
         self.engine.rows.prepare(&mut prepared);
-        self.answer(&prepared);
-        self.memory.query = prepared;
-        Ok(&self.memory.hits)
+        let scratch = &mut self.memory.scratch;
+        scratch.begin();
+        for &position in &self.excluded {
+            if let Some(&row) = self.row_of.get(position as usize) {
+                scratch.exclude(row, self.engine.rows.len());
+            }
+        }
+        prepared
     }
 
     fn check(&self, query: &[f32]) -> Result<(), QueryError> {
@@ -235,19 +334,15 @@ impl<'a> Searcher<'a> {
         let n = self.engine.rows.len();
         // More results than rows cannot come; a wild k must not make a wild buffer.
         let k = self.k.min(n);
-        let scratch = &mut self.memory.scratch;
-        scratch.begin();
-        for &position in &self.excluded {
-            if let Some(&row) = self.row_of.get(position as usize) {
-                scratch.exclude(row, n);
-            }
-        }
         let mut best = self.memory.best.take().unwrap_or_else(|| Best::new(0));
         best.reset(k);
-        match plan(self.index, self.effort, self.filter, k, self.excluded.len()) {
+        let plan = plan(self.index, self.effort, self.filter, k, self.excluded.len());
+        let plan = self.engine.settle(self.index, plan, query, &mut self.memory.scratch);
+        self.is_exact = plan.is_exact();
+        match plan {
             Plan::All => self.exact(query, &mut best),
             Plan::Listed(filter) => self.listed(query, filter, &mut best),
-            Plan::Budget(budget) => self.ranked(query, k, budget, &mut best),
+            plan => self.ranked(query, k, plan.budget().unwrap_or(k), &mut best),
         }
         self.memory.hits.clear();
         for &(key, position) in best.sorted() {
@@ -267,9 +362,20 @@ impl<'a> Searcher<'a> {
     }
 
     fn listed(&mut self, query: &[f32], filter: &Filter, best: &mut Best) {
-        for row in filter.rows() {
-            self.offer(query, row, best);
+        // Rows in no order: each is asked for a few before it is compared.
+        let mut coming = filter.rows(self.engine.rows.len());
+        let mut ahead = [0; AHEAD];
+        let mut waiting = 0;
+        for row in coming.by_ref().take(AHEAD) {
+            self.engine.prefetch(row);
+            ahead[waiting] = row;
+            waiting += 1;
         }
+        for (at, next) in coming.enumerate() {
+            self.engine.prefetch(next);
+            self.offer(query, std::mem::replace(&mut ahead[at % AHEAD], next), best);
+        }
+        ahead[..waiting].iter().for_each(|&row| self.offer(query, row, best));
     }
 
     fn ranked(&mut self, query: &[f32], k: usize, budget: usize, best: &mut Best) {
@@ -286,67 +392,6 @@ impl<'a> Searcher<'a> {
         if let Some(&position) = position.filter(|_| !self.memory.scratch.is_excluded(row)) {
             best.push(self.engine.rows.key(query, row as usize), position);
         }
-    }
-}
-
-/// How a question for `k` neighbours, some rows left out, is to be answered.
-pub(super) fn plan<'a>(
-    index: &Index,
-    effort: Effort,
-    filter: Option<&'a Filter>,
-    k: usize,
-    n_excluded: usize,
-) -> Plan<'a> {
-    let n = index.len();
-    let budget = match effort {
-        effort if effort.is_exact() => None,
-        Effort::Exact => None,
-        // What is left out is often what lies nearest (a user's own items), so the search must
-        // reach that much further.
-        Effort::Recall(recall) => {
-            let reach = k + n_excluded.min(EXCLUDED_REACH);
-            Some(index.calibration().budget(reach, recall, n))
-        }
-        Effort::Budget(budget) => Some(budget.min(n)),
-    };
-    match (filter, budget) {
-        (Some(filter), None) => Plan::Listed(filter),
-        (None, None) => Plan::All,
-        (None, Some(budget)) => Plan::Budget(budget),
-        (Some(filter), Some(budget)) => filtered_plan(filter, budget, n),
-    }
-}
-
-pub(super) enum Plan<'a> {
-    /// Brute force over every row.
-    All,
-    /// Brute force over the rows that pass.
-    Listed(&'a Filter),
-    /// The trees.
-    Budget(usize),
-}
-
-/// With a filter the neighbours are spread over as many more rows as it lets through fewer. A row
-/// by its vector costs about as much as eight by their codes.
-fn filtered_plan(filter: &Filter, budget: usize, n: usize) -> Plan<'_> {
-    let widened = budget as f64 * n as f64 / filter.len().max(1) as f64;
-    match filter.len() as f64 * 8.0 <= widened {
-        true => Plan::Listed(filter),
-        false => Plan::Budget((widened as usize).min(n)),
-    }
-}
-
-pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
-    let bad = |name, got: String, expected: &str| {
-        Err(QueryError::Parameter { name, got, expected: expected.into() })
-    };
-    match effort {
-        _ if k == 0 => bad("k", "0".into(), "at least 1"),
-        Effort::Recall(r) if r.is_nan() || r <= 0.0 => {
-            bad("recall", r.to_string(), "above 0, at most 1")
-        }
-        Effort::Budget(0) => bad("budget", "0".into(), "at least 1"),
-        _ => Ok(()),
     }
 }
 

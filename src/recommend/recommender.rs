@@ -284,9 +284,13 @@ impl Recommender {
         user: u32,
         options: RecommendOptions<'_>,
     ) -> Result<Vec<Hit>, QueryError> {
+        Ok(self.list(user, options)?.0)
+    }
+
+    fn list(&self, user: u32, o: RecommendOptions<'_>) -> Result<(Vec<Hit>, bool), QueryError> {
         let vector = self.user_vector(user)?;
-        let seen = if options.include_seen { &[][..] } else { self.seen(user) };
-        self.nearest(vector, seen, options)
+        let seen = if o.include_seen { &[][..] } else { self.seen(user) };
+        self.nearest(vector, seen, o)
     }
 
     fn user_vector(&self, user: u32) -> Result<&[f32], QueryError> {
@@ -305,12 +309,15 @@ impl Recommender {
         vector: &[f32],
         exclude: &[u32],
         o: RecommendOptions<'_>,
-    ) -> Result<Vec<Hit>, QueryError> {
+    ) -> Result<(Vec<Hit>, bool), QueryError> {
         self.items.with_searcher(|searcher| {
             searcher.k(o.k).effort(o.effort).filter(o.filter).exclude(exclude);
             let hits = searcher.search(vector)?;
             // Nothing is known about a user whose vector is zero: any order would be invented.
-            Ok(if vector.iter().all(|&x| x == 0.0) { Vec::new() } else { hits.to_vec() })
+            match vector.iter().all(|&x| x == 0.0) {
+                true => Ok((Vec::new(), true)),
+                false => Ok((hits.to_vec(), searcher.was_exact())),
+            }
         })
     }
 
@@ -324,18 +331,16 @@ impl Recommender {
         users: &[u32],
         options: RecommendOptions<'_>,
     ) -> Result<Answers, QueryError> {
-        let lists: Result<Vec<Vec<Hit>>, QueryError> =
-            if threads::count(options.n_threads) == 1 || users.len() < 2 {
-                users.iter().map(|&user| self.recommend(user, options)).collect()
-            } else {
-                threads::run(options.n_threads, || {
-                    users
-                        .par_iter()
-                        .with_min_len(16)
-                        .map(|&user| self.recommend(user, options))
-                        .collect()
-                })
-            };
+        let lists: Result<Vec<(Vec<Hit>, bool)>, QueryError> = if threads::count(options.n_threads)
+            == 1
+            || users.len() < 2
+        {
+            users.iter().map(|&user| self.list(user, options)).collect()
+        } else {
+            threads::run(options.n_threads, || {
+                users.par_iter().with_min_len(16).map(|&user| self.list(user, options)).collect()
+            })
+        };
         Answers::from_lists(&lists?, options.k, self.items.metric().missing())
     }
 
@@ -382,7 +387,7 @@ impl Recommender {
         let vector = self.fold_in(history)?;
         let items: Vec<u32> = history.iter().map(|h| h.0).collect();
         let exclude = if options.include_seen { &[][..] } else { &items };
-        Ok(self.nearest(&vector, exclude, options)?)
+        Ok(self.nearest(&vector, exclude, options)?.0)
     }
 
     /// The vector of somebody known by their history alone; zeros for an empty history.

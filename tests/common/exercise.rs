@@ -2,7 +2,7 @@
 
 use nearwood::index::Searcher;
 use nearwood::recommend::RecommendOptions;
-use nearwood::{BatchOptions, Effort, Filter, Id, Index, Recommender};
+use nearwood::{BatchOptions, Effort, Filter, Id, Index, RadiusOptions, Recommender};
 
 const EFFORTS: [Effort; 3] = [Effort::Recall(0.7), Effort::Budget(9), Effort::Exact];
 
@@ -27,12 +27,18 @@ pub fn ask_index(index: &Index) {
             searcher.k(4).effort(effort).filter(filter).exclude(&[]);
             ask(&mut searcher, &query);
             ask(searcher.exclude(&[0, 3, far]), &query);
+            for radius in [f64::INFINITY, 1.5] {
+                let found = searcher.radius(&query, radius).map_or(0, <[_]>::len);
+                assert!(found <= index.len());
+            }
         }
         let options = BatchOptions { k: 3, effort, filter: None, n_threads: Some(1) };
         for positions in [&[0, n - 1][..], &[far]] {
             let _ = index.search_positions(positions, options, positions[0] == 0);
         }
         let _ = index.search_batch(&query, options);
+        let options = RadiusOptions { effort, filter: Some(&half), n_threads: Some(1) };
+        let _ = index.radius(&[&query[..], &query].concat(), 1.0, options);
     }
     ask_names(index);
     let _ = (index.metadata(), index.calibration().curve().len(), index.n_trees());

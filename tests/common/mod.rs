@@ -7,6 +7,7 @@ pub mod allocator;
 pub mod annoy;
 pub mod exercise;
 pub mod file;
+pub mod fuzz;
 #[cfg(feature = "cli")]
 pub mod place;
 

@@ -1,0 +1,222 @@
+//! How a question is answered: by brute force over all rows or over those that a filter lets
+//! through, or by the trees, and with what budget.
+
+use super::Index;
+use super::filter::Filter;
+use super::search::{Effort, Engine};
+use crate::error::QueryError;
+use crate::forest::Scratch;
+
+/// How a question for `k` neighbours, some rows left out, is to be answered.
+#[derive(Clone, Copy)]
+pub(super) enum Plan<'a> {
+    /// Brute force over every row.
+    All,
+    /// Brute force over the rows that pass.
+    Listed(&'a Filter),
+    /// The trees.
+    Budget(usize),
+    /// One of the last two: that depends on how many rows pass about the query.
+    Local(Local<'a>),
+}
+
+impl Plan<'_> {
+    /// Whether every row that may be found is compared in float32.
+    pub(super) fn is_exact(self) -> bool {
+        matches!(self, Plan::All | Plan::Listed(_))
+    }
+
+    /// The budget of the trees, if they are searched; before the query is known, the likely one.
+    pub(super) fn budget(self) -> Option<usize> {
+        match self {
+            Plan::All | Plan::Listed(_) => None,
+            Plan::Budget(budget) | Plan::Local(Local { budget, .. }) => Some(budget),
+        }
+    }
+}
+
+/// A filtered search for a recall, before its query is known.
+#[derive(Clone, Copy)]
+pub(super) struct Local<'a> {
+    filter: &'a Filter,
+    /// How many neighbours the search must reach for.
+    k: usize,
+    recall: f64,
+    /// The budget where about the query about as many pass as anywhere.
+    budget: usize,
+}
+
+/// Beyond so many excluded rows a search does not reach further for them.
+const EXCLUDED_REACH: usize = 100;
+
+/// A row by its vector costs as much as four to six by their codes, rows scattered and asked for
+/// ahead of time (measured with 64 and 128 dimensions). Taken smaller, since where the two cost
+/// alike the choosing of leaves comes on top, and brute force is exact.
+const ROW_COST: f64 = 3.0;
+
+/// The first budget of a filtered search allows for a share of passing rows about the query that is
+/// so much smaller than that of all rows: what chance does to a few leaves.
+const THINNER: f64 = 0.7;
+
+/// From so many times what chance would do, passing rows are not spread evenly over leaves.
+const UNEVEN: f64 = 2.0;
+
+/// The largest `k` that calibrations measure.
+const MEASURED: usize = 100;
+
+pub(super) fn plan<'a>(
+    index: &Index,
+    effort: Effort,
+    filter: Option<&'a Filter>,
+    k: usize,
+    n_excluded: usize,
+) -> Plan<'a> {
+    let n = index.len();
+    match (filter, effort) {
+        (Some(filter), effort) if effort.is_exact() => Plan::Listed(filter),
+        (None, effort) if effort.is_exact() => Plan::All,
+        (None, Effort::Budget(budget)) => Plan::Budget(budget.min(n)),
+        (Some(filter), Effort::Budget(budget)) => {
+            // As many passing rows as would be evaluated without a filter.
+            let share = n as f64 / filter.len().max(1) as f64;
+            filtered(filter, (budget.min(n) as f64 * share) as usize, n)
+        }
+        // What is left out is often what lies nearest (a user's own items), so the search must
+        // reach that much further.
+        (_, Effort::Recall(recall)) => {
+            let k = k + n_excluded.min(EXCLUDED_REACH);
+            match filter {
+                None => Plan::Budget(budget(index, k, recall)),
+                Some(filter) if filter.len() == n => Plan::Budget(budget(index, k, recall)),
+                Some(filter) => local(index, filter, k, recall),
+            }
+        }
+        (Some(filter), Effort::Exact) => Plan::Listed(filter),
+        (None, Effort::Exact) => Plan::All,
+    }
+}
+
+/// The trees with a budget, or brute force where that is cheaper.
+fn filtered(filter: &Filter, budget: usize, n: usize) -> Plan<'_> {
+    match filter.len() as f64 * ROW_COST <= budget as f64 {
+        true => Plan::Listed(filter),
+        false => Plan::Budget(budget.min(n)),
+    }
+}
+
+/// The k nearest of a random sample of the rows are among the k / share nearest of all rows, and
+/// found with the recall with which these are.
+fn local<'a>(index: &Index, filter: &'a Filter, k: usize, recall: f64) -> Plan<'a> {
+    let n = index.len();
+    let share = filter.len() as f64 / n as f64;
+    let reach = (k as f64 / (THINNER * share)).min(n as f64) as usize;
+    match filtered(filter, budget(index, reach, recall), n) {
+        Plan::Budget(budget) => Plan::Local(Local { filter, k, recall, budget }),
+        plan => plan,
+    }
+}
+
+/// The budget that finds the `k` nearest of all rows with a recall.
+///
+/// Beyond what is measured the calibration lets it grow with k itself, three to six times what
+/// photosift needed for 300 and 1,000; but where vectors lie in tight clusters of a hundred or two,
+/// more than these hold is found with less recall. Since it is a guess, half as many misses are
+/// allowed.
+pub(super) fn budget(index: &Index, k: usize, recall: f64) -> usize {
+    let recall = if k > MEASURED { (1.0 + recall) / 2.0 } else { recall };
+    index.calibration().budget(k, recall, index.len())
+}
+
+/// What a filter lets pass of the leaves nearest to a query.
+#[derive(Default)]
+struct About {
+    rows: usize,
+    passing: usize,
+    leaves: usize,
+    /// The sum of (passing - share x rows)^2 / rows over leaves, expanded: of passing^2 / rows.
+    squares: f64,
+}
+
+impl About {
+    fn add(&mut self, rows: usize, passing: usize) {
+        self.rows += rows;
+        self.passing += passing;
+        self.leaves += 1;
+        self.squares += (passing * passing) as f64 / rows.max(1) as f64;
+    }
+
+    fn share(&self) -> f64 {
+        self.passing as f64 / self.rows.max(1) as f64
+    }
+
+    /// Whether the passing rows are spread over the leaves as if drawn at random: Pearson's
+    /// chi-squared, which is then about the number of leaves.
+    fn is_even(&self) -> bool {
+        let share = self.share();
+        let deviation = self.squares - share * self.passing as f64;
+        deviation <= share * (1.0 - share) * (UNEVEN * self.leaves as f64 + 6.0)
+    }
+}
+
+impl Engine<'_> {
+    /// Settles a plan for a prepared query. A filter may let pass nothing of what surrounds the
+    /// query, or all of it: so the leaves that a search would scan are chosen first, and their
+    /// passing rows counted.
+    ///
+    /// Where these are spread evenly, they are a random sample of what is there, and as good as
+    /// [`local`] takes them for. Where they are not, the filter goes with the vectors, and ranks
+    /// say nothing: then as many passing rows are evaluated as find ten times as many neighbours
+    /// without a filter.
+    pub(super) fn settle<'p>(
+        &self,
+        index: &Index,
+        plan: Plan<'p>,
+        query: &[f32],
+        scratch: &mut Scratch,
+    ) -> Plan<'p> {
+        let Plan::Local(Local { filter, k, recall, budget: first }) = plan else { return plan };
+        let (n, mut evaluated) = (index.len(), first);
+        // The nearest that pass may lie where the nearest of all thin out.
+        let unfiltered = budget(index, k, recall);
+        let wanted = budget(index, 10 * k, recall).max(unfiltered + unfiltered / 4);
+        loop {
+            let about = self.about(query, evaluated, filter, scratch);
+            let needed = match about.passing {
+                0 => 4 * evaluated,
+                _ if about.is_even() => budget(index, (k as f64 / about.share()) as usize, recall),
+                passing if passing >= wanted => evaluated,
+                passing => (about.rows as f64 * wanted as f64 / passing as f64) as usize,
+            };
+            match filtered(filter, needed.max(evaluated), n) {
+                // How many pass beyond what was looked at is a guess: on by steps, and not by
+                // single leaves.
+                Plan::Budget(_) if needed > evaluated && evaluated < n => {
+                    evaluated = needed.clamp(evaluated + evaluated / 4 + 1, 4 * evaluated).min(n);
+                }
+                plan => return plan,
+            }
+        }
+    }
+
+    fn about(&self, query: &[f32], budget: usize, filter: &Filter, scratch: &mut Scratch) -> About {
+        let mut about = About::default();
+        for leaf in self.choose(query, budget, scratch) {
+            about.add(leaf.len(), filter.count(leaf));
+        }
+        about
+    }
+}
+
+pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
+    let bad = |name, got: String, expected: &str| {
+        Err(QueryError::Parameter { name, got, expected: expected.into() })
+    };
+    match effort {
+        _ if k == 0 => bad("k", "0".into(), "at least 1"),
+        Effort::Recall(r) if r.is_nan() || r <= 0.0 => {
+            bad("recall", r.to_string(), "above 0, at most 1")
+        }
+        Effort::Budget(0) => bad("budget", "0".into(), "at least 1"),
+        _ => Ok(()),
+    }
+}

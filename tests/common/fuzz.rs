@@ -1,0 +1,99 @@
+//! What the fuzz targets of `fuzz/` do with an input: here, so that `tests/fuzz_finds.rs` does the
+//! same with the inputs that once did harm. Answers and errors are all right, a panic is not.
+
+use std::sync::LazyLock;
+
+use nearwood::Metric;
+use nearwood::recommend::Weighting;
+
+use super::exercise::{as_index, as_recommender};
+use super::file::{ENTRY_SIZE, HEADER_SIZE, entry_field, get, n_sections, reseal, sections};
+use super::{Naming, small_index, small_recommender};
+
+/// Opens bytes as they are, and with the checksums made right; whether the latter opened.
+pub fn open(bytes: &[u8]) -> bool {
+    as_index(bytes);
+    as_recommender(bytes);
+    let mut sealed = bytes.to_vec();
+    seal(&mut sealed);
+    as_index(&sealed) | as_recommender(&sealed)
+}
+
+/// Makes every checksum right as far as table and sections lie within the bytes.
+fn seal(bytes: &mut [u8]) {
+    if bytes.len() < HEADER_SIZE {
+        return;
+    }
+    let room = (bytes.len() - HEADER_SIZE) / ENTRY_SIZE;
+    for number in 0..n_sections(bytes).min(room) {
+        let field = |name| get(bytes, entry_field(number, name));
+        let (start, len) = (field("offset") as usize, field("length") as usize);
+        let content = start.checked_add(len).and_then(|end| bytes.get(start..end));
+        if let Some(crc) = content.map(crc32fast::hash) {
+            bytes[entry_field(number, "crc")].copy_from_slice(&crc.to_le_bytes());
+        }
+    }
+    reseal(bytes);
+}
+
+/// Whole files: an index for every metric and a recommender.
+static WHOLE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let naming = [Naming::Sequential, Naming::Ints, Naming::TextsAndLabels];
+    let indexes = Metric::ALL.into_iter().zip(naming.into_iter().cycle());
+    let mut files: Vec<Vec<u8>> =
+        indexes.map(|(m, naming)| small_index(m, 24, naming).as_bytes().to_vec()).collect();
+    files.push(small_recommender(12, 20, Weighting::Bm25).as_bytes().to_vec());
+    files
+});
+
+/// Damages the payload of a whole file, makes its checksums right and asks everything; whether it
+/// opened. The first byte says which file, every eight after it where and what: so the fuzzer need
+/// not find its way through header and table.
+pub fn payload(bytes: &[u8]) -> bool {
+    let Some((&which, damage)) = bytes.split_first() else { return false };
+    let mut file = WHOLE[which as usize % WHOLE.len()].clone();
+    let first = sections(&file)[0].bytes.start;
+    for part in damage.as_chunks::<8>().0 {
+        let [a, b, c, how, value @ ..] = *part;
+        let mut at = first + u32::from_le_bytes([a, b, c, 0]) as usize % (file.len() - first - 4);
+        if how & 1 == 1 {
+            at -= at % 4;
+        }
+        let repeat = 1 + usize::from(how >> 4);
+        for word in file[at..].as_chunks_mut::<4>().0.iter_mut().take(repeat) {
+            *word = value;
+        }
+    }
+    seal(&mut file);
+    as_index(&file) | as_recommender(&file)
+}
+
+/// Feeds bytes to a reader of files, which the first byte names.
+#[cfg(feature = "tables")]
+pub fn readers(bytes: &[u8]) {
+    use nearwood::io::{
+        Delimiter, Format, ReadOptions, fvecs, npy, read_ids, read_interactions, read_names,
+        read_vectors,
+    };
+    let Some((&which, content)) = bytes.split_first() else { return };
+    let extensions = ["csv", "parquet", "npy", "fvecs", "bvecs", "txt", "tsv", "ivecs"];
+    let suffix = format!(".{}", extensions[which as usize % 8]);
+    let file = tempfile::Builder::new().suffix(&suffix).tempfile().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    let path = file.path();
+    let column = |name: &str| Some(name.to_string());
+    let options = match which / 8 % 4 {
+        0 => ReadOptions::default(),
+        1 => ReadOptions { user: column("0"), item: column("1"), ..ReadOptions::default() },
+        2 => ReadOptions { format: Some(Format::Lists), ..ReadOptions::default() },
+        _ => ReadOptions { delimiter: Some(Delimiter::DoubleColon), ..ReadOptions::default() },
+    };
+    if let Ok(data) = read_interactions(path, &options) {
+        assert_eq!(data.users.len(), data.matrix.n_rows());
+        assert_eq!(data.items.len(), data.matrix.n_cols());
+    }
+    if let Ok(matrix) = read_vectors(path) {
+        assert_eq!(matrix.data.len(), matrix.rows * matrix.cols);
+    }
+    let _ = (read_names(path), read_ids(path), npy::read_i64(path), fvecs::read_ivecs(path));
+}
