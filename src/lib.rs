@@ -35,7 +35,7 @@ pub mod cli;
 
 pub use error::Error;
 pub use index::{
-    Answers, BatchOptions, Effort, Filter, Hit, Id, IdRef, Ids, Index, Searcher, Vectors,
+    Answers, BatchOptions, Effort, Filter, Hit, Id, IdRef, Ids, Index, Searcher, Storage, Vectors,
 };
 pub use metric::Metric;
 pub use recommend::{Interactions, Recommender};

@@ -232,6 +232,7 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
             asks: &asks,
             metric: rows.metric,
             mean: self.engine.mean,
+            code_scale: self.engine.code_scale,
             keep: keep_for(self.k),
             allowed: options.filter.map(Filter::bits),
             n_rows: rows.len(),

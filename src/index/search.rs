@@ -6,7 +6,7 @@ use super::space::{Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
-use crate::kernel::code;
+use crate::metric::Metric;
 
 /// How hard a search tries.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,7 +17,7 @@ pub enum Effort {
     Recall(f64),
     /// How many vectors may be evaluated, by code or by row; at least 1.
     Budget(usize),
-    /// Every row, in float32.
+    /// Every row, by its stored vector.
     Exact,
 }
 
@@ -50,6 +50,7 @@ pub struct Hit {
 pub(crate) struct Engine<'a> {
     pub(super) rows: Rows<'a>,
     pub(super) mean: &'a [f32],
+    pub(super) code_scale: f32,
     pub(super) trees: Vec<Tree<'a>>,
 }
 
@@ -69,7 +70,12 @@ pub(crate) fn keep_for(k: usize) -> usize {
 
 impl<'a> Engine<'a> {
     pub fn new(space: &Space, file: &'a [u8]) -> Engine<'a> {
-        Engine { rows: space.rows(file), mean: space.mean(file), trees: space.trees(file) }
+        Engine {
+            rows: space.rows(file),
+            mean: space.mean(file),
+            code_scale: space.code_scale(file),
+            trees: space.trees(file),
+        }
     }
 
     /// How many candidates a single search re-ranks.
@@ -101,6 +107,7 @@ impl<'a> Engine<'a> {
             query,
             metric: self.rows.metric,
             mean: self.mean,
+            code_scale: self.code_scale,
             budget,
             at_least: 0,
             keep: 0,
@@ -109,18 +116,29 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// The exact key of a candidate. Bits were compared themselves: their score is the distance.
+    pub fn exact_key(&self, query: &[f32], &(score, row): &(f32, u32)) -> f32 {
+        match self.rows.metric {
+            Metric::Hamming => score,
+            _ => self.rows.key(query, row as usize),
+        }
+    }
+
     /// Offers candidates by their exact keys and positions.
     pub fn rerank(&self, query: &[f32], found: &[(f32, u32)], positions: &[u32], best: &mut Best) {
-        let row_bytes = size_of::<f32>() * self.rows.dim;
-        for &(_, row) in found {
-            code::prefetch(self.rows.row(row as usize), row_bytes);
-        }
-        for &(_, row) in found {
-            let key = self.rows.key(query, row as usize);
-            if let Some(&position) = positions.get(row as usize) {
+        let mut offer = |row: usize, key| {
+            if let Some(&position) = positions.get(row) {
                 best.push(key, position);
             }
+        };
+        // Bits were compared themselves: the score is the distance.
+        if self.rows.metric == Metric::Hamming {
+            return found.iter().for_each(|&(score, row)| offer(row as usize, score));
         }
+        for &(_, row) in found {
+            self.rows.values.stored(row as usize, self.rows.dim).prefetch();
+        }
+        self.rows.keys(query, found.iter().map(|&(_, row)| row as usize), offer);
     }
 }
 
@@ -264,9 +282,13 @@ impl<'a> Searcher<'a> {
     }
 
     fn listed(&mut self, query: &[f32], filter: &Filter, best: &mut Best) {
-        for row in filter.rows() {
-            self.offer(query, row, best);
-        }
+        let (scratch, positions) = (&self.memory.scratch, self.positions);
+        let rows = filter.rows().filter(|&row| !scratch.is_excluded(row)).map(|row| row as usize);
+        self.engine.rows.keys(query, rows, |row, key| {
+            if let Some(&position) = positions.get(row) {
+                best.push(key, position);
+            }
+        });
     }
 
     fn ranked(&mut self, query: &[f32], k: usize, budget: usize, best: &mut Best) {
@@ -276,13 +298,6 @@ impl<'a> Searcher<'a> {
         let found = self.engine.candidates(query, budget, k, keep, allowed, &mut scratch);
         self.engine.rerank(query, found, self.positions, best);
         self.memory.scratch = scratch;
-    }
-
-    fn offer(&self, query: &[f32], row: u32, best: &mut Best) {
-        let position = self.positions.get(row as usize);
-        if let Some(&position) = position.filter(|_| !self.memory.scratch.is_excluded(row)) {
-            best.push(self.engine.rows.key(query, row as usize), position);
-        }
     }
 }
 
