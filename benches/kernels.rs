@@ -20,7 +20,7 @@ fn floats(c: &mut Criterion) {
         });
         group.throughput(Throughput::Elements(4 * dim as u64));
         group.bench_function(format!("four squared distances {dim}"), |b| {
-            b.iter(|| float::squared_l2_4(black_box(four), black_box(row(4))))
+            b.iter(|| float::squared_l2s(black_box(four), black_box(float::Row::F32(row(4)))))
         });
     }
 }

@@ -25,7 +25,7 @@ fn work(live: &RwLock<Arc<Index>>, worker: usize) -> Result<usize, Error> {
         for question in 0..20 {
             let row = (worker * 1000 + round * 20 + question) % index.len();
             let Some(query) = index.vector(row as u32) else { continue };
-            answered += usize::from(searcher.k(10).recall(0.9).search(query)?.len() == 10);
+            answered += usize::from(searcher.k(10).recall(0.9).search(&query)?.len() == 10);
         }
     }
     Ok(answered)

@@ -96,6 +96,26 @@ pub enum BuildError {
         /// The value found.
         value: f32,
     },
+    /// A value that half precision cannot hold.
+    #[error(
+        "row {row}, column {column} is {value}: float16 holds up to 65504 in size; scale the vectors, or store float32 or int8"
+    )]
+    BeyondHalf {
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value found.
+        value: f32,
+    },
+    /// A packed row has a one where it has no components.
+    #[error("row {row} has a bit beyond dimension {dim}: give the right dim, or pack with zeros")]
+    BitBeyond {
+        /// The row, from 0.
+        row: usize,
+        /// The dimension.
+        dim: usize,
+    },
     /// More rows than a 32-bit row number can name.
     #[error("got {got} rows, at most {max} fit one index: split the data over several")]
     TooManyRows {

@@ -12,6 +12,8 @@ use crate::error::BuildError;
 /// | `Euclidean` | the L2 distance | smallest first |
 /// | `Angular` | 1 - cos; a vector shorter than 1e-30 is at distance 1 from everything | smallest first |
 /// | `Dot` | the inner product | largest first |
+/// | `Manhattan` | the L1 distance | smallest first |
+/// | `Hamming` | how many components differ, each 1 above 0.5 and else 0 | smallest first |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Metric {
@@ -21,11 +23,16 @@ pub enum Metric {
     Angular,
     /// Inner product, largest first.
     Dot,
+    /// L1 distance.
+    Manhattan,
+    /// How many bits differ; a component above 0.5 is a 1.
+    Hamming,
 }
 
 impl Metric {
     /// Every metric, in the order of their codes.
-    pub const ALL: [Metric; 3] = [Metric::Euclidean, Metric::Angular, Metric::Dot];
+    pub const ALL: [Metric; 5] =
+        [Metric::Euclidean, Metric::Angular, Metric::Dot, Metric::Manhattan, Metric::Hamming];
 
     /// The name that users type.
     #[must_use]
@@ -34,6 +41,8 @@ impl Metric {
             Metric::Euclidean => "euclidean",
             Metric::Angular => "angular",
             Metric::Dot => "dot",
+            Metric::Manhattan => "manhattan",
+            Metric::Hamming => "hamming",
         }
     }
 
@@ -44,6 +53,8 @@ impl Metric {
             Metric::Euclidean => 0,
             Metric::Angular => 1,
             Metric::Dot => 2,
+            Metric::Manhattan => 3,
+            Metric::Hamming => 4,
         }
     }
 
@@ -79,7 +90,7 @@ impl FromStr for Metric {
         Metric::ALL.into_iter().find(|m| m.name() == name).ok_or_else(|| BuildError::Parameter {
             name: "metric",
             got: format!("{name:?}"),
-            expected: "\"euclidean\", \"angular\" or \"dot\"",
+            expected: "\"euclidean\", \"angular\", \"dot\", \"manhattan\" or \"hamming\"",
         })
     }
 }

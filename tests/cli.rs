@@ -231,6 +231,49 @@ fn recommend_to_everybody_in_every_format() {
 }
 
 #[test]
+fn storages_and_packed_bits() {
+    let place = Place::with_index();
+    for (storage, bytes) in [("float32", 8), ("float16", 4), ("int8", 2)] {
+        let words = format!("build v.npy --metric manhattan --storage {storage} -o s.nw --json");
+        assert_eq!(place.run(&words).json()["storage"], storage);
+        let seen = place.run("inspect s.nw --json").json();
+        assert_eq!((&seen["storage"], &seen["metric"]), (&storage.into(), &"manhattan".into()));
+        let table = seen["section_table"].as_array().unwrap();
+        let vectors = table.iter().find(|s| s["kind"].as_str().unwrap().ends_with("vectors"));
+        assert_eq!(vectors.unwrap()["bytes"], 60 * bytes);
+        place.run("verify s.nw").ok();
+    }
+    let error = place.run("build v.npy --metric dot --storage int4 -o s.nw").usage();
+    assert!(error.contains("expected \"float32\", \"float16\" or \"int8\""), "{error}");
+    // Sixty rows of 12 bits, the number of the row and its complement.
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (60, 2)}";
+    let mut file = b"\x93NUMPY\x01\0".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.bytes());
+    file.extend((0..60u8).flat_map(|row| [row, !row & 0xf0]));
+    place.write("bits.npy", &file);
+    let built = place.run("build bits.npy --packed --dim 12 --metric hamming -o b.nw --json");
+    let built = built.json();
+    assert_eq!((&built["dim"], &built["storage"]), (&12.into(), &"bits".into()));
+    place.run("search b.nw --queries bits.npy --packed -k 1 --exact -o o.npy").ok();
+    let found = npy::read_i64(place.path("o.npy")).unwrap();
+    assert!(found.data.into_iter().eq(0..60));
+    for (words, part) in [
+        (
+            "build bits.npy --packed --metric hamming --dim 24 -o x.nw",
+            "rows of 2 bytes, expected 3",
+        ),
+        ("build bits.npy --packed --metric dot -o x.nw", "metric is \"dot\", expected \"hamming\""),
+        ("build v.npy --packed --metric hamming -o x.nw", "expected uint8, as numpy.packbits"),
+        ("build bits.npy --packed --metric hamming --dim 10 -o x.nw", "a bit beyond dimension 10"),
+        ("search i.nw --queries bits.npy --packed", "for an index of euclidean in dimension 2"),
+    ] {
+        let error = place.run(words).failure();
+        assert!(error.contains(part), "{words}: {error}");
+    }
+}
+
+#[test]
 fn build_and_search() {
     let place = Place::with_index();
     let text = place.run("search i.nw --queries q.npy -k 2").ok();
@@ -460,7 +503,7 @@ fn wrong_usage_ends_with_two() {
     for (words, told) in [
         ("", "Usage: nearwood <COMMAND>"),
         ("dance", "unrecognized subcommand 'dance'"),
-        ("build v.npy --metric cosine -o x.nw", "expected \"euclidean\", \"angular\" or \"dot\""),
+        ("build v.npy --metric cosine -o x.nw", "expected \"euclidean\", \"angular\", \"dot\""),
         ("build v.npy --metric dot", "--output <FILE>"),
         ("search i.nw --queries q.npy -k 0", "expected at least 1"),
         ("search i.nw --queries q.npy -k ten", "expected a whole number"),

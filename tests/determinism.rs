@@ -8,7 +8,7 @@ use std::process::Command;
 use common::{Numbers, clustered, fit_options, plays};
 use nearwood::kernel::Isa;
 use nearwood::recommend::{FitOptions, Weighting};
-use nearwood::{Ids, Index, Interactions, Metric, Recommender, Vectors};
+use nearwood::{Ids, Index, Interactions, Metric, Recommender, Storage, Vectors};
 
 const DIM: usize = 19;
 
@@ -19,6 +19,13 @@ fn index(metric: Metric, seed: u64, n_threads: Option<usize>) -> Vec<u8> {
     let ids = Ids::Text((0..12_000).map(|i| format!("id {i}")).collect());
     let index = builder.ids(ids).build(Vectors::new(&values, DIM).unwrap()).unwrap();
     index.as_bytes().to_vec()
+}
+
+/// Stored as bytes or in half precision.
+fn stored(storage: Storage, n_threads: Option<usize>) -> Vec<u8> {
+    let values = clustered(5000, DIM, 40, &mut Numbers::new(23));
+    let builder = Index::builder(Metric::Manhattan).storage(storage).threads(n_threads);
+    builder.build(Vectors::new(&values, DIM).unwrap()).unwrap().as_bytes().to_vec()
 }
 
 /// Small leaves, so that they stand in groups.
@@ -37,13 +44,23 @@ fn recommender(seed: u64, n_threads: Option<usize>) -> Vec<u8> {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
-    for n_threads in [2, 3, 5].map(Some).into_iter().chain([None]) {
-        for metric in Metric::ALL {
-            let one = index(metric, 1, Some(1));
-            assert!(index(metric, 1, n_threads) == one, "{metric}, {n_threads:?} threads");
+    let several = || [2, 3, 5].map(Some).into_iter().chain([None]);
+    for metric in Metric::ALL {
+        let one = index(metric, 1, Some(1));
+        for n in several() {
+            assert!(index(metric, 1, n) == one, "{metric}, {n:?} threads");
         }
-        assert!(recommender(1, n_threads) == recommender(1, Some(1)), "{n_threads:?} threads");
-        assert!(grouped(n_threads) == grouped(Some(1)), "groups, {n_threads:?} threads");
+    }
+    for storage in Storage::ALL {
+        let one = stored(storage, Some(1));
+        for n in several() {
+            assert!(stored(storage, n) == one, "{storage}, {n:?} threads");
+        }
+    }
+    let (one_recommender, one_grouped) = (recommender(1, Some(1)), grouped(Some(1)));
+    for n in several() {
+        assert!(recommender(1, n) == one_recommender, "{n:?} threads");
+        assert!(grouped(n) == one_grouped, "groups, {n:?} threads");
     }
 }
 
@@ -60,6 +77,7 @@ fn report() -> String {
     let crcs: Vec<String> = Metric::ALL
         .into_iter()
         .map(|metric| index(metric, 1, None))
+        .chain(Storage::ALL.map(|storage| stored(storage, None)))
         .chain([recommender(1, None), grouped(None)])
         .map(|bytes| format!("{:08x}", crc32fast::hash(&bytes)))
         .collect();

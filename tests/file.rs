@@ -10,11 +10,11 @@ use common::file::{
     ENTRY, ENTRY_SIZE, HEADER, HEADER_SIZE, Section, entry_field, get, header_field, n_sections,
     put, reseal, reseal_section, sections,
 };
-use common::{Naming, Numbers, clustered, small_index, small_recommender};
+use common::{DIM, Naming, Numbers, clustered, small_index, small_recommender, small_values};
 use nearwood::error::OpenError;
 use nearwood::format::Kind;
 use nearwood::recommend::Weighting;
-use nearwood::{Index, Metric, Recommender, Vectors};
+use nearwood::{Index, Metric, Recommender, Storage, Vectors};
 use proptest::prelude::*;
 
 #[global_allocator]
@@ -61,6 +61,8 @@ fn victims() -> Vec<Victim> {
         (Metric::Euclidean, Naming::Sequential),
         (Metric::Angular, Naming::Ints),
         (Metric::Dot, Naming::TextsAndLabels),
+        (Metric::Manhattan, Naming::Sequential),
+        (Metric::Hamming, Naming::Ints),
     ];
     let mut victims: Vec<Victim> = indexes
         .into_iter()
@@ -70,12 +72,22 @@ fn victims() -> Vec<Victim> {
             is_recommender: false,
         })
         .collect();
+    for storage in [Storage::Float16, Storage::Int8] {
+        let index = Index::builder(Metric::Angular).leaf_size(8).storage(storage);
+        let index = index.build(Vectors::new(&small_values(24), DIM).unwrap()).unwrap();
+        let (name, bytes) = (storage.to_string(), index.as_bytes().to_vec());
+        victims.push(Victim { name, bytes, is_recommender: false });
+    }
     victims.push(Victim {
         name: "recommender".into(),
         bytes: small_recommender(12, 20, Weighting::Bm25).as_bytes().to_vec(),
         is_recommender: true,
     });
     victims
+}
+
+fn recommender() -> Victim {
+    victims().into_iter().find(|v| v.is_recommender).unwrap()
 }
 
 #[test]
@@ -212,18 +224,18 @@ fn each_check_of_the_header_says_what_is_wrong() {
             ("dim", 0, "dimension is 0"),
             ("dim", 65_537, "dimension is 65537, expected 1 to 65536"),
             ("dim", 65_536, "section"),
-            ("metric", 3, "metric's code is 3"),
+            ("metric", 5, "metric's code is 5"),
             ("metric", u64::MAX, "metric's code"),
         ] {
             let text = text(name, value);
             assert!(text.contains(part), "{}: {name} = {value}: {text}", v.name);
         }
     }
-    let recommender = &victims()[3];
+    let recommender = recommender();
     for users in [0, 11, u64::MAX, u64::MAX / 4 + 1] {
-        assert!(refusal(recommender, header_field("users"), users).is_some(), "{users} users");
+        assert!(refusal(&recommender, header_field("users"), users).is_some(), "{users} users");
     }
-    assert!(refusal(recommender, header_field("metric"), 0).is_some(), "a euclidean recommender");
+    assert!(refusal(&recommender, header_field("metric"), 0).is_some(), "a euclidean recommender");
     assert!(Recommender::from_bytes(&victims()[0].bytes).is_err(), "an index as a recommender");
     assert!(Index::from_bytes(&recommender.bytes).is_ok(), "the items of a recommender");
 }
@@ -371,8 +383,13 @@ fn any_damage_to_the_payload_is_found_by_verify_and_harmless_without() {
 }
 
 /// Kinds whose content `verify` walks.
-const WALKED: [Kind; 15] = [
+const WALKED: [Kind; 20] = [
+    Kind::HalfVectors,
+    Kind::ByteScales,
+    Kind::ByteOffset,
     Kind::Vectors,
+    Kind::BitVectors,
+    Kind::CodeScale,
     Kind::Positions,
     Kind::Rows,
     Kind::GroupOffsets,
@@ -436,7 +453,10 @@ fn attack(v: &Victim, section: &Section, numbers: &mut Numbers) {
         let offsets_or_items = [Kind::LeafOffsets, Kind::SeenOffsets, Kind::SeenItems];
         let is_name = [Kind::IntIds, Kind::TextIdBytes, Kind::LabelBytes].map(Kind::code);
         let is = |kind: Kind| section.kind == kind.code();
-        let may_pass = is(Kind::Vectors) && !how.contains("NaN")
+        let others = [Kind::Vectors, Kind::CodeScale, Kind::ByteScales, Kind::ByteOffset];
+        let may_pass = is(Kind::BitVectors)
+            || is(Kind::HalfVectors)
+            || others.into_iter().any(is) && !how.contains("NaN")
             || offsets_or_items.into_iter().any(is) && how == "a word of zeros"
             || is_name.contains(&section.kind) && how.starts_with("a word");
         if is_walked && !may_pass {
@@ -502,7 +522,7 @@ fn metadata_that_is_something_else_does_no_harm() {
 
 #[test]
 fn a_file_does_not_say_how_many_threads_its_reader_starts() {
-    let v = &victims()[3];
+    let v = &recommender();
     let section = sections(&v.bytes).into_iter().find(|s| s.kind == 1).unwrap();
     let text = String::from_utf8(v.bytes[section.bytes.clone()].to_vec()).unwrap();
     let hostile = text.replace("\"n_threads\":null", "\"n_threads\":1000");
@@ -518,7 +538,7 @@ proptest! {
 
     #[test]
     fn random_damage_does_no_harm(
-        which in 0usize..4,
+        which in 0usize..8,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..24),
         in_payload in any::<bool>(),
         sealed in any::<bool>(),

@@ -167,6 +167,8 @@ fn the_document_has_every_kind_of_section() {
             Element::U64 => "u64",
             Element::I64 => "i64",
             Element::F32 => "f32",
+            Element::F16 => "f16",
+            Element::I8 => "i8",
         };
         let row = format!("| {} | {} | {element} |", kind.code(), kind.name());
         assert!(text.contains(&row), "docs/format.md lacks the row {row}");

@@ -43,7 +43,7 @@ fn scores_are_products_of_factors_and_the_best_come_first() {
                 .filter(|item| !r.seen(user as u32).contains(item))
                 .map(|item| {
                     let item = r.items().vector(item).unwrap();
-                    vector.iter().zip(item).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                    vector.iter().zip(item.iter()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
                 })
                 .collect();
             scores.sort_by(|a, b| b.total_cmp(a));
@@ -175,8 +175,8 @@ fn similar_items_are_those_at_the_smallest_angle_without_the_item() {
                 let dot = |a: &[f32], b: &[f32]| -> f64 {
                     a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
                 };
-                let norms = (dot(query, query) * dot(other, other)).sqrt();
-                let angle = if norms == 0.0 { 1.0 } else { 1.0 - dot(query, other) / norms };
+                let norms = (dot(&query, &query) * dot(&other, &other)).sqrt();
+                let angle = if norms == 0.0 { 1.0 } else { 1.0 - dot(&query, &other) / norms };
                 assert!((f64::from(hit.distance) - angle).abs() < 1e-5, "{hit:?} {angle}");
             }
         }

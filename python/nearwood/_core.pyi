@@ -29,7 +29,8 @@ _Pair: TypeAlias = tuple[_Ids, _Floats]
 _Filter: TypeAlias = ArrayLike | Filter | None
 _Progress: TypeAlias = bool | Callable[[int, int], object] | None
 _Callback: TypeAlias = Callable[[int, float], object] | None
-_Metric: TypeAlias = Literal["euclidean", "angular", "dot"]
+_Metric: TypeAlias = Literal["euclidean", "angular", "dot", "manhattan", "hamming"]
+_Storage: TypeAlias = Literal["float32", "float16", "int8"]
 _Weighting: TypeAlias = Literal["raw", "log1p", "bm25"]
 _Confidence: TypeAlias = Literal["ials", "implicit", "spark"]
 _Solver: TypeAlias = Literal["auto", "cholesky"]
@@ -48,6 +49,9 @@ class Index:
         vectors: ArrayLike,
         metric: _Metric | str = "euclidean",
         *,
+        packed: bool = False,
+        dim: int | None = None,
+        storage: _Storage | str = "float32",
         ids: ArrayLike | None = None,
         labels: Iterable[str] | None = None,
         n_trees: int | None = None,

@@ -12,6 +12,10 @@ class Metric(str, Enum):
     ANGULAR = "angular"
     #: Inner product, largest first.
     DOT = "dot"
+    #: L1 distance.
+    MANHATTAN = "manhattan"
+    #: How many components differ, each 1 above 0.5 and else 0.
+    HAMMING = "hamming"
 
     def __str__(self) -> str:
         return self.value

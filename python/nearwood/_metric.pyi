@@ -10,3 +10,5 @@ class Metric(str, Enum):
     EUCLIDEAN = "euclidean"
     ANGULAR = "angular"
     DOT = "dot"
+    MANHATTAN = "manhattan"
+    HAMMING = "hamming"

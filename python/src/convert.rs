@@ -33,7 +33,7 @@ pub fn kind(array: &Bound<'_, PyUntypedArray>) -> u8 {
 fn as_f32<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
     let py = object.py();
     let array = as_array(object)?;
-    if !matches!(kind(&array), b'i' | b'u' | b'f') {
+    if !matches!(kind(&array), b'i' | b'u' | b'f' | b'b') {
         let text = format!("{what} has dtype {}, expected numbers", array.dtype());
         return Err(PyTypeError::new_err(text));
     }
@@ -81,7 +81,7 @@ pub enum Queries<'py> {
 }
 
 /// Queries of dimension `dim`, borrowed from numpy where they are float32 in C order already.
-pub fn queries<'py>(object: &Bound<'py, PyAny>, dim: usize) -> PyResult<Queries<'py>> {
+pub fn float_queries<'py>(object: &Bound<'py, PyAny>, dim: usize) -> PyResult<Queries<'py>> {
     if let Ok(array) = object.cast::<PyArray1<f32>>()
         && array.is_c_contiguous()
     {
@@ -274,7 +274,7 @@ pub fn vectors<'py>(
     positions: &[u32],
 ) -> PyResult<Bound<'py, PyAny>> {
     let rows = positions.iter().filter_map(|&position| index.vector(position));
-    Ok(owned_matrix(py, rows.flatten().copied().collect(), index.dim())?.into_any())
+    Ok(owned_matrix(py, rows.flat_map(|row| row.into_owned()).collect(), index.dim())?.into_any())
 }
 
 /// What an index is and was built with.
@@ -282,6 +282,7 @@ pub fn info<'py>(py: Python<'py>, index: &Index) -> PyResult<Bound<'py, PyDict>>
     let info = json(py, &index.metadata().to_string())?.cast_into::<PyDict>()?;
     info.set_item("content", index.content().name())?;
     info.set_item("metric", index.metric().name())?;
+    info.set_item("storage", index.storage())?;
     info.set_item("n", index.len())?;
     info.set_item("dim", index.dim())?;
     info.set_item("n_trees", index.n_trees())?;

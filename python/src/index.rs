@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use nearwood::error::QueryError;
-use nearwood::{Answers, BatchOptions, Filter, Index, Metric, RadiusOptions, Vectors, Within};
+use nearwood::{Answers, BatchOptions, Filter, Index, Metric, RadiusOptions, Within};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple, PyType};
 
 use crate::convert::{self, Queries};
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, value_error};
 use crate::filter::{filter, next_token};
 use crate::ids;
+use crate::input;
 use crate::options::{Count, Progress, optional, path_of};
 use crate::watch;
 
@@ -161,9 +162,16 @@ impl PyIndex {
     /// Builds an index over the rows of `vectors`.
     ///
     /// Args:
-    ///     vectors: (n, d) numbers: float32, float64, float16 or integers, in any order; anything
-    ///         that `numpy.asarray` takes. Searched as float32.
-    ///     metric: "euclidean" (L2), "angular" (1 - cos) or "dot" (inner product, largest first).
+    ///     vectors: (n, d) numbers: float32, float64, float16, integers or bools, in any order;
+    ///         anything that `numpy.asarray` takes. Searched as float32.
+    ///     metric: "euclidean" (L2), "angular" (1 - cos), "dot" (inner product, largest first),
+    ///         "manhattan" (L1) or "hamming" (how many components differ, each 1 above 0.5, else 0).
+    ///     packed: For "hamming": `vectors` (and `calibration_queries`) are uint8 rows of packed
+    ///         bits, as `numpy.packbits(x, axis=1)` makes them.
+    ///     dim: The bits of a packed row; None: 8 a byte.
+    ///     storage: What is kept of the vectors for exact distances: "float32", "float16" (an error
+    ///         beyond 65504) or "int8" (lossless where all values are integers of one byte).
+    ///         "hamming" always keeps bits.
     ///     ids: n unique ints (any int64 but -1) or strings; None: 0 to n - 1.
     ///     labels: n names for people, found by :meth:`find`; they may repeat.
     ///     n_trees: How many trees; None: 1, which serves best where leaves are large.
@@ -186,13 +194,16 @@ impl PyIndex {
     /// >>> index.search([0.9, 0.1], k=1)[0]
     /// array(['east'], dtype=object)
     #[staticmethod]
-    #[pyo3(signature = (vectors, metric="euclidean", *, ids=None, labels=None, n_trees=None,
-        leaf_size=None, seed=0, n_threads=None, progress=None, calibration_queries=None,
-        path=None), text_signature = "(vectors, metric=\"euclidean\", *, ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=False, calibration_queries=None, path=None)")]
+    #[pyo3(signature = (vectors, metric="euclidean", *, packed=false, dim=None, storage="float32",
+        ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=None, calibration_queries=None,
+        path=None), text_signature = "(vectors, metric=\"euclidean\", *, packed=False, dim=None, storage=\"float32\", ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=False, calibration_queries=None, path=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn build(
         vectors: &Bound<'_, PyAny>,
         metric: &str,
+        packed: bool,
+        dim: Option<Count>,
+        storage: &str,
         ids: Option<&Bound<'_, PyAny>>,
         labels: Option<&Bound<'_, PyAny>>,
         n_trees: Option<Count>,
@@ -206,6 +217,7 @@ impl PyIndex {
         let py = vectors.py();
         let metric: Metric = metric.parse().or_raise()?;
         let mut builder = Index::builder(metric).seed(seed).threads(optional(n_threads));
+        builder = builder.storage(storage.parse().or_raise()?);
         if let Some(trees) = n_trees {
             builder = builder.trees(trees.0);
         }
@@ -218,19 +230,21 @@ impl PyIndex {
         if let Some(labels) = labels {
             builder = builder.labels(ids::texts(labels, "labels")?);
         }
-        let matrix = convert::matrix(vectors, "vectors")?;
-        let (values, dim) = (convert::values(&matrix)?, matrix.as_array().ncols());
+        let given = input::Given::new(vectors, "vectors", packed, optional(dim))?;
+        let rows = given.rows()?;
         if let Some(queries) = calibration_queries {
-            let queries = convert::matrix(queries, "calibration_queries")?;
-            convert::same_dim("calibration_queries", queries.as_array().ncols(), dim)?;
-            builder = builder.calibration_queries(convert::values(&queries)?.to_vec());
+            let dim = packed.then_some(rows.dim());
+            let queries = input::Given::new(queries, "calibration_queries", packed, dim)?;
+            let queries = queries.rows()?;
+            convert::same_dim("calibration_queries", queries.dim(), rows.dim())?;
+            builder = builder.calibration_queries(queries.to_values()?);
         }
         let path = path.map(path_of).transpose()?;
         let progress = Progress::new(progress, "building")?;
         let heard = progress.is_heard();
         let work = |watched: &watch::Watched| {
             let told = |done, total| watched.go_on(heard, done, total);
-            let index = builder.build_with(Vectors::new(values, dim)?, &told)?;
+            let index = builder.build_with(rows.vectors()?, &told)?;
             match path {
                 None => Ok(index),
                 Some(path) => {
@@ -297,7 +311,8 @@ impl PyIndex {
     /// The k nearest vectors of one query or of many.
     ///
     /// Args:
-    ///     queries: (d,) or (m, d) numbers. float32 in C order is used as it lies.
+    ///     queries: (d,) or (m, d) numbers. float32 in C order is used as it lies. To an index by
+    ///         "hamming" also packed bits, uint8 with d / 8 columns, rounded up.
     ///     k: How many neighbours.
     ///     recall: The share of the true neighbours to find on average; 0.95 unless told. The
     ///         budget comes from the calibration measured when the index was built.
@@ -333,7 +348,7 @@ impl PyIndex {
         let effort = convert::effort(recall, optional(budget), false)?;
         let allowed = self.filter(filter)?;
         let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
-        self.answer(py, convert::queries(queries, self.index.dim())?, options, return_exact)
+        self.answer(py, input::queries(queries, &self.index)?, options, return_exact)
     }
 
     /// Everything within a radius of one query or of many.
@@ -379,7 +394,7 @@ impl PyIndex {
         let allowed = self.filter(filter)?;
         let n_threads = optional(n_threads);
         let options = RadiusOptions { effort, filter: allowed.as_deref(), n_threads };
-        match convert::queries(queries, self.index.dim())? {
+        match input::queries(queries, &self.index)? {
             Queries::One(query) => {
                 let query = convert::values(&query)?;
                 convert::same_dim("the query", query.len(), self.index.dim())?;
@@ -411,7 +426,7 @@ impl PyIndex {
         let effort = convert::effort(None, None, true)?;
         let allowed = self.filter(filter)?;
         let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
-        self.answer(py, convert::queries(queries, self.index.dim())?, options, false)
+        self.answer(py, input::queries(queries, &self.index)?, options, false)
     }
 
     /// The neighbours of vectors in the index, named by id: one id gives (k,), many give (m, k).
@@ -467,13 +482,14 @@ impl PyIndex {
         let effort = convert::effort(recall, optional(budget), false)?;
         let allowed = self.filter(filter)?;
         let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
-        let queries = convert::matrix(queries, "queries")?;
-        convert::same_dim("queries", queries.as_array().ncols(), self.index.dim())?;
+        let Queries::Many(queries) = input::queries(queries, &self.index)? else {
+            return Err(value_error("queries have 1 dimensions, expected 2, (m, d)"));
+        };
         let values = convert::values(&queries)?;
         py.detach(|| self.index.recall(values, options)).or_raise()
     }
 
-    /// The vector of an id, (d,) float32, as it was given.
+    /// The vector of an id, (d,) float32, as it is stored.
     ///
     /// Raises:
     ///     KeyError: If the id is not there.

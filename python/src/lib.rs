@@ -10,6 +10,7 @@ mod filter;
 mod frame;
 mod ids;
 mod index;
+mod input;
 mod interactions;
 mod options;
 mod recommender;

@@ -28,6 +28,10 @@ def truth(vectors: np.ndarray, queries: np.ndarray, k: int, metric: str) -> np.n
     if metric == "angular":
         norms = np.linalg.norm(q, axis=1)[:, None] * np.linalg.norm(v, axis=1)[None]
         return np.sort(1 - q @ v.T / norms, axis=1)[:, :k]
+    if metric == "hamming":
+        v, q = (v > 0.5).astype(np.float64), (q > 0.5).astype(np.float64)
+    if metric in ("hamming", "manhattan"):
+        return np.sort(np.stack([np.abs(v - one).sum(1) for one in q]), axis=1)[:, :k]
     return -np.sort(-(q @ v.T), axis=1)[:, :k]
 
 

@@ -12,7 +12,7 @@ from conftest import clustered, truth
 
 import nearwood as nw
 
-METRICS = ["euclidean", "angular", "dot"]
+METRICS = ["euclidean", "angular", "dot", "manhattan", "hamming"]
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -118,7 +118,7 @@ def test_vectors_that_cannot_be_indexed(vectors: object, text: str) -> None:
         nw.Index.build(vectors)
 
 
-@pytest.mark.parametrize("vectors", ["text", [["a", "b"]], np.zeros((2, 2), bool), None, 1j])
+@pytest.mark.parametrize("vectors", ["text", [["a", "b"]], np.zeros((2, 2), "M8[s]"), None, 1j])
 def test_what_is_not_numbers(vectors: object) -> None:
     with pytest.raises(TypeError, match="expected numbers"):
         nw.Index.build(vectors)
@@ -127,7 +127,7 @@ def test_what_is_not_numbers(vectors: object) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"metric": "cosine"}, 'expected "euclidean", "angular" or "dot"'),
+        ({"metric": "cosine"}, 'expected "euclidean", "angular", "dot", "manhattan" or "hamming"'),
         ({"ids": [1, 2]}, "got 2 ids for 3 rows"),
         ({"ids": [1, 2, 1]}, "id 1 is given twice"),
         ({"ids": [1, -1, 2]}, "row 1 has id -1"),

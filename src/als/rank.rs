@@ -84,7 +84,7 @@ impl Model {
                 _ => Vec::new(),
             };
             let dim = self.factors;
-            let rows = Rows { metric, dim, values: factors, inverse_norms: &inverse_norms };
+            let rows = Rows { metric, dim, values: factors.into(), inverse_norms: &inverse_norms };
             queries.chunks_exact_mut(dim).for_each(|query| rows.prepare(query));
             let n = n.min(rows.len());
             exact::search(rows, &queries, n, |at, row| allowed(at, row).then_some(row))

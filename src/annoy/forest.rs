@@ -167,7 +167,7 @@ impl Forest {
     #[must_use]
     pub fn vector(&self, item: u32) -> Option<Cow<'_, [f32]>> {
         let position = self.index.position(&Id::Int(item.into()))?;
-        self.index.vector(position).map(Cow::from)
+        self.index.vector(position)
     }
 
     /// The `n` items nearest to `query`, the nearest first, equal ones by number.

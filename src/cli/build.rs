@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::index::Builder;
-use crate::io::{read_ids, read_labels, read_vectors};
-use crate::{Index, Metric, Vectors};
+use crate::io::{Matrix, npy, read_ids, read_labels, read_vectors};
+use crate::{Index, Metric, Storage, Vectors};
 
 use super::failure::Failure;
 use super::options::positive;
@@ -19,7 +19,8 @@ pub(super) struct Args {
     /// The vectors: .npy, .fvecs, .bvecs, .csv, .tsv or .txt, also gzipped; - is .npy on standard
     /// input
     vectors: PathBuf,
-    /// How near two vectors are: euclidean, angular or dot
+    /// How near two vectors are: euclidean, angular, dot, manhattan or hamming (a component above
+    /// 0.5 is a 1)
     #[arg(long)]
     metric: Metric,
     /// An id a line, or an integer .npy array; rows are numbered from 0 unless given
@@ -28,6 +29,15 @@ pub(super) struct Args {
     /// A name for people a line, in the order of the vectors
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// The vectors are packed bits for hamming: a uint8 .npy array as numpy.packbits makes it
+    #[arg(long)]
+    packed: bool,
+    /// The bits of a packed row; 8 a byte unless given
+    #[arg(long, value_name = "N", value_parser = positive, requires = "packed")]
+    dim: Option<usize>,
+    /// What is kept of the vectors for exact distances: float32, float16 or int8
+    #[arg(long, default_value_t = Storage::Float32)]
+    storage: Storage,
     /// How many trees
     #[arg(long, value_name = "N", value_parser = positive, default_value_t = 1)]
     trees: usize,
@@ -51,9 +61,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let builder = builder(args)?;
     let progress = Progress::spinner("reading");
-    let matrix = read_vectors(&args.vectors)?;
+    let input = read_input(args)?;
     drop(progress);
-    let vectors = Vectors::new(&matrix.data, matrix.cols)?;
+    let vectors = match &input {
+        Input::Values(matrix) => Vectors::new(&matrix.data, matrix.cols)?,
+        Input::Bits(matrix) => Vectors::packed(&matrix.data, args.dim.unwrap_or(8 * matrix.cols))?,
+    };
     let progress = Progress::bar("building", 100);
     let start = Instant::now();
     let index = builder.build_with(vectors, &|done, of| {
@@ -67,15 +80,39 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     report.count("vectors", index.len());
     report.count("dim", index.dim());
     report.add("metric", index.metric().name(), index.metric().name());
+    report.add("storage", index.storage(), index.storage());
     report.count("trees", index.n_trees());
     report.time("building_seconds", building);
     report.file(&args.output, index.as_bytes().len() as u64);
     report.print(&args.output, args.json, out)
 }
 
+/// What was read.
+enum Input {
+    Values(Matrix),
+    Bits(Matrix<u8>),
+}
+
+fn read_input(args: &Args) -> Result<Input, Failure> {
+    if !args.packed {
+        return Ok(Input::Values(read_vectors(&args.vectors)?));
+    }
+    let bits = npy::read_bytes(&args.vectors)?;
+    match args.dim.filter(|dim| dim.div_ceil(8) != bits.cols) {
+        Some(dim) => Err(Failure::new(format!(
+            "{}: got rows of {} bytes, expected {} for --dim {dim}",
+            args.vectors.display(),
+            bits.cols,
+            dim.div_ceil(8)
+        ))),
+        None => Ok(Input::Bits(bits)),
+    }
+}
+
 fn builder(args: &Args) -> Result<Builder, Failure> {
     let mut builder =
         Index::builder(args.metric).trees(args.trees).seed(args.seed).threads(args.threads);
+    builder = builder.storage(args.storage);
     if let Some(rows) = args.leaf_size {
         builder = builder.leaf_size(rows);
     }

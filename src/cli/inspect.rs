@@ -54,6 +54,7 @@ fn report(index: &Index, args: &Args) -> Report {
     report.add("content", content, content);
     report.add("format_version", format!("{major}.{minor}"), format!("{major}.{minor}"));
     report.add("metric", index.metric().name(), index.metric().name());
+    report.add("storage", index.storage(), index.storage());
     report.count("dim", index.dim());
     report.count("rows", index.len());
     report.add("ids", ids(index), ids(index));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::QueryError;
 use crate::io::{IdKind, Matrix, RankingWriter, npy, read_vectors};
-use crate::{Answers, BatchOptions, IdRef, Ids, Index, RadiusOptions, Within};
+use crate::{Answers, BatchOptions, IdRef, Ids, Index, Metric, RadiusOptions, Within};
 
 use super::failure::Failure;
 use super::hits::{HitTable, hits_of, json_hits};
@@ -32,6 +32,9 @@ pub(super) struct Args {
     /// The queries: .npy, .fvecs, .bvecs, .csv, .tsv or .txt; - is .npy on standard input
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
+    /// The queries are packed bits, a uint8 .npy array as numpy.packbits makes it
+    #[arg(long, requires = "queries")]
+    packed: bool,
     /// The id or label of a vector in the index, whose neighbours to find
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     id: Option<String>,
@@ -111,7 +114,10 @@ impl<'a> Search<'a> {
             (Some(id), _) => What::Item(find_item(index, id)?),
             (None, queries) => {
                 let file = queries.as_deref().unwrap_or(Path::new("-"));
-                What::Queries(read_queries(file, index.dim())?)
+                What::Queries(match args.packed {
+                    true => read_packed(file, index)?,
+                    false => read_queries(file, index.dim())?,
+                })
             }
         };
         let options = BatchOptions {
@@ -176,7 +182,7 @@ impl Search<'_> {
                 let query = self.index.vector(*position).unwrap_or_default();
                 let mut searcher = self.index.searcher();
                 searcher.effort(effort).exclude(&[*position]);
-                let hits = searcher.radius(query, radius)?.to_vec();
+                let hits = searcher.radius(&query, radius)?.to_vec();
                 vec![Within { hits, exact: searcher.was_exact() }]
             }
         })
@@ -186,6 +192,22 @@ impl Search<'_> {
 fn as_lists(answers: &Answers) -> Vec<Within> {
     let list = |(query, &exact)| Within { hits: hits_of(answers, query), exact };
     answers.exact.iter().enumerate().map(list).collect()
+}
+
+fn read_packed(file: &Path, index: &Index) -> Result<Matrix, Failure> {
+    let dim = index.dim();
+    let bits = npy::read_bytes(file)?;
+    if index.metric() != Metric::Hamming || (bits.rows > 0 && bits.cols != dim.div_ceil(8)) {
+        return Err(Failure::new(format!(
+            "{}: got packed rows of {} bytes for an index of {} in dimension {dim}, expected {} \
+             bytes for one of hamming",
+            file.display(),
+            bits.cols,
+            index.metric(),
+            dim.div_ceil(8)
+        )));
+    }
+    Ok(Matrix { data: index.unpack(&bits.data)?, rows: bits.rows, cols: dim })
 }
 
 fn read_queries(file: &Path, dim: usize) -> Result<Matrix, Failure> {

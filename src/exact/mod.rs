@@ -4,11 +4,18 @@
 //! measured against [`search`].
 
 mod best;
+mod storage;
+mod values;
 
 pub use best::Best;
+pub use storage::{ByteVectors, Storage, halves};
+pub use values::{Stored, Values};
+
+use std::borrow::Cow;
 
 use rayon::prelude::*;
 
+use crate::kernel::bytes::{self, hamming};
 use crate::kernel::{code, float};
 use crate::metric::Metric;
 
@@ -19,8 +26,8 @@ pub struct Rows<'a> {
     pub metric: Metric,
     /// Values a row.
     pub dim: usize,
-    /// Row after row.
-    pub values: &'a [f32],
+    /// Row after row; bits for `Hamming`.
+    pub values: Values<'a>,
     /// For `Angular`, 1 / |x| a row (0 for a zero vector); else empty.
     pub inverse_norms: &'a [f32],
 }
@@ -29,22 +36,34 @@ impl<'a> Rows<'a> {
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len() / self.dim
+        self.values.n_rows(self.dim)
     }
 
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 
-    /// One row.
+    /// One row as float32; decoded, which allocates, unless that is what is stored.
     ///
     /// # Panics
     /// If there is no such row.
     #[must_use]
-    pub fn row(&self, row: usize) -> &'a [f32] {
-        &self.values[row * self.dim..][..self.dim]
+    pub fn row(&self, row: usize) -> Cow<'a, [f32]> {
+        self.values.row(row, self.dim)
+    }
+
+    /// The inner product with a row's values.
+    ///
+    /// # Panics
+    /// If there is no such row or the vector has another dimension.
+    #[must_use]
+    pub fn dot(&self, vector: &[f32], row: usize) -> f32 {
+        match self.values.stored(row, self.dim) {
+            Stored::Floats(x) => float::dots([vector], x)[0],
+            Stored::Bits(bits) => float::dot(vector, &bytes::unpack(bits, self.dim)),
+        }
     }
 
     /// What a row's values are multiplied with before they are coded or clustered.
@@ -53,27 +72,71 @@ impl<'a> Rows<'a> {
         self.inverse_norms.get(row).copied().unwrap_or(1.0)
     }
 
-    /// A number that is smaller for nearer rows: the squared distance, minus the cosine, or minus
-    /// the product. `query` is as [`prepare`](Self::prepare) left it.
+    /// A number that is smaller for nearer rows: the squared distance, minus the cosine, minus the
+    /// product, the L1 distance or the number of bits that differ. `query` is as
+    /// [`prepare`](Self::prepare) left it.
     ///
     /// # Panics
     /// If there is no such row or the query has another dimension.
     #[must_use]
     pub fn key(&self, query: &[f32], row: usize) -> f32 {
-        let x = self.row(row);
-        match self.metric {
-            Metric::Euclidean => float::squared_l2(query, x),
-            Metric::Angular => -float::dot(query, x) * self.factor(row),
-            Metric::Dot => -float::dot(query, x),
+        let mut found = f32::NAN;
+        self.keys(query, [row], |_, key| found = key);
+        found
+    }
+
+    /// [`key`](Self::key) of one row after another, handed to `each` with the row.
+    ///
+    /// # Panics
+    /// As [`key`](Self::key).
+    pub fn keys(
+        &self,
+        query: &[f32],
+        rows: impl IntoIterator<Item = usize>,
+        mut each: impl FnMut(usize, f32),
+    ) {
+        match self.values {
+            Values::Bits(_) => self.bit_keys(query, &mut rows.into_iter(), &mut each),
+            _ => rows.into_iter().for_each(|row| each(row, self.float_keys([query], row)[0])),
         }
     }
 
-    fn key4(&self, queries: [&[f32]; 4], row: usize) -> [f32; 4] {
-        let x = self.row(row);
+    /// Out of line for the sake of the others: the packed query takes 8 KB.
+    #[inline(never)]
+    fn bit_keys(
+        &self,
+        query: &[f32],
+        rows: &mut dyn Iterator<Item = usize>,
+        each: &mut dyn FnMut(usize, f32),
+    ) {
+        assert_eq!(query.len(), self.dim, "dimension of the query");
+        let mut packed = [0u8; bytes::packed_len(code::MAX_DIM)];
+        bytes::pack(query, &mut packed[..bytes::packed_len(self.dim)]);
+        for row in rows {
+            if let Stored::Bits(bits) = self.values.stored(row, self.dim) {
+                each(row, hamming(&packed[..bits.len()], bits) as f32);
+            }
+        }
+    }
+
+    /// The keys of the rows from `start` on whose bits are `bits`.
+    #[inline(never)]
+    fn fill_bit_keys(&self, bits: &[u8], query: &[f32], start: usize, keys: &mut [f32]) {
+        let len = bytes::packed_len(self.dim);
+        let mut packed = [0u8; bytes::packed_len(code::MAX_DIM)];
+        bytes::pack(query, &mut packed[..len]);
+        bytes::hammings(&packed[..len], &bits[start * len..][..keys.len() * len], keys);
+    }
+
+    #[inline]
+    fn float_keys<const N: usize>(&self, queries: [&[f32]; N], row: usize) -> [f32; N] {
+        let Stored::Floats(x) = self.values.stored(row, self.dim) else { return [f32::NAN; N] };
         match self.metric {
-            Metric::Euclidean => float::squared_l2_4(queries, x),
-            Metric::Angular => float::dot4(queries, x).map(|p| -p * self.factor(row)),
-            Metric::Dot => float::dot4(queries, x).map(|p| -p),
+            Metric::Euclidean => float::squared_l2s(queries, x),
+            Metric::Angular => float::dots(queries, x).map(|p| -p * self.factor(row)),
+            Metric::Dot => float::dots(queries, x).map(|p| -p),
+            // Only bits are compared by bits.
+            Metric::Manhattan | Metric::Hamming => float::l1s(queries, x),
         }
     }
 
@@ -84,14 +147,20 @@ impl<'a> Rows<'a> {
             Metric::Euclidean => key.max(0.0).sqrt(),
             Metric::Angular => (1.0 + key).clamp(0.0, 2.0),
             Metric::Dot => -key,
+            Metric::Manhattan | Metric::Hamming => key,
         }
     }
 
-    /// Makes a query ready for [`key`](Self::key): unit length for `Angular`.
+    /// Makes a query ready for [`key`](Self::key): unit length for `Angular`, zeros and ones for
+    /// `Hamming`.
     pub fn prepare(&self, query: &mut [f32]) {
-        if self.metric == Metric::Angular {
-            let factor = inverse_norm(query);
-            query.iter_mut().for_each(|x| *x *= factor);
+        match self.metric {
+            Metric::Angular => {
+                let factor = inverse_norm(query);
+                query.iter_mut().for_each(|x| *x *= factor);
+            }
+            Metric::Hamming => query.iter_mut().for_each(|x| *x = f32::from(u8::from(*x > 0.5))),
+            Metric::Euclidean | Metric::Dot | Metric::Manhattan => {}
         }
     }
 }
@@ -189,14 +258,19 @@ fn fill_keys(
     keys: &mut [[f32; BLOCK]],
 ) {
     match (queries, &mut *keys) {
-        ([a, b, c, d], [p, q, r, s]) => {
+        // Bits are so quickly compared that four at once would win nothing.
+        ([a, b, c, d], [p, q, r, s]) if rows.metric != Metric::Hamming => {
             for at in 0..count {
-                [p[at], q[at], r[at], s[at]] = rows.key4([a, b, c, d], start + at);
+                [p[at], q[at], r[at], s[at]] = rows.float_keys([a, b, c, d], start + at);
             }
         }
         _ => {
             for (query, keys) in queries.iter().zip(keys) {
-                (0..count).for_each(|at| keys[at] = rows.key(query, start + at));
+                if let Values::Bits(bits) = rows.values {
+                    rows.fill_bit_keys(bits, query, start, &mut keys[..count]);
+                    continue;
+                }
+                (0..count).for_each(|at| [keys[at]] = rows.float_keys([query], start + at));
             }
         }
     }
@@ -206,6 +280,13 @@ fn fill_keys(
 mod tests {
     use super::*;
     use crate::random::Random;
+
+    fn packed(values: &[f32], dim: usize) -> Vec<u8> {
+        let mut bits = vec![0u8; values.len() / dim * bytes::packed_len(dim)];
+        let rows = bits.chunks_exact_mut(bytes::packed_len(dim));
+        rows.zip(values.chunks_exact(dim)).for_each(|(bits, row)| bytes::pack(row, bits));
+        bits
+    }
 
     #[test]
     fn brute_force_agrees_with_a_full_sort() {
@@ -219,7 +300,10 @@ mod tests {
         for metric in Metric::ALL {
             let inverse_norms: &[f32] =
                 if metric == Metric::Angular { &inverse_norms } else { &[] };
-            let rows = Rows { metric, dim, values: &values, inverse_norms };
+            let bits = packed(&values, dim);
+            let values =
+                if metric == Metric::Hamming { Values::Bits(&bits) } else { Values::F32(&values) };
+            let rows = Rows { metric, dim, values, inverse_norms };
             let mut prepared = queries.clone();
             prepared.chunks_mut(dim).for_each(|q| rows.prepare(q));
             let odd = |_, row: u32| (row % 2 == 1).then_some(row);
@@ -253,7 +337,7 @@ mod tests {
         let rows = Rows {
             metric: Metric::Angular,
             dim: 2,
-            values: &values,
+            values: Values::F32(&values),
             inverse_norms: &inverse_norms,
         };
         let mut query = [6.0, 8.0];

@@ -6,6 +6,7 @@
 //! arithmetic, since a product of bytes takes one instruction for 64 of them and a look-up two.
 //! What a query chooses, scores and keeps does not depend on the other queries of the block.
 
+use super::members::{self, MemberQuery, append_member_query, member_width};
 use super::search::{Search, coded_query, is_set, leaves_needed};
 use super::tree::{Tree, slice};
 use super::{Request, Scratch};
@@ -39,6 +40,8 @@ pub struct Block<'a> {
     pub metric: Metric,
     /// The mean that the codes are taken from.
     pub mean: &'a [f32],
+    /// As [`Request::code_scale`].
+    pub code_scale: f32,
     /// How many of the best to keep for each query.
     pub keep: usize,
     /// Bit `row` says whether a row may be found; `None`: all may.
@@ -51,6 +54,8 @@ pub struct Block<'a> {
 #[derive(Default)]
 pub struct BlockScratch {
     codes: Vec<i8>,
+    /// What members are scanned with, if not the codes.
+    bytes: Vec<u8>,
     /// Shift and multiplier of each coded query.
     about: Vec<(i32, f32)>,
     scores: Vec<f32>,
@@ -115,6 +120,10 @@ impl BlockScratch {
         let width = quant::code_len(dim);
         self.codes.resize(block.asks.len() * width, 0);
         self.about.clear();
+        self.bytes.clear();
+        for query in block.queries.chunks_exact(dim) {
+            append_member_query(block.metric, query, block.mean, block.code_scale, &mut self.bytes);
+        }
         let codes = self.codes.chunks_exact_mut(width);
         for (query, codes) in block.queries.chunks_exact(dim).zip(codes) {
             self.about.push(coded_query(block.metric, query, block.mean, codes));
@@ -138,7 +147,7 @@ impl Scan<'_, '_> {
     fn rows(&mut self, members: &[u32], codes: CodeRows<'_>, queries: &[u32]) {
         for start in (0..members.len()).step_by(STEP) {
             let end = members.len().min(start + STEP);
-            let codes = slice(codes, start, end, self.width);
+            let codes = slice(codes, start, end, self.block.tree.member_width);
             for queries in queries.chunks(4) {
                 self.score(queries, codes);
                 for (at, &query) in queries.iter().enumerate() {
@@ -152,16 +161,24 @@ impl Scan<'_, '_> {
     fn score(&mut self, queries: &[u32], codes: CodeRows<'_>) {
         let n = codes.bias.len();
         let mut scores = std::mem::take(&mut self.s.scores);
-        let query = |at: usize| self.s.query(queries[at.min(queries.len() - 1)], self.width);
+        let query = |at: usize| self.member_query(queries[at.min(queries.len() - 1)]);
         if queries.len() == 1 {
-            code::score(query(0), codes, &mut scores[..n]);
+            query(0).score(codes, &mut scores[..n]);
         } else {
             // Two or three are filled up to four: cheaper than one by one.
             let mut quarters = scores.chunks_exact_mut(STEP);
             let out = [(); 4].map(|()| quarters.next().map_or(&mut [][..], |q| &mut q[..n]));
-            code::score4([query(0), query(1), query(2), query(3)], codes, out);
+            members::score4([query(0), query(1), query(2), query(3)], codes, out);
         }
         self.s.scores = scores;
+    }
+
+    fn member_query(&self, at: u32) -> MemberQuery<'_> {
+        let Block { metric, mean, code_scale: scale, .. } = self.block;
+        let codes = self.s.query(at, self.width);
+        let width = if self.s.bytes.is_empty() { 0 } else { member_width(metric, mean.len()) };
+        let bytes = &self.s.bytes[at as usize * width..][..width];
+        MemberQuery { metric, codes, bytes, scale }
     }
 
     /// Keeps the best of the members scored from `first` on.
@@ -219,6 +236,7 @@ impl Scan<'_, '_> {
                 query,
                 metric: block.metric,
                 mean: block.mean,
+                code_scale: block.code_scale,
                 budget: block.asks[at].budget,
                 at_least: 0,
                 keep: 0,

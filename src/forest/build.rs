@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::coded::CodedRows;
 use super::lloyd::{self, Centres};
+use super::members::has_products;
 use super::partition::partition;
 use super::product::Residuals;
 use crate::exact::Rows;
@@ -98,7 +99,10 @@ pub fn build_tree(
     let groups = group(rows.dim, &centres, params, seed);
     let mut tree = assemble(rows, coded, groups, &parts, &centres);
     let TreeData { leaf_offsets, leaves, members, .. } = &tree;
-    tree.books = Residuals { rows, mean: &coded.mean, leaf_offsets, leaves, members }.train(seed);
+    if has_products(rows.metric) {
+        let mean = &coded.mean;
+        tree.books = Residuals { rows, mean, leaf_offsets, leaves, members }.train(seed);
+    }
     tree
 }
 
@@ -129,7 +133,8 @@ fn group(dim: usize, centres: &[f32], params: TreeParams, seed: u64) -> Vec<Vec<
     if n <= params.ungrouped {
         return vec![all];
     }
-    let points = Rows { metric: Metric::Euclidean, dim, values: centres, inverse_norms: &[] };
+    let points =
+        Rows { metric: Metric::Euclidean, dim, values: centres.into(), inverse_norms: &[] };
     // As many leaves in a group as there are groups balances the two scans; splits leave two
     // thirds of the largest on average.
     let largest = ((n as f64).sqrt() * 1.5) as usize;
@@ -194,7 +199,8 @@ fn group_centres(
     groups: &[Vec<u32>],
     mean: &[f32],
 ) -> (Centres, Vec<f32>) {
-    let points = Rows { metric: Metric::Euclidean, dim, values: centres, inverse_norms: &[] };
+    let points =
+        Rows { metric: Metric::Euclidean, dim, values: centres.into(), inverse_norms: &[] };
     let means = lloyd::means(points, groups);
     let slots: Vec<u32> = (0..groups.len() as u32).collect();
     let mut coded = Centres::code(&means, mean, &slots, groups.len().next_multiple_of(TILE));

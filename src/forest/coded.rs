@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::exact::Rows;
+use super::members::member_width;
+use crate::exact::{Rows, Stored};
 use crate::kernel::code::{self, TILE};
 use crate::metric::Metric;
 use crate::quant::{self, Coded};
@@ -11,6 +12,8 @@ use crate::quant::{self, Coded};
 pub struct CodedRows {
     /// What the codes are taken from.
     pub mean: Vec<f32>,
+    /// What a unit of a member's byte is worth under `Manhattan`; else 0.
+    pub scale: f32,
     /// Scale, sum and norm of each row.
     pub about: Vec<Coded>,
     codes: Vec<i8>,
@@ -21,15 +24,20 @@ impl CodedRows {
     /// Codes every row.
     #[must_use]
     pub fn new(rows: Rows<'_>) -> CodedRows {
-        let mean = quant::mean(rows.values, rows.dim, rows.inverse_norms);
+        let mean = quant::mean(rows.len(), rows.dim, |row| rows.row(row), rows.inverse_norms);
+        let read = |row, out: &mut [f32]| out.copy_from_slice(&rows.row(row));
+        let scale = match rows.metric {
+            Metric::Manhattan => quant::shared_scale(rows.len(), &mean, read),
+            _ => 0.0,
+        };
         let width = quant::code_len(rows.dim);
         let mut codes = vec![0i8; rows.len() * width];
         let about = codes
             .par_chunks_exact_mut(width)
             .enumerate()
-            .map(|(row, codes)| quant::encode(rows.row(row), rows.factor(row), &mean, codes))
+            .map(|(row, codes)| quant::encode(&rows.row(row), rows.factor(row), &mean, codes))
             .collect();
-        CodedRows { mean, about, codes, width }
+        CodedRows { mean, scale, about, codes, width }
     }
 
     /// The codes of one row.
@@ -53,22 +61,42 @@ impl CodedRows {
         bias: &mut [f32],
         scale: &mut [f32],
     ) {
+        let width = member_width(rows.metric, rows.dim);
         tiles
-            .par_chunks_exact_mut(TILE * self.width)
+            .par_chunks_exact_mut(TILE * width)
             .zip(bias.par_chunks_exact_mut(TILE))
             .zip(scale.par_chunks_exact_mut(TILE))
             .zip(members.par_chunks_exact(TILE))
             .for_each(|(((tile, bias), scale), members)| {
                 tile.fill(0x80);
+                let mut bytes = vec![0u8; width];
                 for (slot, &row) in members.iter().enumerate() {
                     (bias[slot], scale[slot]) = (f32::INFINITY, 0.0);
                     if row != u32::MAX {
-                        code::place(tile, slot, self.row(row as usize));
-                        bias[slot] = self.bias(rows, row as usize);
-                        scale[slot] = self.about[row as usize].scale;
+                        (bias[slot], scale[slot]) = self.member(rows, row as usize, &mut bytes);
+                        code::place_bytes(tile, slot, &bytes);
                     }
                 }
             });
+    }
+
+    /// Writes a member's bytes; returns its bias and scale.
+    fn member(&self, rows: Rows<'_>, row: usize, bytes: &mut [u8]) -> (f32, f32) {
+        match (rows.metric, rows.values.stored(row, rows.dim)) {
+            (Metric::Manhattan, _) => {
+                quant::encode_shared(&rows.row(row), &self.mean, self.scale, bytes);
+                (0.0, self.scale)
+            }
+            (_, Stored::Bits(bits)) => {
+                bytes[..bits.len()].copy_from_slice(bits);
+                (0.0, 1.0)
+            }
+            _ => {
+                let codes = self.row(row).iter().map(|&code| code as u8 ^ 0x80);
+                bytes.iter_mut().zip(codes).for_each(|(byte, code)| *byte = code);
+                (self.bias(rows, row), self.about[row].scale)
+            }
+        }
     }
 
     /// What a row's score starts from, so that the smallest score is the nearest row.
@@ -80,7 +108,7 @@ impl CodedRows {
             // counts as 0, is moved to where a right angle would put it.
             Metric::Angular if rows.factor(row) == 0.0 => square + 1.0,
             Metric::Angular => square,
-            Metric::Dot => 0.0,
+            Metric::Dot | Metric::Manhattan | Metric::Hamming => 0.0,
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn means(rows: Rows<'_>, parts: &[Vec<u32>]) -> Vec<f32> {
         for &row in part {
             let factor = rows.factor(row as usize);
             let point = rows.row(row as usize);
-            sum.iter_mut().zip(point).for_each(|(s, x)| *s += f64::from(x * factor));
+            sum.iter_mut().zip(point.iter()).for_each(|(s, x)| *s += f64::from(x * factor));
         }
         let n = part.len().max(1) as f64;
         mean.iter_mut().zip(sum).for_each(|(m, s)| *m = (s / n) as f32);
@@ -67,7 +67,7 @@ pub(super) fn spreads(rows: Rows<'_>, parts: &[Vec<u32>], centres: &[f32]) -> Ve
         let mut sum = 0f64;
         for &row in part {
             let factor = rows.factor(row as usize);
-            point.iter_mut().zip(rows.row(row as usize)).for_each(|(p, x)| *p = x * factor);
+            point.iter_mut().zip(rows.row(row as usize).iter()).for_each(|(p, x)| *p = x * factor);
             sum += f64::from(float::squared_l2(&point, centre));
         }
         (sum / part.len().max(1) as f64) as f32

@@ -97,7 +97,7 @@ mod tests {
     use crate::metric::Metric;
 
     fn rows(values: &[f32], dim: usize) -> Rows<'_> {
-        Rows { metric: Metric::Euclidean, dim, values, inverse_norms: &[] }
+        Rows { metric: Metric::Euclidean, dim, values: values.into(), inverse_norms: &[] }
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl Residuals<'_> {
 
     fn residual(&self, row: u32, centre: &[f32], out: &mut [f32]) {
         let factor = self.rows.factor(row as usize);
-        let values = self.rows.row(row as usize).iter().zip(centre);
+        let values = self.rows.row(row as usize);
+        let values = values.iter().zip(centre);
         out.iter_mut().zip(values).for_each(|(out, (x, c))| *out = x * factor - c);
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use super::members::{MemberQuery, append_member_query};
 use super::tree::Tree;
 use crate::exact::Best;
 use crate::kernel::code::{self, CodeQuery, CodeRows};
@@ -20,6 +21,8 @@ pub struct Request<'a> {
     pub metric: Metric,
     /// The mean that the codes are taken from.
     pub mean: &'a [f32],
+    /// What a unit of a member's byte is worth under `Manhattan`.
+    pub code_scale: f32,
     /// How many distinct rows may be evaluated; the leaf that passes the mark is finished.
     pub budget: usize,
     /// The search goes on past its budget until so many rows were found, or all were seen.
@@ -45,6 +48,7 @@ pub struct Found {
 #[derive(Default)]
 pub struct Scratch {
     codes: Vec<i8>,
+    bytes: Vec<u8>,
     scores: Vec<f32>,
     near: Vec<u32>,
     nearest_leaves: Option<Best>,
@@ -182,6 +186,9 @@ impl<'a, 's> Search<'a, 's> {
         s.codes.resize(quant::code_len(request.query.len()), 0);
         let (shift, multiplier) =
             coded_query(request.metric, request.query, request.mean, &mut s.codes);
+        s.bytes.clear();
+        let Request { metric, query, mean, code_scale, .. } = request;
+        append_member_query(metric, query, mean, code_scale, &mut s.bytes);
         if trees.len() > 1 {
             s.stamps.resize(request.n_rows, 0);
         }
@@ -300,7 +307,7 @@ impl<'a, 's> Search<'a, 's> {
                     let own = self.trees[tree as usize].leaves.bias[leaf as usize];
                     self.look_up(tree, rows, key - own);
                 }
-                None => self.score(codes),
+                None => self.score_members(codes),
             }
             self.keep(members);
         }
@@ -370,11 +377,21 @@ impl<'a, 's> Search<'a, 's> {
         new
     }
 
+    /// Scores centres.
     fn score(&mut self, rows: CodeRows<'_>) {
         self.s.scores.resize(rows.bias.len(), 0.0);
         let (shift, multiplier) = (self.shift, self.multiplier);
         let query = CodeQuery { codes: &self.s.codes, shift, multiplier };
         code::score(query, rows, &mut self.s.scores);
+    }
+
+    fn score_members(&mut self, rows: CodeRows<'_>) {
+        self.s.scores.resize(rows.bias.len(), 0.0);
+        let (shift, multiplier) = (self.shift, self.multiplier);
+        let codes = CodeQuery { codes: &self.s.codes, shift, multiplier };
+        let Request { metric, code_scale: scale, .. } = self.request;
+        let query = MemberQuery { metric, codes, bytes: &self.s.bytes, scale };
+        query.score(rows, &mut self.s.scores);
     }
 }
 

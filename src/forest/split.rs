@@ -20,7 +20,7 @@ impl Plane {
     /// How far above the plane a row lies, in units of the normal's length.
     pub(super) fn margin(&self, rows: Rows<'_>, row: u32) -> f32 {
         let row = row as usize;
-        float::dot(&self.normal, rows.row(row)) * rows.factor(row) - self.offset
+        rows.dot(&self.normal, row) * rows.factor(row) - self.offset
     }
 }
 

@@ -20,8 +20,10 @@ pub struct Tree<'a> {
     pub members: &'a [u32],
     /// Codes of the members.
     pub codes: CodeRows<'a>,
-    /// Codes a row.
+    /// Codes of a centre.
     pub width: usize,
+    /// Bytes of a member in its tile: [`member_width`](super::member_width).
+    pub member_width: usize,
     /// The members in product codes, if the file has them.
     pub product: Option<ProductCodes<'a>>,
 }
@@ -46,7 +48,7 @@ impl<'a> Tree<'a> {
     #[must_use]
     pub fn leaf(&self, leaf: u32) -> Option<(&'a [u32], CodeRows<'a>)> {
         let (start, end) = span(self.leaf_offsets, leaf, self.members.len())?;
-        Some((&self.members[start..end], slice(self.codes, start, end, self.width)))
+        Some((&self.members[start..end], slice(self.codes, start, end, self.member_width)))
     }
 
     /// The product codes of a leaf's members; nothing where there are none.

@@ -24,16 +24,29 @@ pub enum Element {
     I64,
     /// IEEE single precision.
     F32,
+    /// IEEE half precision.
+    F16,
+    /// 8-bit signed integers.
+    I8,
 }
 
 impl Element {
-    const ALL: [Element; 5] = [Element::U8, Element::U32, Element::U64, Element::I64, Element::F32];
+    const ALL: [Element; 7] = [
+        Element::U8,
+        Element::U32,
+        Element::U64,
+        Element::I64,
+        Element::F32,
+        Element::F16,
+        Element::I8,
+    ];
 
     /// Bytes of one value.
     #[must_use]
     pub fn size(self) -> usize {
         match self {
-            Element::U8 => 1,
+            Element::U8 | Element::I8 => 1,
+            Element::F16 => 2,
             Element::U32 | Element::F32 => 4,
             Element::U64 | Element::I64 => 8,
         }
@@ -141,6 +154,18 @@ kinds! {
     SeenItems = 62, "seen items", U32;
     /// BM25's factor of each item, by position.
     ItemWeights = 63, "item weights", F32;
+    /// The vectors as packed bits, row after row.
+    BitVectors = 70, "bit vectors", U8;
+    /// What a unit of a member's byte is worth, for L1.
+    CodeScale = 71, "code scale", F32;
+    /// The vectors in half precision, row after row.
+    HalfVectors = 72, "half vectors", F16;
+    /// The vectors in 8-bit codes, row after row.
+    ByteVectors = 73, "byte vectors", I8;
+    /// A factor of the codes of each row.
+    ByteScales = 74, "byte scales", F32;
+    /// What the codes are added to.
+    ByteOffset = 75, "byte offset", F32;
 }
 
 impl Kind {

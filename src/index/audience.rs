@@ -24,7 +24,7 @@ pub(super) fn users(rows: Rows<'_>, size: usize, random: &mut Random) -> Option<
     }
     let mut items = Vec::with_capacity(runs.min(RUNS) * ITEMS * rows.dim);
     for run in random.sample(runs, RUNS) {
-        (run * ITEMS..(run + 1) * ITEMS).for_each(|row| items.extend_from_slice(rows.row(row)));
+        (run * ITEMS..(run + 1) * ITEMS).for_each(|row| items.extend_from_slice(&rows.row(row)));
     }
     let squares: f64 = items.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     let params = Params {

@@ -262,6 +262,7 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
             asks: &asks.iter().map(|ask| ask.unwrap_or(none)).collect::<Vec<Ask>>(),
             metric: rows.metric,
             mean: self.engine.mean,
+            code_scale: self.engine.code_scale,
             keep: keep_for(self.k),
             allowed: options.filter.map(Filter::bits),
             n_rows: rows.len(),

@@ -4,11 +4,14 @@ use serde_json::json;
 
 use super::calibration::{self, Calibration, Sample, Source};
 use super::names::{fill_ids, fill_labels, plan_ids, plan_labels};
-use super::space::{MAX_TREES, Space, SpaceData, check_vectors};
+use super::space::{MAX_TREES, Space, SpaceData, check_bits, check_vectors};
+use super::stored::{StoredVectors, fill_vectors, plan_vectors, unpacked};
 use super::{Ids, Index};
 use crate::error::{BuildError, IdsError};
+use crate::exact::{Storage, Values};
 use crate::forest::{TreeParams, tree_work};
 use crate::format::{AlignedBytes, Content, Header, Image, Key, Kind, Layout};
+use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
 use crate::random::Random;
@@ -17,8 +20,15 @@ use crate::threads;
 /// Vectors of one dimension, row after row, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Vectors<'a> {
-    values: &'a [f32],
+    input: Input<'a>,
     dim: usize,
+}
+
+/// What vectors were given as.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Input<'a> {
+    Floats(&'a [f32]),
+    Bits(&'a [u8]),
 }
 
 impl<'a> Vectors<'a> {
@@ -29,19 +39,42 @@ impl<'a> Vectors<'a> {
     /// value is not finite or 1e16 or more in size.
     pub fn new(values: &'a [f32], dim: usize) -> Result<Vectors<'a>, BuildError> {
         check_vectors(values, dim)?;
-        Ok(Vectors { values, dim })
+        Ok(Vectors { input: Input::Floats(values), dim })
+    }
+
+    /// Packed bits for `Hamming`: `dim / 8` bytes a row, rounded up, the first bit the highest of
+    /// the first byte and what is beyond `dim` zero, as `numpy.packbits` packs rows.
+    ///
+    /// # Errors
+    /// If there are none, they do not fill whole rows, the dimension is 0 or above 65,536, or a bit
+    /// beyond it is set.
+    pub fn packed(bits: &'a [u8], dim: usize) -> Result<Vectors<'a>, BuildError> {
+        check_bits(bits, dim)?;
+        Ok(Vectors { input: Input::Bits(bits), dim })
+    }
+
+    /// The values as float32, zeros and ones of packed bits.
+    #[must_use]
+    pub fn to_values(&self) -> Vec<f32> {
+        match self.input {
+            Input::Floats(values) => values.to_vec(),
+            Input::Bits(bits) => unpacked(bits, self.dim),
+        }
     }
 
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len() / self.dim
+        match self.input {
+            Input::Floats(values) => values.len() / self.dim,
+            Input::Bits(bits) => bits.len() / packed_len(self.dim),
+        }
     }
 
     /// Whether there are no rows; there always are some.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 }
 
@@ -57,6 +90,7 @@ pub struct Builder {
     ids: Option<Ids>,
     labels: Option<Vec<String>>,
     queries: Option<Vec<f32>>,
+    storage: Storage,
 }
 
 impl Builder {
@@ -71,6 +105,7 @@ impl Builder {
             ids: None,
             labels: None,
             queries: None,
+            storage: Storage::default(),
         }
     }
 
@@ -133,9 +168,18 @@ impl Builder {
         self
     }
 
+    /// What is kept of the vectors for exact distances; float32 unless told. The index is built
+    /// over what is kept, and exact searches are exact to it. Hamming always keeps a bit a
+    /// component.
+    #[must_use]
+    pub fn storage(mut self, storage: Storage) -> Builder {
+        self.storage = storage;
+        self
+    }
+
     /// Builds the index in memory, as the bytes of its file: a copy of the vectors, four bytes a
     /// value, and their codes, together 5.2 bytes a value at 128 dimensions. While it builds, the
-    /// codes are held once more.
+    /// codes are held once more, and so are vectors that are not stored as float32.
     ///
     /// # Errors
     /// If a parameter is out of its range, or the ids or labels do not fit the rows.
@@ -157,11 +201,12 @@ impl Builder {
         ids.check(vectors.len())?;
         let work = Work::new(self.work(vectors.len()), progress);
         let bytes = threads::run(self.n_threads, || {
-            let space = self.space(vectors, &work)?;
+            let stored = StoredVectors::new(vectors.input, vectors.dim, self.metric, self.storage)?;
+            let space = self.space(stored.values(), vectors.dim, &work)?;
             let source = self.queries.as_deref().map_or(Source::Rows, Source::Vectors);
             Ok::<_, BuildError>(compose(Composition {
                 content: Content::Index,
-                values: vectors.values,
+                values: stored.values(),
                 dim: vectors.dim,
                 spaces: vec![space],
                 calibrate_with: vec![source],
@@ -186,12 +231,13 @@ impl Builder {
     /// caller.
     pub(crate) fn space(
         &self,
-        vectors: Vectors<'_>,
+        values: Values<'_>,
+        dim: usize,
         work: &Work<'_>,
     ) -> Result<SpaceData, BuildError> {
         let seeds: Vec<u64> =
             (0..self.trees as u64).map(|tree| Random::new(self.seed, tree).word()).collect();
-        SpaceData::build(vectors.values, vectors.dim, self.metric, &seeds, self.shape, work)
+        SpaceData::build(values, dim, self.metric, &seeds, self.shape, work)
     }
 
     /// The units of work that building takes, calibration included.
@@ -236,7 +282,7 @@ impl Builder {
 /// Everything that a file is made of.
 pub(crate) struct Composition<'a> {
     pub content: Content,
-    pub values: &'a [f32],
+    pub values: Values<'a>,
     pub dim: usize,
     pub spaces: Vec<SpaceData>,
     /// For each space, what looks like its queries.
@@ -262,10 +308,7 @@ pub(crate) fn compose(c: Composition<'_>) -> AlignedBytes {
     let metadata = c.metadata.to_string();
     let mut image = plan(&c, &metadata).image();
     image.fill(Key::new(Kind::Metadata, 0), metadata.as_bytes());
-    let out: &mut [f32] = image.section(Key::new(Kind::Vectors, 0));
-    for (row, &position) in out.chunks_exact_mut(c.dim).zip(&order) {
-        row.copy_from_slice(&c.values[position as usize * c.dim..][..c.dim]);
-    }
+    fill_vectors(&mut image, c.values, c.dim, &order);
     image.fill(Key::new(Kind::Positions, 0), &order);
     image.fill(Key::new(Kind::Rows, 0), &row_of);
     fill_ids(&mut image, c.ids, 0);
@@ -288,10 +331,10 @@ pub(crate) fn compose(c: Composition<'_>) -> AlignedBytes {
 }
 
 fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
-    let n = c.values.len() / c.dim;
+    let n = c.values.n_rows(c.dim);
     let mut layout = Layout::default();
     layout.add(Key::new(Kind::Metadata, 0), metadata.len());
-    layout.add(Key::new(Kind::Vectors, 0), c.values.len());
+    plan_vectors(&mut layout, c.values);
     layout.add(Key::new(Kind::Positions, 0), n);
     layout.add(Key::new(Kind::Rows, 0), n);
     plan_ids(&mut layout, c.ids, 0);

@@ -96,7 +96,7 @@ impl Sample {
         let rows = space.rows(file);
         let mut queries = Vec::with_capacity(picked.len() * space.dim);
         for &row in picked {
-            let mut query = rows.row(row).to_vec();
+            let mut query = rows.row(row).into_owned();
             rows.prepare(&mut query);
             queries.extend(query);
         }
@@ -328,6 +328,7 @@ fn nearest(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) 
         asks: &asks,
         metric: engine.rows.metric,
         mean: engine.mean,
+        code_scale: engine.code_scale,
         keep: 3 * k,
         allowed: None,
         n_rows: engine.rows.len(),
@@ -335,7 +336,7 @@ fn nearest(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) 
     search_block(block, &mut scratch);
     let keys = |(at, query): (usize, &[f32])| {
         let found = scratch.candidates(at).iter();
-        let mut keys: Vec<f32> = found.map(|c| engine.rows.key(query, c.1 as usize)).collect();
+        let mut keys: Vec<f32> = found.map(|c| engine.exact_key(query, c)).collect();
         keys.sort_unstable_by(f32::total_cmp);
         keys.truncate(k);
         keys
@@ -347,7 +348,7 @@ fn nearest(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) 
 /// of them counts.
 fn share_found(engine: &Engine<'_>, query: &[f32], found: &[(f32, u32)], truth: &[f32]) -> f64 {
     let Some(&last) = truth.last() else { return 1.0 };
-    let hits = found.iter().filter(|c| engine.rows.key(query, c.1 as usize) <= last).count();
+    let hits = found.iter().filter(|c| engine.exact_key(query, c) <= last).count();
     hits.min(truth.len()) as f64 / truth.len() as f64
 }
 

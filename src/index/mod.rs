@@ -17,13 +17,16 @@ mod radius;
 mod recall;
 mod search;
 mod space;
+mod stored;
 mod suggest;
 mod verify;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+pub use crate::exact::Storage;
 pub use batch::{Answers, BatchOptions};
 pub use builder::{Builder, Vectors};
 pub use calibration::Calibration;
@@ -42,6 +45,7 @@ pub(crate) use verify::finite;
 use crate::error::{OpenError, QueryError, SaveError};
 use crate::forest::Tree;
 use crate::format::{Content, Directory, Key, Kind};
+use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::store::{self, Bytes};
 use names::TextsAndTable;
@@ -295,11 +299,38 @@ impl Index {
         QueryError::UnknownId { what: "item", id: name.to_string(), hint }
     }
 
-    /// The vector of a position, as it was given; `None` if there is no such position.
+    /// The vector of a position, as it is stored (zeros and ones under `Hamming`); `None` if there
+    /// is no such position. Borrowed where it is stored as float32.
     #[must_use]
-    pub fn vector(&self, position: u32) -> Option<&[f32]> {
+    pub fn vector(&self, position: u32) -> Option<Cow<'_, [f32]>> {
         let row = *self.row_of().get(position as usize)? as usize;
         (row < self.len()).then(|| self.space.rows(&self.bytes).row(row))
+    }
+
+    /// Queries of packed bits, as [`Vectors::packed`] takes rows, as the values to search with.
+    ///
+    /// # Errors
+    /// If they do not fill whole rows of this dimension, or a bit beyond it is set.
+    pub fn unpack(&self, bits: &[u8]) -> Result<Vec<f32>, QueryError> {
+        let dim = self.dim();
+        let len = packed_len(dim);
+        if !bits.len().is_multiple_of(len) {
+            return Err(QueryError::Dimension { got: bits.len() % len * 8, expected: dim });
+        }
+        match stored::first_beyond(bits, dim) {
+            Some(row) => Err(QueryError::Parameter {
+                name: "queries",
+                got: format!("bits with a one beyond dimension {dim} in row {row}"),
+                expected: "zeros there, as numpy.packbits pads".into(),
+            }),
+            None => Ok(stored::unpacked(bits, dim)),
+        }
+    }
+
+    /// What the vectors are stored as: `float32`, `float16`, `int8`, or `bits` under hamming.
+    #[must_use]
+    pub fn storage(&self) -> &'static str {
+        self.space.storage()
     }
 
     /// A searcher, which owns the memory that questions need.
@@ -361,7 +392,7 @@ impl Index {
         for &position in positions {
             let vector =
                 self.vector(position).ok_or_else(|| self.unknown(&position.to_string()))?;
-            queries.extend_from_slice(vector);
+            queries.extend_from_slice(&vector);
         }
         let own = |at: usize| (!include_self).then(|| positions[at]);
         batch::search_batch(self, &queries, options, own)

@@ -10,7 +10,6 @@ use super::space::{Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
-use crate::kernel::code;
 use crate::metric::Metric;
 
 /// How hard a search tries.
@@ -22,7 +21,7 @@ pub enum Effort {
     Recall(f64),
     /// How many vectors may be evaluated, by code or by row; at least 1.
     Budget(usize),
-    /// Every row, in float32.
+    /// Every row, by its stored vector.
     Exact,
 }
 
@@ -55,6 +54,7 @@ pub struct Hit {
 pub(crate) struct Engine<'a> {
     pub(super) rows: Rows<'a>,
     pub(super) mean: &'a [f32],
+    pub(super) code_scale: f32,
     pub(super) trees: Vec<Tree<'a>>,
 }
 
@@ -77,7 +77,12 @@ pub(crate) fn keep_for(k: usize) -> usize {
 
 impl<'a> Engine<'a> {
     pub fn new(space: &Space, file: &'a [u8]) -> Engine<'a> {
-        Engine { rows: space.rows(file), mean: space.mean(file), trees: space.trees(file) }
+        Engine {
+            rows: space.rows(file),
+            mean: space.mean(file),
+            code_scale: space.code_scale(file),
+            trees: space.trees(file),
+        }
     }
 
     /// How many candidates a single search with a budget re-ranks.
@@ -109,6 +114,7 @@ impl<'a> Engine<'a> {
             query,
             metric: self.rows.metric,
             mean: self.mean,
+            code_scale: self.code_scale,
             budget,
             at_least: 0,
             keep: 0,
@@ -136,18 +142,32 @@ impl<'a> Engine<'a> {
 
     /// Asks the memory for a row that is about to be compared.
     fn prefetch(&self, row: u32) {
-        code::prefetch(self.rows.row(row as usize), size_of::<f32>() * self.rows.dim);
+        self.rows.values.stored(row as usize, self.rows.dim).prefetch();
+    }
+
+    /// The exact key of a candidate. Bits were compared themselves: their score is the distance.
+    pub fn exact_key(&self, query: &[f32], &(score, row): &(f32, u32)) -> f32 {
+        match self.rows.metric {
+            Metric::Hamming => score,
+            _ => self.rows.key(query, row as usize),
+        }
     }
 
     /// Offers candidates by their exact keys and positions.
     pub fn rerank(&self, query: &[f32], found: &[(f32, u32)], positions: &[u32], best: &mut Best) {
-        found.iter().for_each(|&(_, row)| self.prefetch(row));
-        for &(_, row) in found {
-            let key = self.rows.key(query, row as usize);
-            if let Some(&position) = positions.get(row as usize) {
+        let mut offer = |row: usize, key| {
+            if let Some(&position) = positions.get(row) {
                 best.push(key, position);
             }
+        };
+        // Bits were compared themselves: the score is the distance.
+        if self.rows.metric == Metric::Hamming {
+            return found.iter().for_each(|&(score, row)| offer(row as usize, score));
         }
+        for &(_, row) in found {
+            self.prefetch(row);
+        }
+        self.rows.keys(query, found.iter().map(|&(_, row)| row as usize), offer);
     }
 }
 
@@ -362,20 +382,20 @@ impl<'a> Searcher<'a> {
     }
 
     fn listed(&mut self, query: &[f32], filter: &Filter, best: &mut Best) {
+        let (engine, n) = (&self.engine, self.engine.rows.len());
+        let (scratch, positions) = (&self.memory.scratch, self.positions);
         // Rows in no order: each is asked for a few before it is compared.
-        let mut coming = filter.rows(self.engine.rows.len());
-        let mut ahead = [0; AHEAD];
-        let mut waiting = 0;
-        for row in coming.by_ref().take(AHEAD) {
-            self.engine.prefetch(row);
-            ahead[waiting] = row;
-            waiting += 1;
-        }
-        for (at, next) in coming.enumerate() {
-            self.engine.prefetch(next);
-            self.offer(query, std::mem::replace(&mut ahead[at % AHEAD], next), best);
-        }
-        ahead[..waiting].iter().for_each(|&row| self.offer(query, row, best));
+        let mut coming = filter.rows(n).skip(AHEAD);
+        filter.rows(n).take(AHEAD).for_each(|row| engine.prefetch(row));
+        let rows = filter
+            .rows(n)
+            .inspect(|_| coming.next().into_iter().for_each(|row| engine.prefetch(row)));
+        let rows = rows.filter(|&row| !scratch.is_excluded(row)).map(|row| row as usize);
+        engine.rows.keys(query, rows, |row, key| {
+            if let Some(&position) = positions.get(row) {
+                best.push(key, position);
+            }
+        });
     }
 
     fn ranked(&mut self, query: &[f32], k: usize, budget: usize, best: &mut Best) {
@@ -385,13 +405,6 @@ impl<'a> Searcher<'a> {
         let found = self.engine.candidates(query, budget, k, keep, allowed, &mut scratch);
         self.engine.rerank(query, found, self.positions, best);
         self.memory.scratch = scratch;
-    }
-
-    fn offer(&self, query: &[f32], row: u32, best: &mut Best) {
-        let position = self.positions.get(row as usize);
-        if let Some(&position) = position.filter(|_| !self.memory.scratch.is_excluded(row)) {
-            best.push(self.engine.rows.key(query, row as usize), position);
-        }
     }
 }
 

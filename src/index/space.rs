@@ -6,10 +6,14 @@
 use std::ops::Range;
 
 use super::names::view;
+use super::stored::{VectorRanges, first_beyond};
 use crate::error::{BuildError, OpenError};
-use crate::exact::{self, Rows};
-use crate::forest::{CodedRows, ProductCodes, Tree, TreeData, TreeParams, build_tree};
+use crate::exact::{self, Rows, Values};
+use crate::forest::{
+    CodedRows, ProductCodes, Tree, TreeData, TreeParams, build_tree, has_products, member_width,
+};
 use crate::format::{Directory, Image, Key, Kind, Layout};
+use crate::kernel::bytes;
 use crate::kernel::code::{CodeRows, MAX_DIM, TILE};
 use crate::kernel::product;
 use crate::metric::Metric;
@@ -34,27 +38,42 @@ pub(crate) struct SpaceData {
     inverse_norms: Vec<f32>,
 }
 
+/// Refuses packed bits that cannot be indexed.
+pub(crate) fn check_bits(bits: &[u8], dim: usize) -> Result<(), BuildError> {
+    check_shape(bits.len(), dim, bytes::packed_len(dim))?;
+    match first_beyond(bits, dim) {
+        Some(row) => Err(BuildError::BitBeyond { row, dim }),
+        None => Ok(()),
+    }
+}
+
 /// Refuses vectors that cannot be indexed.
 pub(crate) fn check_vectors(values: &[f32], dim: usize) -> Result<(), BuildError> {
-    // Products with the codes of an encoded row are exact up to this dimension.
-    if dim == 0 || dim > MAX_DIM {
-        return Err(BuildError::Dimension { got: dim, max: MAX_DIM });
-    }
-    if !values.len().is_multiple_of(dim) {
-        return Err(BuildError::Shape { len: values.len(), dim });
-    }
-    if values.is_empty() {
-        return Err(BuildError::Empty);
-    }
-    if values.len() / dim > MAX_ROWS {
-        return Err(BuildError::TooManyRows { got: values.len() / dim, max: MAX_ROWS });
-    }
+    check_shape(values.len(), dim, dim)?;
     match first_unusable(values) {
         Some(at) => {
             Err(BuildError::NonFinite { row: at / dim, column: at % dim, value: values[at] })
         }
         None => Ok(()),
     }
+}
+
+/// Whether `len` elements are rows of `width` for a dimension that is served.
+fn check_shape(len: usize, dim: usize, width: usize) -> Result<(), BuildError> {
+    // Products with the codes of an encoded row are exact up to this dimension.
+    if dim == 0 || dim > MAX_DIM {
+        return Err(BuildError::Dimension { got: dim, max: MAX_DIM });
+    }
+    if !len.is_multiple_of(width) {
+        return Err(BuildError::Shape { len, dim: width });
+    }
+    if len == 0 {
+        return Err(BuildError::Empty);
+    }
+    if len / width > MAX_ROWS {
+        return Err(BuildError::TooManyRows { got: len / width, max: MAX_ROWS });
+    }
+    Ok(())
 }
 
 /// Where a value stands that is not finite, or whose square would overflow float32 sums.
@@ -65,15 +84,16 @@ pub(crate) fn first_unusable(values: &[f32]) -> Option<usize> {
 impl SpaceData {
     /// Builds a tree for each seed; an error once `work` is stopped.
     pub fn build(
-        values: &[f32],
+        values: Values<'_>,
         dim: usize,
         metric: Metric,
         seeds: &[u64],
         params: TreeParams,
         work: &Work<'_>,
     ) -> Result<SpaceData, BuildError> {
+        let norm = |row| exact::inverse_norm(&values.row(row, dim));
         let inverse_norms = match metric {
-            Metric::Angular => values.chunks_exact(dim).map(exact::inverse_norm).collect(),
+            Metric::Angular => (0..values.n_rows(dim)).map(norm).collect(),
             _ => Vec::new(),
         };
         let rows = Rows { metric, dim, values, inverse_norms: &inverse_norms };
@@ -96,7 +116,10 @@ impl SpaceData {
 
     /// Adds this space's sections.
     pub fn plan(&self, layout: &mut Layout, space: u16) {
-        let width = quant::code_len(self.coded.mean.len());
+        let width = member_width(self.metric, self.coded.mean.len());
+        if self.metric == Metric::Manhattan {
+            layout.add(Key::new(Kind::CodeScale, space), 1);
+        }
         if !self.inverse_norms.is_empty() {
             layout.add(Key::new(Kind::InverseNorms, space), self.inverse_norms.len());
         }
@@ -116,16 +139,19 @@ impl SpaceData {
                 (Kind::MemberTiles, data.members.len() * width),
                 (Kind::MemberBias, data.members.len()),
                 (Kind::MemberScale, data.members.len()),
-                (Kind::ProductBooks, data.books.len()),
-                (Kind::ProductTiles, product_bytes(data.members.len(), self.coded.mean.len())),
             ] {
                 layout.add(key(kind), len);
+            }
+            if has_products(self.metric) {
+                let bytes = product_bytes(data.members.len(), self.coded.mean.len());
+                layout.add(key(Kind::ProductBooks), data.books.len());
+                layout.add(key(Kind::ProductTiles), bytes);
             }
         }
     }
 
     /// Writes this space's sections; `row_of` maps a position to the row it was given.
-    pub fn fill(&self, image: &mut Image, space: u16, values: &[f32], row_of: &[u32]) {
+    pub fn fill(&self, image: &mut Image, space: u16, values: Values<'_>, row_of: &[u32]) {
         let dim = self.coded.mean.len();
         if !self.inverse_norms.is_empty() {
             let out = image.section(Key::new(Kind::InverseNorms, space));
@@ -134,6 +160,9 @@ impl SpaceData {
             }
         }
         image.fill(Key::new(Kind::Mean, space), &self.coded.mean);
+        if self.metric == Metric::Manhattan {
+            image.fill(Key::new(Kind::CodeScale, space), &[self.coded.scale]);
+        }
         let rows = Rows { metric: self.metric, dim, values, inverse_norms: &self.inverse_norms };
         for (tree, data) in self.trees.iter().enumerate() {
             self.fill_tree(image, rows, data, row_of, |kind| Key {
@@ -170,8 +199,10 @@ impl SpaceData {
         self.coded.pack(rows, &data.members, out, &mut bias_values, &mut scale_values);
         image.fill(bias, &bias_values);
         image.fill(scale, &scale_values);
-        image.fill(key(Kind::ProductBooks), &data.books);
-        data.encode_members(rows, &self.coded.mean, image.section(key(Kind::ProductTiles)));
+        if has_products(self.metric) {
+            image.fill(key(Kind::ProductBooks), &data.books);
+            data.encode_members(rows, &self.coded.mean, image.section(key(Kind::ProductTiles)));
+        }
     }
 }
 
@@ -192,7 +223,8 @@ pub(crate) struct Space {
     pub metric: Metric,
     pub dim: usize,
     pub n_rows: usize,
-    vectors: Range<usize>,
+    vectors: VectorRanges,
+    code_scale: Option<Range<usize>>,
     inverse_norms: Range<usize>,
     mean: Range<usize>,
     trees: Vec<TreeRanges>,
@@ -217,7 +249,7 @@ impl Space {
         // What a build refuses, a search would divide by or overflow with.
         within("the header's number of rows", d.header.rows, MAX_ROWS)?;
         within("the header's dimension", u64::from(d.header.dim), MAX_DIM)?;
-        let values = n_rows.checked_mul(dim).ok_or_else(|| invalid_size(n_rows, dim))?;
+        n_rows.checked_mul(dim).ok_or_else(|| invalid_size(n_rows, dim))?;
         let norms = if metric == Metric::Angular { n_rows } else { 0 };
         let inverse_norms = match norms {
             0 => 0..0,
@@ -226,26 +258,35 @@ impl Space {
         let mut trees = Vec::new();
         while d.range(Key { kind: Kind::Members, space, tree: trees.len() as u16 }).is_some() {
             within("the number of trees", trees.len() as u64 + 1, MAX_TREES)?;
-            trees.push(TreeRanges::open(d, space, trees.len() as u16, dim)?);
+            trees.push(TreeRanges::open(d, space, trees.len() as u16, dim, metric)?);
         }
         if trees.is_empty() {
             let section = Kind::Members.name();
             return Err(OpenError::MissingSection { section, purpose: "search" });
         }
-        let vectors = d.sized(Key::new(Kind::Vectors, 0), values, "search")?;
+        let vectors = VectorRanges::open(d, metric, n_rows, dim)?;
+        let code_scale = match metric {
+            Metric::Manhattan => Some(d.sized(Key::new(Kind::CodeScale, space), 1, "search")?),
+            _ => None,
+        };
         let mean = d.sized(Key::new(Kind::Mean, space), dim, "search")?;
-        Ok(Space { metric, dim, n_rows, vectors, inverse_norms, mean, trees })
+        Ok(Space { metric, dim, n_rows, vectors, code_scale, inverse_norms, mean, trees })
     }
 
     pub fn n_trees(&self) -> usize {
         self.trees.len()
     }
 
+    /// What the vectors are stored as, for people.
+    pub fn storage(&self) -> &'static str {
+        self.vectors.name()
+    }
+
     pub fn rows<'a>(&self, file: &'a [u8]) -> Rows<'a> {
         Rows {
             metric: self.metric,
             dim: self.dim,
-            values: view(file, &self.vectors),
+            values: self.vectors.view(file),
             inverse_norms: view(file, &self.inverse_norms),
         }
     }
@@ -254,8 +295,14 @@ impl Space {
         view(file, &self.mean)
     }
 
+    /// What a unit of a member's byte is worth for L1; else 0.
+    pub fn code_scale(&self, file: &[u8]) -> f32 {
+        let values: &[f32] = self.code_scale.as_ref().map_or(&[], |range| view(file, range));
+        values.first().copied().unwrap_or(0.0)
+    }
+
     pub fn trees<'a>(&self, file: &'a [u8]) -> Vec<Tree<'a>> {
-        self.trees.iter().map(|t| t.view(file, self.dim)).collect()
+        self.trees.iter().map(|t| t.view(file, self.dim, self.metric)).collect()
     }
 }
 
@@ -279,20 +326,27 @@ fn invalid_size(rows: usize, dim: usize) -> OpenError {
 }
 
 impl TreeRanges {
-    fn open(d: &Directory, space: u16, tree: u16, dim: usize) -> Result<TreeRanges, OpenError> {
+    fn open(
+        d: &Directory,
+        space: u16,
+        tree: u16,
+        dim: usize,
+        metric: Metric,
+    ) -> Result<TreeRanges, OpenError> {
         let width = quant::code_len(dim);
-        let codes = |kinds: [Kind; 3]| codes(d, kinds.map(|kind| Key { kind, space, tree }), width);
-        let groups = codes([Kind::GroupTiles, Kind::GroupBias, Kind::GroupScale])?;
-        let leaves = codes([Kind::LeafTiles, Kind::LeafBias, Kind::LeafScale])?;
-        let codes = codes([Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale])?;
+        let codes =
+            |kinds: [Kind; 3], width| codes(d, kinds.map(|kind| Key { kind, space, tree }), width);
+        let groups = codes([Kind::GroupTiles, Kind::GroupBias, Kind::GroupScale], width)?;
+        let leaves = codes([Kind::LeafTiles, Kind::LeafBias, Kind::LeafScale], width)?;
+        let width = member_width(metric, dim);
+        let codes = codes([Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale], width)?;
         let offsets = |kind, bias: &Range<usize>| {
             d.sized(Key { kind, space, tree }, bias.len() / 4 + 1, "search")
         };
         let members =
             d.sized(Key { kind: Kind::Members, space, tree }, codes[1].len() / 4, "search")?;
         let product = match d.range(Key { kind: Kind::ProductTiles, space, tree }) {
-            None => None,
-            Some(_) => {
+            Some(_) if has_products(metric) => {
                 let slots = codes[1].len() / 4;
                 let sized = |kind, len| d.sized(Key { kind, space, tree }, len, "search");
                 Some([
@@ -300,6 +354,7 @@ impl TreeRanges {
                     sized(Kind::ProductTiles, product_bytes(slots, dim))?,
                 ])
             }
+            _ => None,
         };
         Ok(TreeRanges {
             product,
@@ -312,7 +367,7 @@ impl TreeRanges {
         })
     }
 
-    fn view<'a>(&self, file: &'a [u8], dim: usize) -> Tree<'a> {
+    fn view<'a>(&self, file: &'a [u8], dim: usize, metric: Metric) -> Tree<'a> {
         let codes = |[tiles, bias, scale]: &[Range<usize>; 3]| CodeRows {
             tiles: view(file, tiles),
             bias: view(file, bias),
@@ -326,6 +381,7 @@ impl TreeRanges {
             members: view(file, &self.members),
             codes: codes(&self.codes),
             width: quant::code_len(dim),
+            member_width: member_width(metric, dim),
             product: self.product.as_ref().map(|[books, tiles]| ProductCodes {
                 books: Books { values: view(file, books), dim },
                 tiles: view(file, tiles),

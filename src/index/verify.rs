@@ -1,6 +1,7 @@
 //! Everything that opening does not look at.
 
 use super::Index;
+use super::stored::verify_vectors;
 use crate::error::OpenError;
 use crate::forest::Tree;
 
@@ -11,7 +12,8 @@ pub(crate) fn verify(index: &Index) -> Result<(), OpenError> {
     let (file, n) = (index.file(), index.len());
     index.directory().verify(file)?;
     let rows = index.space().rows(file);
-    finite("vectors", rows.values)?;
+    verify_vectors(rows.values, rows.dim)?;
+    finite("code scale", &[index.space().code_scale(file)])?;
     finite("inverse norms", rows.inverse_norms)?;
     finite("mean", index.space().mean(file))?;
     permutation(index)?;
@@ -87,6 +89,6 @@ fn gap(what: &str, part: &str, number: u32) -> OpenError {
     wrong(what, format!("{part} {number} out of place"), "ascending offsets, all in reach")
 }
 
-fn wrong(what: &str, got: String, expected: &str) -> OpenError {
+pub(super) fn wrong(what: &str, got: String, expected: &str) -> OpenError {
     OpenError::Invalid { what: what.to_string(), got, expected: expected.to_string() }
 }

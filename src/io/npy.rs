@@ -19,7 +19,7 @@ use crate::store::{AtomicFile, save_error};
 /// How many elements are converted at a time.
 const CHUNK: usize = 1 << 16;
 
-/// Reads an array of float16, float32, float64, uint8 or int8 as float32.
+/// Reads an array of float16, float32, float64, uint8, int8 or bool as float32.
 ///
 /// One dimension is a single row. Either byte order and either array order is read. A float64
 /// beyond float32's range becomes an infinity, which an index refuses. Holds the result, and twice
@@ -34,8 +34,23 @@ pub fn read(path: impl AsRef<Path>) -> Result<Matrix, ReadError> {
         (Kind::Float, 4) => array.values(f32::from_le_bytes),
         (Kind::Float, 8) => array.values(|b| f64::from_le_bytes(b) as f32),
         (Kind::Unsigned, 1) => array.values(|b: [u8; 1]| f32::from(b[0])),
+        (Kind::Bool, 1) => array.values(|b: [u8; 1]| f32::from(u8::from(b[0] != 0))),
         (Kind::Signed, 1) => array.values(|b| f32::from(i8::from_le_bytes(b))),
-        _ => Err(array.dtype_error("float16, float32, float64, uint8 or int8", "float32")),
+        _ => Err(array.dtype_error("float16, float32, float64, uint8, int8 or bool", "float32")),
+    }?;
+    array.shaped(data)
+}
+
+/// Reads an array of uint8 as it is: bits packed by `numpy.packbits`, for instance. One dimension
+/// is a single row.
+///
+/// # Errors
+/// If the file cannot be read, is not such an array, or does not have the bytes its shape asks for.
+pub fn read_bytes(path: impl AsRef<Path>) -> Result<Matrix<u8>, ReadError> {
+    let mut array = Array::open(path.as_ref())?;
+    let data = match (array.header.kind, array.header.width) {
+        (Kind::Unsigned, 1) => array.values(|[byte]: [u8; 1]| byte),
+        _ => Err(array.dtype_error("uint8, as numpy.packbits makes them", "uint8")),
     }?;
     array.shaped(data)
 }
@@ -248,9 +263,20 @@ mod tests {
         assert_eq!(floats("<f2", "False", "(2, 3)", &f2).unwrap(), want);
         assert_eq!(floats("|u1", "False", "(2, 3)", &[1, 2, 3, 4, 5, 6]).unwrap(), want);
         assert_eq!(floats("|u1", "True", "(2, 3)", &[1, 4, 2, 5, 3, 6]).unwrap(), want);
+        assert_eq!(floats("|b1", "False", "(2,)", &[0, 1]).unwrap().data, [0.0, 1.0]);
         let row = floats("|i1", "False", "(2,)", &[0xff, 2]).unwrap();
         assert_eq!(row, Matrix { data: vec![-1.0, 2.0], rows: 1, cols: 2 });
         assert_eq!(floats("<f4", "False", "(0, 3)", &[]).unwrap().cols, 3);
+    }
+
+    #[test]
+    fn bytes_are_read_as_they_are() {
+        let header = "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2)}";
+        let read = with(&file(header, &[1, 255, 3, 4]), |p| read_bytes(p)).unwrap();
+        assert_eq!(read, Matrix { data: vec![1, 3, 255, 4], rows: 2, cols: 2 });
+        let header = "{'descr': '|i1', 'fortran_order': False, 'shape': (1, 2)}";
+        let error = with(&file(header, &[1, 2]), |p| read_bytes(p)).unwrap_err().to_string();
+        assert!(error.contains("expected uint8, as numpy.packbits"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(super) enum Kind {
     Float,
     Signed,
     Unsigned,
+    Bool,
     Other,
 }
 
@@ -124,6 +125,7 @@ fn element(dtype: &str) -> Result<(Kind, usize, bool), String> {
         "f" => Kind::Float,
         "i" => Kind::Signed,
         "u" => Kind::Unsigned,
+        "b" => Kind::Bool,
         _ => Kind::Other,
     };
     let width = width.parse().ok().filter(|w| (1..=1 << 20).contains(w)).ok_or_else(unknown)?;

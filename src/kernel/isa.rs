@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
-    /// AVX-512 F, BW, DQ, VL and VNNI, with AVX2 and FMA.
+    /// AVX-512 F, BW, DQ, VL and VNNI, with AVX2, FMA and F16C.
     Avx512,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and F16C, which every processor with AVX2 has.
     Avx2,
     /// Plain Rust, written so that a compiler can vectorise it.
     Portable,
@@ -45,7 +45,9 @@ impl Isa {
 
     #[cfg(target_arch = "x86_64")]
     fn is_available(self) -> bool {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
         match self {
             Isa::Avx512 => {
                 avx2 && is_x86_feature_detected!("avx512f")

@@ -24,6 +24,7 @@ macro_rules! dispatch {
     };
 }
 
+pub mod bytes;
 pub mod code;
 pub mod dense;
 pub mod float;

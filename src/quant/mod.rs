@@ -2,6 +2,8 @@
 
 mod product;
 mod scalar;
+mod shared;
 
 pub use product::{Books, Encoded, QueryTables, n_parts, part_width};
 pub use scalar::{Coded, code_len, encode, encode_plain, mean};
+pub use shared::{encode_shared, shared_scale};

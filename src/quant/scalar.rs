@@ -5,6 +5,8 @@
 //! keeps the codes of small vectors precise where norms are heavy-tailed, as those of matrix
 //! factors are.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use crate::kernel::code::GROUP;
@@ -26,19 +28,23 @@ pub struct Coded {
     pub squared_norm: f32,
 }
 
-/// The mean of rows, each times its factor (1 where `factors` is empty), summed in float64 in
+/// The mean of `n` rows, each times its factor (1 where `factors` is empty), summed in float64 in
 /// blocks of fixed size so that the bits do not depend on the number of threads.
 #[must_use]
-pub fn mean(rows: &[f32], dim: usize, factors: &[f32]) -> Vec<f32> {
+pub fn mean<'a>(
+    n: usize,
+    dim: usize,
+    rows: impl Fn(usize) -> Cow<'a, [f32]> + Sync,
+    factors: &[f32],
+) -> Vec<f32> {
     const BLOCK: usize = 4096;
-    let n = rows.len() / dim;
     let partial: Vec<Vec<f64>> = (0..n.div_ceil(BLOCK))
         .into_par_iter()
         .map(|block| {
             let mut sum = vec![0f64; dim];
             for row in block * BLOCK..n.min((block + 1) * BLOCK) {
                 let factor = factors.get(row).copied().unwrap_or(1.0);
-                for (s, x) in sum.iter_mut().zip(&rows[row * dim..][..dim]) {
+                for (s, x) in sum.iter_mut().zip(rows(row).iter()) {
                     *s += f64::from(*x * factor);
                 }
             }
@@ -127,7 +133,11 @@ mod tests {
         let mut r = Random::new(4, 0);
         let rows: Vec<f32> = (0..30_000).map(|_| r.normal() as f32).collect();
         let means: Vec<Vec<u32>> = [1, 2, 3]
-            .map(|n| crate::threads::run(Some(n), || mean(&rows, 3, &[])))
+            .map(|n| {
+                crate::threads::run(Some(n), || {
+                    mean(10_000, 3, |at| Cow::Borrowed(&rows[3 * at..][..3]), &[])
+                })
+            })
             .into_iter()
             .map(|m| m.into_iter().map(f32::to_bits).collect())
             .collect();

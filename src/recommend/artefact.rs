@@ -7,6 +7,7 @@ use super::weighting::WeightModel;
 use super::{Interactions, Weighting};
 use crate::als::{Model, Params};
 use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
+use crate::exact::Values;
 use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
 use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
 use crate::metric::Metric;
@@ -116,18 +117,19 @@ pub(super) fn compose_model(
 ) -> Result<AlignedBytes, Error> {
     check(model, data, options)?;
     let d = model.factors;
-    let items = Vectors::new(&model.item_factors, d)?;
+    Vectors::new(&model.item_factors, d)?;
+    let values = Values::F32(&model.item_factors);
     let users = known_users(model);
     let builder = |metric| Index::builder(metric).seed(model.params.seed);
     let work = Work::new(2 * builder(Metric::Dot).work(model.n_items), progress);
     let bytes = threads::run(model.params.n_threads, || {
         let spaces = vec![
-            builder(Metric::Dot).space(items, &work)?,
-            builder(Metric::Angular).space(items, &work)?,
+            builder(Metric::Dot).space(values, d, &work)?,
+            builder(Metric::Angular).space(values, d, &work)?,
         ];
         Ok::<_, BuildError>(compose(Composition {
             content: Content::Recommender,
-            values: &model.item_factors,
+            values,
             dim: d,
             spaces,
             calibrate_with: vec![

@@ -124,6 +124,8 @@ impl Recommender {
             });
         }
         let items = Index::of_space(bytes.clone(), d.clone(), 0, metric)?;
+        // Folding in reads the items' factors as float32.
+        d.sized(Key::new(Kind::Vectors, 0), items.len() * items.dim(), "recommending")?;
         let similar = Index::of_space(bytes.clone(), d.clone(), BY_COSINE, Metric::Angular)?;
         let n_users = d.header.users as usize;
         let facts = artefact::read_facts(&items)?;
@@ -443,7 +445,7 @@ impl Recommender {
                 .effort(options.effort)
                 .filter(options.filter)
                 .exclude(&[position]);
-            Ok(searcher.search(vector)?.to_vec())
+            Ok(searcher.search(&vector)?.to_vec())
         })
     }
 }

@@ -54,7 +54,7 @@ fn ask_names(index: &Index) {
     for position in [0, 1, index.len() as u32 - 1, u32::MAX] {
         let id = index.id(position);
         let _ = (index.int_id(position), index.position(&id), index.label(position));
-        let _ = index.vector(position).map(<[f32]>::len);
+        let _ = index.vector(position).map(|vector| vector.len());
     }
     for name in ["0", "-3", "row-3", "label 1", "", "no such name"] {
         let _ = index.find(name).map_err(|e| e.to_string());

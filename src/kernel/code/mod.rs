@@ -154,6 +154,18 @@ pub fn take(tiles: &[u8], position: usize, codes: &mut [i8]) {
     }
 }
 
+/// Puts the bytes of the row at `position` into its tile as they are.
+///
+/// # Panics
+/// As [`place`].
+pub fn place_bytes(tiles: &mut [u8], position: usize, bytes: &[u8]) {
+    let tile = &mut tiles[position / TILE * TILE * bytes.len()..][..TILE * bytes.len()];
+    for (group, four) in bytes.chunks_exact(GROUP).enumerate() {
+        let at = group * TILE * GROUP + position % TILE * GROUP;
+        tile[at..at + GROUP].copy_from_slice(four);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

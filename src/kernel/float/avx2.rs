@@ -2,97 +2,106 @@
 
 use std::arch::x86_64::*;
 
-/// The inner product.
+use super::{DOT, F16, F32, Raw, Row, SQUARED_L2, element};
+
+/// The sums of `N` vectors with a row, two vectors at a time: sixteen registers hold no more.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA, and both slices have the same length.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // SAFETY: the caller's promise is handed on.
-    unsafe { sums::<1, false>([a], b)[0] }
-}
-
-/// The squared L2 distance.
-///
-/// # Safety
-/// As for [`dot`].
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
-    // SAFETY: the caller's promise is handed on.
-    unsafe { sums::<1, true>([a], b)[0] }
-}
-
-/// Four inner products with `b`, two at a time: sixteen registers hold no more.
-///
-/// # Safety
-/// As for [`dot`], for each of the four.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn dot4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    // SAFETY: the caller's promise is handed on.
-    let ([p, q], [r, s]) =
-        unsafe { (sums::<2, false>([a[0], a[1]], b), sums::<2, false>([a[2], a[3]], b)) };
-    [p, q, r, s]
-}
-
-/// Four squared L2 distances to `b`.
-///
-/// # Safety
-/// As for [`dot`], for each of the four.
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn squared_l2_4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    // SAFETY: the caller's promise is handed on.
-    let ([p, q], [r, s]) =
-        unsafe { (sums::<2, true>([a[0], a[1]], b), sums::<2, true>([a[2], a[3]], b)) };
-    [p, q, r, s]
-}
-
-/// # Safety
-/// AVX2 and FMA; every slice of `a` is as long as `b`.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn sums<const N: usize, const L2: bool>(a: [&[f32]; N], b: &[f32]) -> [f32; N] {
-    let whole = b.len() / 32 * 32;
-    let mut lanes = [[_mm256_setzero_ps(); 4]; N];
-    let mut i = 0;
-    while i < whole {
-        for (lane, a) in lanes.iter_mut().zip(&a) {
-            // SAFETY: 32 elements from i lie below `whole`, within both slices.
-            unsafe { step::<L2>(lane, a.as_ptr().add(i), b.as_ptr().add(i)) };
+/// The processor has AVX2, FMA and F16C; every vector and, if there is one, the row's offset is as
+/// long as the row, whose elements are `E`.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn sums<const N: usize, const OP: u8, const E: u8>(
+    a: [&[f32]; N],
+    row: Row<'_>,
+) -> [f32; N] {
+    let mut out = [0f32; N];
+    for (out, a) in out.chunks_mut(2).zip(a.chunks(2)) {
+        match *a {
+            [p, q] => {
+                // SAFETY: the caller's promise is handed on.
+                let sums = unsafe { few::<2, OP, E>([p, q], row) };
+                out.copy_from_slice(&sums);
+            }
+            [p] => {
+                // SAFETY: as above.
+                let sums = unsafe { few::<1, OP, E>([p], row) };
+                out.copy_from_slice(&sums);
+            }
+            _ => {}
         }
-        i += 32;
     }
-    if whole < b.len() {
-        let rest = b.len() - whole;
-        let (mut x, mut y) = ([0f32; 32], [0f32; 32]);
-        y[..rest].copy_from_slice(&b[whole..]);
-        for (lane, a) in lanes.iter_mut().zip(&a) {
-            x[..rest].copy_from_slice(&a[whole..]);
-            // SAFETY: both buffers have 32 elements.
-            unsafe { step::<L2>(lane, x.as_ptr(), y.as_ptr()) };
+    out
+}
+
+/// # Safety
+/// As for [`sums`].
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn few<const N: usize, const OP: u8, const E: u8>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
+    let raw = Raw::of(row);
+    let whole = row.len() / 32 * 32;
+    let mut lanes = [[_mm256_setzero_ps(); 4]; N];
+    for i in (0..whole).step_by(32) {
+        for j in 0..4 {
+            // SAFETY: 8 elements from i + 8 j lie below `whole`, within the row and the vectors.
+            let y = unsafe { load::<E>(raw, i + 8 * j) };
+            for (lanes, a) in lanes.iter_mut().zip(&a) {
+                // SAFETY: as above.
+                let x = unsafe { _mm256_loadu_ps(a.as_ptr().add(i + 8 * j)) };
+                lanes[j] = step::<OP>(x, y, lanes[j]);
+            }
+        }
+    }
+    if whole < row.len() {
+        let mut y = [0f32; 32];
+        (whole..row.len()).for_each(|at| y[at - whole] = element::<E>(row, at));
+        for (lanes, a) in lanes.iter_mut().zip(&a) {
+            let mut x = [0f32; 32];
+            x[..row.len() - whole].copy_from_slice(&a[whole..]);
+            for (j, lane) in lanes.iter_mut().enumerate() {
+                // SAFETY: both buffers have 32 elements.
+                let (x, y) = unsafe {
+                    (_mm256_loadu_ps(x.as_ptr().add(8 * j)), _mm256_loadu_ps(y.as_ptr().add(8 * j)))
+                };
+                *lane = step::<OP>(x, y, *lane);
+            }
         }
     }
     lanes.map(|[p, q, r, s]| add_lanes(_mm256_add_ps(_mm256_add_ps(p, r), _mm256_add_ps(q, s))))
 }
 
 /// # Safety
-/// AVX2 and FMA; 32 elements are readable from both pointers.
+/// AVX2, FMA and F16C; the row's elements are `E` and 8 of them stand from `at` on.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn step<const L2: bool>(lanes: &mut [__m256; 4], a: *const f32, b: *const f32) {
-    for (j, lane) in lanes.iter_mut().enumerate() {
-        // SAFETY: 8 j + 8 <= 32.
-        let (x, y) = unsafe { (_mm256_loadu_ps(a.add(8 * j)), _mm256_loadu_ps(b.add(8 * j))) };
-        *lane = if L2 {
-            let d = _mm256_sub_ps(x, y);
-            _mm256_fmadd_ps(d, d, *lane)
-        } else {
-            _mm256_fmadd_ps(x, y, *lane)
-        };
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn load<const E: u8>(row: Raw, at: usize) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match E {
+            F32 => _mm256_loadu_ps(row.data.cast::<f32>().add(at)),
+            F16 => _mm256_cvtph_ps(_mm_loadu_si128(row.data.add(2 * at).cast())),
+            _ => {
+                let codes = _mm256_cvtepi8_epi32(_mm_loadl_epi64(row.data.add(at).cast()));
+                let offset = _mm256_loadu_ps(row.offset.add(at));
+                _mm256_fmadd_ps(_mm256_set1_ps(row.scale), _mm256_cvtepi32_ps(codes), offset)
+            }
+        }
     }
 }
 
 #[inline]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn step<const OP: u8>(x: __m256, y: __m256, lane: __m256) -> __m256 {
+    let d = _mm256_sub_ps(x, y);
+    match OP {
+        DOT => _mm256_fmadd_ps(x, y, lane),
+        SQUARED_L2 => _mm256_fmadd_ps(d, d, lane),
+        _ => _mm256_add_ps(lane, _mm256_andnot_ps(_mm256_set1_ps(-0.0), d)),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn add_lanes(v: __m256) -> f32 {
     let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
     let v = _mm_add_ps(v, _mm_movehl_ps(v, v));

@@ -2,58 +2,25 @@
 
 use std::arch::x86_64::*;
 
-/// The inner product.
+use super::{DOT, F16, F32, Raw, Row, SQUARED_L2};
+
+/// The sums of `N` vectors with a row.
 ///
 /// # Safety
-/// The processor has AVX-512 F, and both slices have the same length.
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-pub(super) unsafe fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // SAFETY: the caller's promise is handed on.
-    unsafe { sums::<1, false>([a], b)[0] }
-}
-
-/// The squared L2 distance.
-///
-/// # Safety
-/// As for [`dot`].
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-pub(super) unsafe fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
-    // SAFETY: the caller's promise is handed on.
-    unsafe { sums::<1, true>([a], b)[0] }
-}
-
-/// Four inner products with `b`.
-///
-/// # Safety
-/// As for [`dot`], for each of the four.
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-pub(super) unsafe fn dot4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    // SAFETY: the caller's promise is handed on.
-    unsafe { sums::<4, false>(a, b) }
-}
-
-/// Four squared L2 distances to `b`.
-///
-/// # Safety
-/// As for [`dot`], for each of the four.
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-pub(super) unsafe fn squared_l2_4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    // SAFETY: the caller's promise is handed on.
-    unsafe { sums::<4, true>(a, b) }
-}
-
-/// # Safety
-/// AVX-512 F, DQ, VL; every slice of `a` is as long as `b`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-unsafe fn sums<const N: usize, const L2: bool>(a: [&[f32]; N], b: &[f32]) -> [f32; N] {
-    let n = b.len();
+/// The processor has AVX-512 F, BW, DQ and VL; every vector and, if there is one, the row's offset
+/// is as long as the row, whose elements are `E`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(super) unsafe fn sums<const N: usize, const OP: u8, const E: u8>(
+    a: [&[f32]; N],
+    row: Row<'_>,
+) -> [f32; N] {
+    let (n, row) = (row.len(), Raw::of(row));
     let mut lanes = [[_mm512_setzero_ps(); 2]; N];
     let whole = n / 32 * 32;
     for i in (0..whole).step_by(32) {
         for half in 0..2 {
             // SAFETY: 16 elements from i + 16 half lie below `whole`, within every slice.
-            unsafe { step::<N, L2>(&mut lanes, half, &a, b, i + 16 * half, !0) };
+            unsafe { step::<N, OP, E>(&mut lanes, half, &a, row, i + 16 * half, !0) };
         }
     }
     for half in 0..2 {
@@ -61,40 +28,65 @@ unsafe fn sums<const N: usize, const L2: bool>(a: [&[f32]; N], b: &[f32]) -> [f3
         if at < n {
             let mask = if n - at >= 16 { !0 } else { (1u16 << (n - at)) - 1 };
             // SAFETY: the mask keeps the loads below n, the length of every slice.
-            unsafe { step::<N, L2>(&mut lanes, half, &a, b, at, mask) };
+            unsafe { step::<N, OP, E>(&mut lanes, half, &a, row, at, mask) };
         }
     }
     lanes.map(|[low, high]| add_lanes(_mm512_add_ps(low, high)))
 }
 
 /// # Safety
-/// AVX-512 F; the elements from `at` that `mask` names exist in every slice.
+/// AVX-512 F, BW, DQ, VL; the elements from `at` that `mask` names exist in every slice.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-unsafe fn step<const N: usize, const L2: bool>(
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn step<const N: usize, const OP: u8, const E: u8>(
     lanes: &mut [[__m512; 2]; N],
     half: usize,
     a: &[&[f32]; N],
-    b: &[f32],
+    row: Raw,
     at: usize,
     mask: u16,
 ) {
     // SAFETY: the caller's promise.
-    let y = unsafe { _mm512_maskz_loadu_ps(mask, b.as_ptr().add(at)) };
+    let y = unsafe { load::<E>(row, at, mask) };
     for (lane, a) in lanes.iter_mut().zip(a) {
         // SAFETY: the caller's promise.
         let x = unsafe { _mm512_maskz_loadu_ps(mask, a.as_ptr().add(at)) };
-        lane[half] = if L2 {
-            let d = _mm512_sub_ps(x, y);
-            _mm512_fmadd_ps(d, d, lane[half])
-        } else {
-            _mm512_fmadd_ps(x, y, lane[half])
+        let d = _mm512_sub_ps(x, y);
+        lane[half] = match OP {
+            DOT => _mm512_fmadd_ps(x, y, lane[half]),
+            SQUARED_L2 => _mm512_fmadd_ps(d, d, lane[half]),
+            _ => _mm512_add_ps(lane[half], _mm512_abs_ps(d)),
         };
     }
 }
 
+/// Zeros where the mask says so.
+///
+/// # Safety
+/// AVX-512 F, BW, VL; the row's elements are `E`, and those from `at` that `mask` names exist.
 #[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn load<const E: u8>(row: Raw, at: usize, mask: u16) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match E {
+            F32 => _mm512_maskz_loadu_ps(mask, row.data.cast::<f32>().add(at)),
+            F16 => {
+                let halves = row.data.cast::<i16>().add(at);
+                _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, halves))
+            }
+            _ => {
+                let codes = _mm_maskz_loadu_epi8(mask, row.data.cast::<i8>().add(at));
+                let codes = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
+                let offset = _mm512_maskz_loadu_ps(mask, row.offset.add(at));
+                _mm512_fmadd_ps(_mm512_set1_ps(row.scale), codes, offset)
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn add_lanes(v: __m512) -> f32 {
     let v = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v));
     let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));

@@ -1,9 +1,10 @@
-//! Inner products and squared distances of float32 vectors.
+//! Inner products and distances of float32 vectors to rows of float32, float16 or 8-bit codes.
 //!
 //! Lane j of 32 sums the elements j, j + 32, ...; a short last step is padded with zeros; the lanes
 //! are then added in halves, 32 to 16 to 8 to 4 to 2 to 1. Two AVX-512 registers or four AVX2
 //! registers hold the lanes: enough to hide the latency of one multiply-add when neighbouring rows
-//! overlap in flight.
+//! overlap in flight. A row of another element is turned into float32 on its way, exactly as
+//! [`Row::decode`] does, so its sums have the bits of those with the decoded row.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -11,7 +12,86 @@ mod avx2;
 mod avx512;
 mod portable;
 
+use half::f16;
+
 use super::Isa;
+
+/// What is summed: products, squared differences, or the sizes of differences.
+const DOT: u8 = 0;
+const SQUARED_L2: u8 = 1;
+const L1: u8 = 2;
+
+/// What a row's elements are.
+const F32: u8 = 0;
+const F16: u8 = 1;
+const I8: u8 = 2;
+
+/// A stored vector.
+#[derive(Debug, Clone, Copy)]
+pub enum Row<'a> {
+    /// As it is.
+    F32(&'a [f32]),
+    /// In half precision.
+    F16(&'a [f16]),
+    /// `offset[j] + scale * codes[j]`, one fused multiply-add.
+    I8 {
+        /// Signed codes.
+        codes: &'a [i8],
+        /// The row's factor.
+        scale: f32,
+        /// A value a dimension.
+        offset: &'a [f32],
+    },
+}
+
+impl Row<'_> {
+    /// The number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Row::F32(values) => values.len(),
+            Row::F16(values) => values.len(),
+            Row::I8 { codes, .. } => codes.len(),
+        }
+    }
+
+    /// Whether there are no values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values as float32.
+    ///
+    /// # Panics
+    /// If an offset is missing.
+    #[must_use]
+    pub fn decode(&self) -> Vec<f32> {
+        match self {
+            Row::F32(values) => values.to_vec(),
+            Row::F16(_) => (0..self.len()).map(|j| element::<F16>(*self, j)).collect(),
+            Row::I8 { .. } => (0..self.len()).map(|j| element::<I8>(*self, j)).collect(),
+        }
+    }
+
+    fn check(&self, len: usize) {
+        assert_eq!(len, self.len(), "vectors of different length");
+        if let Row::I8 { codes, offset, .. } = self {
+            assert_eq!(codes.len(), offset.len(), "offsets of a row");
+        }
+    }
+}
+
+/// One value of a row whose elements are `E`.
+#[inline(always)]
+fn element<const E: u8>(row: Row<'_>, at: usize) -> f32 {
+    match (E, row) {
+        (F32, Row::F32(values)) => values[at],
+        (F16, Row::F16(values)) => values[at].to_f32(),
+        (I8, Row::I8 { codes, scale, offset }) => scale.mul_add(f32::from(codes[at]), offset[at]),
+        _ => f32::NAN,
+    }
+}
 
 /// The inner product of two vectors of equal length.
 ///
@@ -19,7 +99,7 @@ use super::Isa;
 /// If the lengths differ.
 #[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    dot_with(Isa::active(), a, b)
+    with::<1, DOT>(Isa::active(), [a], Row::F32(b))[0]
 }
 
 /// The squared L2 distance of two vectors of equal length.
@@ -28,45 +108,87 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// If the lengths differ.
 #[must_use]
 pub fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
-    squared_l2_with(Isa::active(), a, b)
+    with::<1, SQUARED_L2>(Isa::active(), [a], Row::F32(b))[0]
 }
 
-/// The inner products of four vectors with one: each has the bits of [`dot`].
+/// The inner products of `N` vectors (1 or 4 are the quickest) with a row: each has the bits of
+/// [`dot`] with the decoded row.
 ///
 /// # Panics
 /// If the lengths differ.
 #[must_use]
-pub fn dot4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    dot4_with(Isa::active(), a, b)
+pub fn dots<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
+    with::<N, DOT>(Isa::active(), a, row)
 }
 
-/// The squared L2 distances of four vectors to one: each has the bits of [`squared_l2`].
+/// The squared L2 distances of `N` vectors to a row.
 ///
 /// # Panics
 /// If the lengths differ.
 #[must_use]
-pub fn squared_l2_4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    squared_l2_4_with(Isa::active(), a, b)
+pub fn squared_l2s<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
+    with::<N, SQUARED_L2>(Isa::active(), a, row)
 }
 
-fn dot_with(isa: Isa, a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len(), "vectors of different length");
-    dispatch!(isa, dot(a, b))
+/// The L1 distances of `N` vectors to a row.
+///
+/// # Panics
+/// If the lengths differ.
+#[must_use]
+pub fn l1s<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
+    with::<N, L1>(Isa::active(), a, row)
 }
 
-fn squared_l2_with(isa: Isa, a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len(), "vectors of different length");
-    dispatch!(isa, squared_l2(a, b))
+#[inline]
+fn with<const N: usize, const OP: u8>(isa: Isa, a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
+    a.iter().for_each(|a| row.check(a.len()));
+    match row {
+        Row::F32(_) => of_element::<N, OP, F32>(isa, a, row),
+        Row::F16(_) => of_element::<N, OP, F16>(isa, a, row),
+        Row::I8 { .. } => of_element::<N, OP, I8>(isa, a, row),
+    }
 }
 
-fn dot4_with(isa: Isa, a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    assert!(a.iter().all(|v| v.len() == b.len()), "vectors of different length");
-    dispatch!(isa, dot4(a, b))
+/// The lengths have been checked, and `E` is what the row's elements are.
+#[inline(always)]
+fn of_element<const N: usize, const OP: u8, const E: u8>(
+    isa: Isa,
+    a: [&[f32]; N],
+    row: Row<'_>,
+) -> [f32; N] {
+    match isa {
+        // SAFETY: an Isa above Portable comes from detection, so the processor has it; the lengths
+        // and the element were checked by `with`.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::sums::<N, OP, E>(a, row) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::sums::<N, OP, E>(a, row) },
+        _ => portable::sums::<N, OP, E>(a, row),
+    }
 }
 
-fn squared_l2_4_with(isa: Isa, a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    assert!(a.iter().all(|v| v.len() == b.len()), "vectors of different length");
-    dispatch!(isa, squared_l2_4(a, b))
+/// Where a row lies.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+struct Raw {
+    data: *const u8,
+    scale: f32,
+    offset: *const f32,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Raw {
+    fn of(row: Row<'_>) -> Raw {
+        let none = std::ptr::null();
+        match row {
+            Row::F32(v) => Raw { data: v.as_ptr().cast(), scale: 0.0, offset: none },
+            Row::F16(v) => Raw { data: v.as_ptr().cast(), scale: 0.0, offset: none },
+            Row::I8 { codes, scale, offset } => {
+                Raw { data: codes.as_ptr().cast(), scale, offset: offset.as_ptr() }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -82,28 +204,36 @@ mod tests {
         (0..n).map(|_| (0..length).map(|_| (r.normal() * 3.0) as f32).collect()).collect()
     }
 
+    fn bits<const N: usize>(sums: [f32; N]) -> [u32; N] {
+        sums.map(f32::to_bits)
+    }
+
+    fn compare<const OP: u8>(isa: Isa, four: [&[f32]; 4], row: Row<'_>) {
+        let decoded = row.decode();
+        let b = Row::F32(&decoded);
+        let expected = four.map(|a| bits(with::<1, OP>(Isa::Portable, [a], b))[0]);
+        let what = format!("{isa}, operation {OP}, {row:?}");
+        assert_eq!(bits(with::<4, OP>(isa, four, row)), expected, "four, {what}");
+        assert_eq!(bits(with::<1, OP>(isa, [four[0]], row)), [expected[0]], "{what}");
+    }
+
     #[test]
-    fn every_instruction_set_has_the_portable_bits() {
+    fn every_instruction_set_has_the_portable_bits_of_the_decoded_row() {
         for isa in Isa::available() {
             for length in LENGTHS {
-                let v = vectors(length, 5);
+                let v = vectors(length, 6);
                 let four = [&v[0][..], &v[1], &v[2], &v[3]];
-                let (b, p) = (&v[4][..], Isa::Portable);
-                let bits = |x: f32| x.to_bits();
-                assert_eq!(
-                    bits(dot_with(isa, four[0], b)),
-                    bits(dot_with(p, four[0], b)),
-                    "{isa} {length}"
-                );
-                assert_eq!(
-                    bits(squared_l2_with(isa, four[0], b)),
-                    bits(squared_l2_with(p, four[0], b)),
-                    "{isa} {length}"
-                );
-                let expected = four.map(|a| bits(dot_with(p, a, b)));
-                assert_eq!(dot4_with(isa, four, b).map(bits), expected, "{isa} {length}");
-                let expected = four.map(|a| bits(squared_l2_with(p, a, b)));
-                assert_eq!(squared_l2_4_with(isa, four, b).map(bits), expected, "{isa} {length}");
+                let halves: Vec<f16> = v[4].iter().map(|&x| f16::from_f32(x)).collect();
+                let codes: Vec<i8> = v[4].iter().map(|&x| (x * 20.0) as i8).collect();
+                for row in [
+                    Row::F32(&v[4]),
+                    Row::F16(&halves),
+                    Row::I8 { codes: &codes, scale: 0.137, offset: &v[5] },
+                ] {
+                    compare::<DOT>(isa, four, row);
+                    compare::<SQUARED_L2>(isa, four, row);
+                    compare::<L1>(isa, four, row);
+                }
             }
         }
     }
@@ -112,14 +242,19 @@ mod tests {
     fn the_portable_sums_are_near_the_float64_ones() {
         for length in LENGTHS {
             let v = vectors(length, 2);
-            let pairs = || v[0].iter().zip(&v[1]).map(|(a, b)| (f64::from(*a), f64::from(*b)));
-            let exact: f64 = pairs().map(|(a, b)| a * b).sum();
-            let size: f64 = pairs().map(|(a, b)| (a * b).abs()).sum();
-            let got = f64::from(dot_with(Isa::Portable, &v[0], &v[1]));
-            assert!((got - exact).abs() <= 1e-6 * size, "{length}: {got} {exact}");
-            let exact: f64 = pairs().map(|(a, b)| (a - b) * (a - b)).sum();
-            let got = f64::from(squared_l2_with(Isa::Portable, &v[0], &v[1]));
-            assert!((got - exact).abs() <= 1e-6 * exact, "{length}: {got} {exact}");
+            let sum = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
+                v[0].iter().zip(&v[1]).map(|(a, b)| f(f64::from(*a), f64::from(*b))).sum()
+            };
+            let near = |got: [f32; 1], exact: f64, size: f64| {
+                let got = f64::from(got[0]);
+                assert!((got - exact).abs() <= 1e-6 * size, "{length}: {got} {exact}");
+            };
+            let (p, a, b) = (Isa::Portable, [&v[0][..]], Row::F32(&v[1]));
+            near(with::<1, DOT>(p, a, b), sum(&|x, y| x * y), sum(&|x, y| (x * y).abs()));
+            let exact = sum(&|x, y| (x - y) * (x - y));
+            near(with::<1, SQUARED_L2>(p, a, b), exact, exact);
+            let exact = sum(&|x, y| (x - y).abs());
+            near(with::<1, L1>(p, a, b), exact, exact);
         }
     }
 }

@@ -1,35 +1,22 @@
 //! The definition of the float sums.
 
+use super::{DOT, Row, SQUARED_L2, element};
+
 const LANES: usize = 32;
 
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |x, y, lane| x.mul_add(y, lane))
+pub(super) fn sums<const N: usize, const OP: u8, const E: u8>(
+    a: [&[f32]; N],
+    row: Row<'_>,
+) -> [f32; N] {
+    a.map(|a| sum::<OP, E>(a, row))
 }
 
-pub(super) fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |x, y, lane| (x - y).mul_add(x - y, lane))
-}
-
-pub(super) fn dot4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    a.map(|a| dot(a, b))
-}
-
-pub(super) fn squared_l2_4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    a.map(|a| squared_l2(a, b))
-}
-
-#[inline(always)]
-fn sum(a: &[f32], b: &[f32], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
+fn sum<const OP: u8, const E: u8>(a: &[f32], row: Row<'_>) -> f32 {
     let mut lanes = [0f32; LANES];
-    let (whole_a, rest_a) = a.as_chunks::<LANES>();
-    let (whole_b, rest_b) = b.as_chunks::<LANES>();
-    for (x, y) in whole_a.iter().zip(whole_b) {
-        for j in 0..LANES {
-            lanes[j] = step(x[j], y[j], lanes[j]);
+    for (block, a) in a.chunks(LANES).enumerate() {
+        for (j, (lane, &x)) in lanes.iter_mut().zip(a).enumerate() {
+            *lane = step::<OP>(x, element::<E>(row, block * LANES + j), *lane);
         }
-    }
-    for (j, (&x, &y)) in rest_a.iter().zip(rest_b).enumerate() {
-        lanes[j] = step(x, y, lanes[j]);
     }
     let mut half = LANES / 2;
     while half > 0 {
@@ -39,4 +26,13 @@ fn sum(a: &[f32], b: &[f32], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
         half /= 2;
     }
     lanes[0]
+}
+
+#[inline(always)]
+fn step<const OP: u8>(x: f32, y: f32, lane: f32) -> f32 {
+    match OP {
+        DOT => x.mul_add(y, lane),
+        SQUARED_L2 => (x - y).mul_add(x - y, lane),
+        _ => lane + (x - y).abs(),
+    }
 }
