@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::index::Builder;
-use crate::io::{read_ids, read_labels, read_vectors};
+use crate::io::{map_vectors, read_ids, read_labels};
 use crate::{Index, Metric, Vectors};
 
 use super::failure::Failure;
-use super::options::positive;
+use super::options::{positive, size};
 use super::output::Report;
 use super::progress::Progress;
 
@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// How many trees
     #[arg(long, value_name = "N", value_parser = positive, default_value_t = 1)]
     trees: usize,
+    /// The number of the first tree: build 0 and 1 here, 2 and 3 elsewhere, then merge the files
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    first_tree: usize,
     /// The most vectors in a leaf; chosen by the library unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     leaf_size: Option<usize>,
@@ -40,6 +43,10 @@ pub(super) struct Args {
     /// Threads; all cores unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
+    /// The most memory to allocate, such as 500MB or 2GB: a file larger than that is built from a
+    /// float32 .npy on the disk
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory_limit: Option<usize>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -51,18 +58,24 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let builder = builder(args)?;
     let progress = Progress::spinner("reading");
-    let matrix = read_vectors(&args.vectors)?;
+    let file = map_vectors(&args.vectors)?;
     drop(progress);
-    let vectors = Vectors::new(&matrix.data, matrix.cols)?;
+    if args.memory_limit.is_some() && !file.is_mapped() {
+        return Err(Failure::new(format!(
+            "--memory-limit reads vectors from the disk, which takes a plain .npy of float32 in C \
+             order; {} is not: save it as one first (numpy.save)",
+            args.vectors.display()
+        )));
+    }
+    let vectors = Vectors::new(file.values(), file.cols())?;
     let progress = Progress::bar("building", 100);
     let start = Instant::now();
-    let index = builder.build_with(vectors, &|done, of| {
+    let index = builder.build_to_with(&args.output, vectors, &|done, of| {
         progress.set(done * 100 / of.max(1));
         true
     })?;
     drop(progress);
     let building = start.elapsed();
-    index.save(&args.output)?;
     let mut report = Report::default();
     report.count("vectors", index.len());
     report.count("dim", index.dim());
@@ -76,6 +89,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 fn builder(args: &Args) -> Result<Builder, Failure> {
     let mut builder =
         Index::builder(args.metric).trees(args.trees).seed(args.seed).threads(args.threads);
+    builder = builder.first_tree(args.first_tree).memory_limit(args.memory_limit);
     if let Some(rows) = args.leaf_size {
         builder = builder.leaf_size(rows);
     }

@@ -22,7 +22,7 @@ mod tree;
 
 pub use batch::{Ask, Block, BlockScratch, search_block};
 pub use build::{TreeData, TreeParams, build_tree, tree_work};
-pub use coded::CodedRows;
+pub use coded::{CodedRows, Workspace};
 pub use product::ProductCodes;
 pub use search::{Found, Request, Scratch, choose, is_set, search, trace};
 pub use tree::Tree;

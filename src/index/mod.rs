@@ -11,6 +11,7 @@ mod builder;
 mod calibration;
 mod filter;
 mod ids;
+mod memory;
 mod names;
 mod plan;
 mod radius;
@@ -87,6 +88,23 @@ impl Index {
     /// As [`open`](Self::open).
     pub fn open_prefault(path: impl AsRef<Path>) -> Result<Index, OpenError> {
         Index::from_shared(Bytes::map(path.as_ref(), true)?)
+    }
+
+    /// [`open`](Self::open), with the whole file read into memory and kept there until the index is
+    /// dropped.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if the system does not let so much be locked.
+    pub fn open_locked(path: impl AsRef<Path>) -> Result<Index, OpenError> {
+        let path = path.as_ref();
+        let index = Index::open(path)?;
+        index.bytes.lock().map_err(|source| OpenError::Lock {
+            path: path.to_path_buf(),
+            bytes: index.bytes.len() as u64,
+            limit: store::lock_limit(),
+            source,
+        })?;
+        Ok(index)
     }
 
     /// Opens the bytes of a file; they are copied.

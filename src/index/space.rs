@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::names::view;
 use crate::error::{BuildError, OpenError};
 use crate::exact::{self, Rows};
-use crate::forest::{CodedRows, ProductCodes, Tree, TreeData, TreeParams, build_tree};
+use crate::forest::{CodedRows, ProductCodes, Tree, TreeData, TreeParams, Workspace, build_tree};
 use crate::format::{Directory, Image, Key, Kind, Layout};
 use crate::kernel::code::{CodeRows, MAX_DIM, TILE};
 use crate::kernel::product;
@@ -70,6 +70,7 @@ impl SpaceData {
         metric: Metric,
         seeds: &[u64],
         params: TreeParams,
+        workspace: &Workspace,
         work: &Work<'_>,
     ) -> Result<SpaceData, BuildError> {
         let inverse_norms = match metric {
@@ -77,7 +78,7 @@ impl SpaceData {
             _ => Vec::new(),
         };
         let rows = Rows { metric, dim, values, inverse_norms: &inverse_norms };
-        let coded = CodedRows::new(rows);
+        let coded = CodedRows::new(rows, workspace).map_err(BuildError::Room)?;
         let mut trees = Vec::with_capacity(seeds.len());
         for &seed in seeds {
             trees.push(build_tree(rows, &coded, seed, params, work));
@@ -162,16 +163,12 @@ impl SpaceData {
         for (out, &member) in members.iter_mut().zip(&data.members) {
             *out = row_of.get(member as usize).copied().unwrap_or(u32::MAX);
         }
-        let [tiles, bias, scale] =
-            [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(&key);
-        let n = data.members.len();
-        let (mut bias_values, mut scale_values) = (vec![0f32; n], vec![0f32; n]);
-        let out = image.section(tiles);
-        self.coded.pack(rows, &data.members, out, &mut bias_values, &mut scale_values);
-        image.fill(bias, &bias_values);
-        image.fill(scale, &scale_values);
+        let keys = [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(&key);
+        let (tiles, bias, scale) = image.sections(keys);
+        self.coded.pack(rows, &data.members, tiles, bias, scale);
         image.fill(key(Kind::ProductBooks), &data.books);
-        data.encode_members(rows, &self.coded.mean, image.section(key(Kind::ProductTiles)));
+        let tiles = image.section(key(Kind::ProductTiles));
+        data.encode_members(rows, &self.coded, tiles);
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn compose_model(
             builder(Metric::Dot).space(items, &work)?,
             builder(Metric::Angular).space(items, &work)?,
         ];
-        Ok::<_, BuildError>(compose(Composition {
+        let composition = Composition {
             content: Content::Recommender,
             values: &model.item_factors,
             dim: d,
@@ -139,10 +139,12 @@ pub(super) fn compose_model(
             labels: options.labels.as_deref(),
             users: model.n_users as u64,
             metadata: metadata(model, weights),
+            window: usize::MAX,
             plan: &|layout| plan(layout, model, data, weights),
             fill: &|image| fill(image, model, data, weights),
             work: &work,
-        }))
+        };
+        compose(composition, |length| Ok::<_, BuildError>(AlignedBytes::zeroed(length)))
     })?;
     if work.is_stopped() {
         return Err(BuildError::Cancelled.into());
