@@ -102,6 +102,15 @@ impl Image<'_> {
         bytemuck::cast_slice_mut(&mut self.bytes[range])
     }
 
+    /// The bytes of a section, to be filled.
+    ///
+    /// # Panics
+    /// If the layout has no such section.
+    pub fn section_bytes(&mut self, key: Key) -> &mut [u8] {
+        let range = self.place(key);
+        &mut self.bytes[range]
+    }
+
     /// The values of three sections at once.
     ///
     /// # Panics
@@ -118,6 +127,10 @@ impl Image<'_> {
 
     fn range<T: Pod>(&self, key: Key) -> std::ops::Range<usize> {
         assert_eq!(size_of::<T>(), key.kind.element().size(), "element of {key:?}");
+        self.place(key)
+    }
+
+    fn place(&self, key: Key) -> std::ops::Range<usize> {
         let entry = self.entries.iter().find(|e| e.key == key);
         #[allow(clippy::expect_used)]
         entry.expect("the section is in the layout").range.clone()

@@ -261,6 +261,29 @@ impl Builder {
         progress: Report<'_>,
         room: impl FnOnce(usize) -> Result<S, E> + Send,
     ) -> Result<S, E> {
+        let source = self.queries.as_deref().map_or(Source::Rows, Source::Vectors);
+        self.compose_calibrated(vectors, workspace, progress, vec![source], room)
+    }
+
+    /// A file whose trees are to be merged into another: its recall is not measured.
+    pub(super) fn compose_bare<S: AsMut<[u8]> + Send>(
+        &self,
+        vectors: Vectors<'_>,
+        workspace: &Workspace,
+        progress: Report<'_>,
+        room: impl FnOnce(usize) -> Result<S, BuildError> + Send,
+    ) -> Result<S, BuildError> {
+        self.compose_calibrated(vectors, workspace, progress, Vec::new(), room)
+    }
+
+    fn compose_calibrated<S: AsMut<[u8]> + Send, E: From<BuildError> + Send>(
+        &self,
+        vectors: Vectors<'_>,
+        workspace: &Workspace,
+        progress: Report<'_>,
+        calibrate_with: Vec<Source<'_>>,
+        room: impl FnOnce(usize) -> Result<S, E> + Send,
+    ) -> Result<S, E> {
         self.check(vectors)?;
         let sequential = Ids::Sequential(vectors.len());
         let ids = self.ids.as_ref().unwrap_or(&sequential);
@@ -268,13 +291,12 @@ impl Builder {
         let work = Work::new(self.work(vectors.len()), progress);
         let file = threads::run(self.n_threads, || {
             let space = self.space_in(vectors, workspace, &work)?;
-            let source = self.queries.as_deref().map_or(Source::Rows, Source::Vectors);
             let composition = Composition {
                 content: Content::Index,
                 values: vectors.values,
                 dim: vectors.dim,
                 spaces: vec![space],
-                calibrate_with: vec![source],
+                calibrate_with,
                 seed: self.seed,
                 ids,
                 labels: self.labels.as_deref(),

@@ -5,6 +5,7 @@
 //! (`space`), how names are looked up (`names`) and how much work a recall takes (`calibration`)
 //! stay private.
 
+mod algebra;
 mod audience;
 mod batch;
 mod builder;
@@ -25,6 +26,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+pub use algebra::TreeOptions;
 pub use batch::{Answers, BatchOptions};
 pub use builder::{Builder, Vectors};
 pub use calibration::Calibration;
@@ -158,6 +160,12 @@ impl Index {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Whether the bytes are a mapped file's rather than in memory.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        self.bytes.is_mapped()
     }
 
     /// Recomputes every checksum and checks everything that sections name. Reads the whole file.

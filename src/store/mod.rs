@@ -27,7 +27,7 @@ pub struct Bytes(Source);
 #[derive(Clone)]
 enum Source {
     Mapped(Arc<Mmap>),
-    Memory(Arc<AlignedBytes>),
+    Memory(Arc<Buffer>),
 }
 
 impl Bytes {
@@ -85,7 +85,13 @@ impl Bytes {
 
 impl From<AlignedBytes> for Bytes {
     fn from(bytes: AlignedBytes) -> Bytes {
-        Bytes(Source::Memory(Arc::new(bytes)))
+        Buffer::from(bytes).into()
+    }
+}
+
+impl From<Buffer> for Bytes {
+    fn from(buffer: Buffer) -> Bytes {
+        Bytes(Source::Memory(Arc::new(buffer)))
     }
 }
 

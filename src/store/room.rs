@@ -54,6 +54,12 @@ enum Memory {
     Mapped(MmapMut),
 }
 
+impl From<AlignedBytes> for Buffer {
+    fn from(bytes: AlignedBytes) -> Buffer {
+        Buffer(Memory::Allocated(bytes))
+    }
+}
+
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
