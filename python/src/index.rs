@@ -727,8 +727,8 @@ impl<'a, 'py> Planting<'a, 'py> {
             let (queries, path) = (given.as_deref(), path.as_deref());
             make(TreeOptions { queries, n_threads, path, progress: &progress })
         };
-        let tell = |py: Python<'_>, report: &watch::Report| self.progress.tell(py, report);
-        let index = watch::run(py, work, |py, report| tell(py, report).map(|()| true))?;
+        let heard_by = &self.progress;
+        let index = watch::run(py, work, |py, report| heard_by.tell(py, report).map(|()| true))?;
         Ok(PyIndex::new(index.or_raise()?))
     }
 }

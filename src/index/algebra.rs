@@ -63,7 +63,8 @@ fn scope(kind: Kind) -> Scope {
         Metadata | Positions | Rows | Calibration => Scope::Made,
         Vectors | InverseNorms => Scope::Rows,
         GroupOffsets | GroupTiles | GroupBias | GroupScale | LeafOffsets | LeafTiles | LeafBias
-        | LeafScale | Members | MemberTiles | MemberBias | MemberScale => Scope::Tree,
+        | LeafScale | Members | MemberTiles | MemberBias | MemberScale | ProductBooks
+        | ProductTiles => Scope::Tree,
         Mean | IntIds | TextIdOffsets | TextIdBytes | IdTable | LabelOffsets | LabelBytes
         | LabelTable | UserFactors | SeenOffsets | SeenItems | ItemWeights => Scope::Whole,
     }

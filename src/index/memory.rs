@@ -69,8 +69,11 @@ impl Build<'_> {
         let split = 20.0 * n + 64.0 * leaves;
         let round = 12.0 * n + leaves * (17.0 * dim + 64.0 + 16.0 * self.threads as f64);
         let building = coded + self.trees as f64 * kept + split.max(round);
-        // Rows of positions, and in every thread the rows that a query has met.
-        let calibrating = (8.0 + 4.0 * self.threads as f64) * n;
+        // Rows of positions; in every thread the rows that a query has met and the leaves that a
+        // block of queries has; and, by inner product, the items that users are made from.
+        let audience = if self.metric == Metric::Dot { 65_000f64.min(n) * 4.0 * dim } else { 0.0 };
+        let in_thread = 4.0 * n + 64.0 * 16.0 * leaves;
+        let calibrating = 8.0 * n + self.threads as f64 * in_thread + audience;
         // To see that ids are unique, and to lay out a table of names.
         let named = self.has_labels || !matches!(self.ids, None | Some(Ids::Sequential(_)));
         let naming = if named { 40.0 * n } else { 0.0 };
