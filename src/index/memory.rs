@@ -96,7 +96,7 @@ mod tests {
             vectors: Vectors { values: &values, dim },
             metric: Metric::Euclidean,
             trees: 1,
-            shape: TreeParams::default(),
+            shape: TreeParams::for_metric(Metric::Euclidean),
             threads: 2,
             ids: None,
             has_labels: false,
