@@ -1,10 +1,9 @@
 //! `nearwood.Index`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use nearwood::error::QueryError;
-use nearwood::{Answers, BatchOptions, Filter, Index, Metric, RadiusOptions, TreeOptions, Vectors, Within};
+use nearwood::{Answers, BatchOptions, Filter, Index, Metric, RadiusOptions, Vectors, Within};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple, PyType};
@@ -14,6 +13,7 @@ use crate::errors::OrRaise;
 use crate::filter::{filter, next_token};
 use crate::ids;
 use crate::options::{Count, Progress, optional, path_of};
+use crate::planting::Planting;
 use crate::watch;
 
 /// Batches above this many queries look for Ctrl-C after every so many.
@@ -42,7 +42,7 @@ pub struct PyIndex {
 }
 
 impl PyIndex {
-    fn new(index: Index) -> PyIndex {
+    pub fn new(index: Index) -> PyIndex {
         PyIndex { index: Arc::new(index), token: next_token() }
     }
 
@@ -686,50 +686,6 @@ impl PyIndex {
 
     fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
         slf
-    }
-}
-
-/// What belongs to a new index of trees.
-struct Planting<'a, 'py> {
-    queries: Option<&'a Bound<'py, PyAny>>,
-    n_threads: Option<usize>,
-    progress: Progress,
-    path: Option<PathBuf>,
-}
-
-impl<'a, 'py> Planting<'a, 'py> {
-    fn new(
-        queries: Option<&'a Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
-        progress: Option<&Bound<'_, PyAny>>,
-        path: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let path = path.map(path_of).transpose()?;
-        let progress = Progress::new(progress, "building")?;
-        Ok(Planting { queries, n_threads: optional(n_threads), progress, path })
-    }
-
-    fn run(
-        &self,
-        py: Python<'_>,
-        dim: usize,
-        make: impl FnOnce(TreeOptions<'_>) -> Result<Index, nearwood::Error> + Send,
-    ) -> PyResult<PyIndex> {
-        let mut given = None;
-        if let Some(queries) = self.queries {
-            let queries = convert::matrix(queries, "calibration_queries")?;
-            convert::same_dim("calibration_queries", queries.as_array().ncols(), dim)?;
-            given = Some(convert::values(&queries)?.to_vec());
-        }
-        let (heard, n_threads, path) = (self.progress.is_heard(), self.n_threads, &self.path);
-        let work = |watched: &watch::Watched| {
-            let progress = |done, total| watched.go_on(heard, done, total);
-            let (queries, path) = (given.as_deref(), path.as_deref());
-            make(TreeOptions { queries, n_threads, path, progress: &progress })
-        };
-        let heard_by = &self.progress;
-        let index = watch::run(py, work, |py, report| heard_by.tell(py, report).map(|()| true))?;
-        Ok(PyIndex::new(index.or_raise()?))
     }
 }
 

@@ -12,6 +12,7 @@ mod ids;
 mod index;
 mod interactions;
 mod options;
+mod planting;
 mod recommender;
 mod sparse;
 mod train;
