@@ -134,6 +134,35 @@ pub enum BuildError {
         /// What was expected.
         expected: &'static str,
     },
+    /// The build needs more memory than it may have.
+    #[error(
+        "the build needs {} MB of memory beside its files, memory_limit is {} MB: raise the limit, use fewer threads, or build fewer trees at a time (first_tree) and merge the files", need.div_ceil(1_000_000), limit / 1_000_000
+    )]
+    Memory {
+        /// Bytes needed at least.
+        need: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// There is no room for what does not fit in memory.
+    #[error(
+        "could not make room for the build's codes on the disk of the file: {0}; free some space or raise memory_limit"
+    )]
+    Room(#[source] std::io::Error),
+    /// Trees that cannot be put into one file.
+    #[error("{what} of {file} is {got}, expected {expected}: {remedy}")]
+    Merge {
+        /// What differs.
+        what: String,
+        /// Which of the files, from 1 in the order given.
+        file: String,
+        /// What was got.
+        got: String,
+        /// What was expected.
+        expected: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The ids or labels were refused.
     #[error(transparent)]
     Ids(#[from] IdsError),
@@ -178,6 +207,20 @@ pub enum OpenError {
     Io {
         /// The file.
         path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The system does not let the file be locked in memory.
+    #[error(
+        "could not lock the {bytes} bytes of {path} in memory: {source}; the limit is {}: raise it (ulimit -l, LimitMEMLOCK= of systemd, --ulimit memlock= of docker) or open without lock", limit.map_or("none".to_string(), |n| format!("{n} bytes"))
+    )]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// How many bytes this process may lock; `None` if the system names no limit.
+        limit: Option<u64>,
         /// The system's reason.
         source: std::io::Error,
     },

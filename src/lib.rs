@@ -36,7 +36,7 @@ pub mod cli;
 pub use error::Error;
 pub use index::{
     Answers, BatchOptions, Effort, Filter, Hit, Id, IdRef, Ids, Index, RadiusOptions, Searcher,
-    Storage, Vectors, Within,
+    Storage, TreeOptions, Vectors, Within,
 };
 pub use metric::Metric;
 pub use recommend::{Interactions, Recommender};

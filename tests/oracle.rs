@@ -233,7 +233,8 @@ proptest! {
             let id = Id::Int(6 - 3 * position as i64);
             prop_assert_eq!(case.index.position(&id), Some(position as u32));
             prop_assert_eq!(case.index.id(position as u32), id);
-            prop_assert_eq!(case.index.vector(position as u32).as_deref(), Some(row));
+            let vector = case.index.vector(position as u32);
+            prop_assert_eq!(vector.as_deref(), Some(row));
         }
         prop_assert_eq!(case.index.position(&Id::Int(6 - 3 * n as i64)), None);
         let all: Vec<u32> = (0..n as u32).collect();

@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use common::{Numbers, clustered};
 use nearwood::error::{BuildError, IdsError, QueryError};
-use nearwood::forest::{CodedRows, Request, Scratch, Tree, TreeParams, build_tree, search};
+use nearwood::forest::{
+    CodedRows, Request, Scratch, Tree, TreeParams, Workspace, build_tree, search,
+};
 use nearwood::kernel::code::{CodeRows, TILE};
 use nearwood::progress::Work;
 use nearwood::{BatchOptions, Effort, Filter, Hit, Id, Ids, Index, Metric, Vectors};
@@ -391,7 +393,7 @@ fn a_budget_counts_distinct_rows_over_all_trees() {
         values: values[..].into(),
         inverse_norms: &[],
     };
-    let coded = CodedRows::new(rows);
+    let coded = CodedRows::new(rows, &Workspace::default()).unwrap();
     let params = TreeParams { leaf_size: 60, ..TreeParams::for_metric(Metric::Euclidean) };
     let trees: Vec<_> =
         (0..3).map(|seed| build_tree(rows, &coded, seed, params, &Work::unwatched())).collect();

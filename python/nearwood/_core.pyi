@@ -61,9 +61,42 @@ class Index:
         progress: _Progress = False,
         calibration_queries: ArrayLike | None = None,
         path: _Path | None = None,
+        first_tree: int = 0,
+        memory_limit: int | None = None,
     ) -> Index: ...
     @staticmethod
-    def open(path: _Path, *, prefault: bool = False, verify: bool = False) -> Index: ...
+    def open(
+        path: _Path, *, prefault: bool = False, lock: bool = False, verify: bool = False
+    ) -> Index: ...
+    @staticmethod
+    def merge(
+        indexes: Sequence[Index],
+        *,
+        calibration_queries: ArrayLike | None = None,
+        n_threads: int | None = None,
+        progress: _Progress = False,
+        path: _Path | None = None,
+    ) -> Index: ...
+    def append_trees(
+        self,
+        n: int,
+        *,
+        calibration_queries: ArrayLike | None = None,
+        n_threads: int | None = None,
+        progress: _Progress = False,
+        path: _Path | None = None,
+    ) -> Index: ...
+    def drop_trees(
+        self,
+        numbers: Sequence[int],
+        *,
+        calibration_queries: ArrayLike | None = None,
+        n_threads: int | None = None,
+        progress: _Progress = False,
+        path: _Path | None = None,
+    ) -> Index: ...
+    @property
+    def trees(self) -> list[int]: ...
     @staticmethod
     def from_bytes(data: Buffer) -> Index: ...
     @staticmethod

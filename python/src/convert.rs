@@ -72,6 +72,22 @@ pub fn matrix<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<PyReadonl
     Ok(matrix.try_readonly()?)
 }
 
+/// That an array is read where it lies, so that a build within a limit of memory need not copy it.
+pub fn used_as_it_lies(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    let array = as_array(object)?;
+    if array.as_any().cast::<PyArray2<f32>>().is_ok() && array.is_c_contiguous() {
+        return Ok(());
+    }
+    let order = if array.is_c_contiguous() { "" } else { ", not in C order" };
+    Err(value_error(format!(
+        "vectors are {} of shape {}{order}: with memory_limit they are read where they lie, as \
+         (n, d) float32 in C order; write such a file once, in parts \
+         (numpy.lib.format.open_memmap), and give numpy.load(file, mmap_mode=\"r\")",
+        array.dtype(),
+        shape_of(&array)
+    )))
+}
+
 /// One query or many.
 pub enum Queries<'py> {
     /// Shape (d,).
@@ -286,6 +302,11 @@ pub fn info<'py>(py: Python<'py>, index: &Index) -> PyResult<Bound<'py, PyDict>>
     info.set_item("n", index.len())?;
     info.set_item("dim", index.dim())?;
     info.set_item("n_trees", index.n_trees())?;
+    info.set_item("trees", index.tree_numbers())?;
+    info.set_item("n_leaves", index.n_leaves())?;
+    let (major, minor) = index.directory().version;
+    info.set_item("format_version", format!("{major}.{minor}"))?;
+    info.set_item("mapped", index.is_mapped())?;
     info.set_item("bytes", index.as_bytes().len())?;
     info.set_item("string_ids", index.has_text_ids())?;
     info.set_item("labels", index.label(0).is_some())?;

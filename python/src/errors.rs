@@ -35,7 +35,8 @@ impl<T, E: Into<Error>> OrRaise<T> for Result<T, E> {
 pub fn exception(error: Error) -> PyErr {
     let text = error.to_string();
     match error {
-        Error::Open(OpenError::Io { source, .. })
+        Error::Open(OpenError::Io { source, .. } | OpenError::Lock { source, .. })
+        | Error::Build(BuildError::Room(source))
         | Error::Save(SaveError::Io { source, .. })
         | Error::Read(ReadError::Io { source, .. }) => system(&source, text),
         Error::Open(_) => FormatError::new_err(text),

@@ -14,6 +14,7 @@ use crate::filter::{filter, next_token};
 use crate::ids;
 use crate::input;
 use crate::options::{Count, Progress, optional, path_of};
+use crate::planting::Planting;
 use crate::watch;
 
 /// Batches above this many queries look for Ctrl-C after every so many.
@@ -42,7 +43,7 @@ pub struct PyIndex {
 }
 
 impl PyIndex {
-    fn new(index: Index) -> PyIndex {
+    pub fn new(index: Index) -> PyIndex {
         PyIndex { index: Arc::new(index), token: next_token() }
     }
 
@@ -182,7 +183,13 @@ impl PyIndex {
     ///         percent.
     ///     calibration_queries: (m, d) vectors that look like the queries to come; None: rows. Give
     ///         them where queries differ from rows, as users differ from items.
-    ///     path: Where to save the index; the one returned is then mapped from there.
+    ///     path: Build straight into a file, which appears when it is whole; the index returned is
+    ///         mapped from there. Whatever ends the build before that leaves nothing behind.
+    ///     first_tree: The number of the first tree: trees 0 and 1 built here, 2 and 3 elsewhere,
+    ///         and merged by :meth:`merge`, are the four trees of one build.
+    ///     memory_limit: With `path`, how many bytes the build may allocate, `vectors`, ids and
+    ///         labels apart. Give the vectors as ``np.load(file, mmap_mode="r")``, float32 in C
+    ///         order, to build a file several times larger than the memory: the same bytes.
     ///
     /// Raises:
     ///     ValueError: For another shape, NaN, infinities, ids that repeat, and the like.
@@ -195,8 +202,8 @@ impl PyIndex {
     /// array(['east'], dtype=object)
     #[staticmethod]
     #[pyo3(signature = (vectors, metric="euclidean", *, packed=false, dim=None, storage="float32",
-        ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=None, calibration_queries=None,
-        path=None), text_signature = "(vectors, metric=\"euclidean\", *, packed=False, dim=None, storage=\"float32\", ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=False, calibration_queries=None, path=None)")]
+        ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=None,
+        calibration_queries=None, path=None, first_tree=None, memory_limit=None), text_signature = "(vectors, metric=\"euclidean\", *, packed=False, dim=None, storage=\"float32\", ids=None, labels=None, n_trees=None, leaf_size=None, seed=0, n_threads=None, progress=False, calibration_queries=None, path=None, first_tree=0, memory_limit=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn build(
         vectors: &Bound<'_, PyAny>,
@@ -213,11 +220,15 @@ impl PyIndex {
         progress: Option<&Bound<'_, PyAny>>,
         calibration_queries: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
+        first_tree: Option<Count>,
+        memory_limit: Option<Count>,
     ) -> PyResult<PyIndex> {
         let py = vectors.py();
         let metric: Metric = metric.parse().or_raise()?;
         let mut builder = Index::builder(metric).seed(seed).threads(optional(n_threads));
         builder = builder.storage(storage.parse().or_raise()?);
+        builder = builder.memory_limit(optional(memory_limit));
+        builder = builder.first_tree(optional(first_tree).unwrap_or(0));
         if let Some(trees) = n_trees {
             builder = builder.trees(trees.0);
         }
@@ -229,6 +240,9 @@ impl PyIndex {
         }
         if let Some(labels) = labels {
             builder = builder.labels(ids::texts(labels, "labels")?);
+        }
+        if memory_limit.is_some() {
+            convert::used_as_it_lies(vectors)?;
         }
         let given = input::Given::new(vectors, "vectors", packed, optional(dim))?;
         let rows = given.rows()?;
@@ -242,15 +256,12 @@ impl PyIndex {
         let path = path.map(path_of).transpose()?;
         let progress = Progress::new(progress, "building")?;
         let heard = progress.is_heard();
-        let work = |watched: &watch::Watched| {
+        let work = |watched: &watch::Watched| -> Result<Index, nearwood::Error> {
             let told = |done, total| watched.go_on(heard, done, total);
-            let index = builder.build_with(rows.vectors()?, &told)?;
+            let vectors = rows.vectors()?;
             match path {
-                None => Ok(index),
-                Some(path) => {
-                    index.save(&path)?;
-                    Ok::<_, nearwood::Error>(Index::open(&path)?)
-                }
+                None => Ok(builder.build_with(vectors, &told)?),
+                Some(path) => builder.build_to_with(path, vectors, &told),
             }
         };
         let index = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
@@ -262,17 +273,29 @@ impl PyIndex {
     /// Args:
     ///     path: str or PathLike.
     ///     prefault: Read the whole file into memory now.
+    ///     lock: Read it and keep it in physical memory, never paged out, until the index is gone.
     ///     verify: Check every checksum and everything the file names; reads the whole file.
     ///
     /// Raises:
     ///     FileNotFoundError: If there is no such file.
     ///     FormatError: If the file is damaged, cut short, or something else.
+    ///     OSError: If the system does not let so much be locked; the message says how to raise
+    ///         its limit.
     #[staticmethod]
-    #[pyo3(signature = (path, *, prefault=false, verify=false))]
-    fn open(path: &Bound<'_, PyAny>, prefault: bool, verify: bool) -> PyResult<PyIndex> {
+    #[pyo3(signature = (path, *, prefault=false, lock=false, verify=false))]
+    fn open(
+        path: &Bound<'_, PyAny>,
+        prefault: bool,
+        lock: bool,
+        verify: bool,
+    ) -> PyResult<PyIndex> {
         let file = path_of(path)?;
         let opened = path.py().detach(|| {
-            let index = if prefault { Index::open_prefault(file) } else { Index::open(file) }?;
+            let index = match (lock, prefault) {
+                (true, _) => Index::open_locked(file),
+                (_, true) => Index::open_prefault(file),
+                _ => Index::open(file),
+            }?;
             if verify {
                 index.verify()?;
             }
@@ -294,7 +317,91 @@ impl PyIndex {
     ///     FormatError: At the first thing that is wrong.
     #[staticmethod]
     fn verify(path: &Bound<'_, PyAny>) -> PyResult<()> {
-        PyIndex::open(path, false, true).map(drop)
+        PyIndex::open(path, false, false, true).map(drop)
+    }
+
+    /// A new index with `n` more trees; this one stays as it is.
+    ///
+    /// The new trees are numbered from the last one's on, and the index is to the byte what one
+    /// build of all of them gives.
+    ///
+    /// Args:
+    ///     n: How many trees to append.
+    ///     calibration_queries: (m, d) vectors that look like the queries to come; None: rows. The
+    ///         recall is measured again, and those given to the build are not kept: give them
+    ///         again.
+    ///     n_threads: None: all cores.
+    ///     progress: As for :meth:`build`.
+    ///     path: Where to write the index; the one returned is mapped from there.
+    ///
+    /// >>> import numpy as np, nearwood as nw
+    /// >>> vectors = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
+    /// >>> index = nw.Index.build(vectors).append_trees(2)
+    /// >>> index.trees, index.drop_trees([0]).trees
+    /// ([0, 1, 2], [1, 2])
+    #[pyo3(signature = (n, *, calibration_queries=None, n_threads=None, progress=None, path=None),
+        text_signature = "($self, n, *, calibration_queries=None, n_threads=None, progress=False, path=None)")]
+    fn append_trees(
+        &self,
+        py: Python<'_>,
+        n: Count,
+        calibration_queries: Option<&Bound<'_, PyAny>>,
+        n_threads: Option<Count>,
+        progress: Option<&Bound<'_, PyAny>>,
+        path: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyIndex> {
+        let planting = Planting::new(calibration_queries, n_threads, progress, path)?;
+        planting.run(py, self.index.dim(), |options| self.index.append_trees(n.0, options))
+    }
+
+    /// A new index without the trees of these numbers (see :attr:`trees`); at least one stays.
+    ///
+    /// Arguments as for :meth:`append_trees`, which this undoes to the byte.
+    #[pyo3(signature = (numbers, *, calibration_queries=None, n_threads=None, progress=None,
+        path=None), text_signature = "($self, numbers, *, calibration_queries=None, n_threads=None, progress=False, path=None)")]
+    fn drop_trees(
+        &self,
+        py: Python<'_>,
+        numbers: Vec<usize>,
+        calibration_queries: Option<&Bound<'_, PyAny>>,
+        n_threads: Option<Count>,
+        progress: Option<&Bound<'_, PyAny>>,
+        path: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyIndex> {
+        let planting = Planting::new(calibration_queries, n_threads, progress, path)?;
+        planting.run(py, self.index.dim(), |options| self.index.drop_trees(&numbers, options))
+    }
+
+    /// One index with the trees of several over the same vectors, ids and labels, built with the
+    /// same metric, seed and leaf size, each from another `first_tree`: to the byte what one build
+    /// of all trees gives, in whatever order they come.
+    ///
+    /// Arguments as for :meth:`append_trees`.
+    ///
+    /// Raises:
+    ///     ValueError: If they do not belong together; says what differs.
+    #[staticmethod]
+    #[pyo3(signature = (indexes, *, calibration_queries=None, n_threads=None, progress=None,
+        path=None), text_signature = "(indexes, *, calibration_queries=None, n_threads=None, progress=False, path=None)")]
+    fn merge(
+        py: Python<'_>,
+        indexes: Vec<PyRef<'_, PyIndex>>,
+        calibration_queries: Option<&Bound<'_, PyAny>>,
+        n_threads: Option<Count>,
+        progress: Option<&Bound<'_, PyAny>>,
+        path: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyIndex> {
+        let planting = Planting::new(calibration_queries, n_threads, progress, path)?;
+        let indexes: Vec<Arc<Index>> = indexes.iter().map(|i| i.index.clone()).collect();
+        let dim = indexes.first().map_or(0, |index| index.dim());
+        let indexes: Vec<&Index> = indexes.iter().map(|index| &**index).collect();
+        planting.run(py, dim, |options| Index::merge(&indexes, options))
+    }
+
+    /// The numbers of the trees, ascending.
+    #[getter]
+    fn trees(&self) -> Vec<usize> {
+        self.index.tree_numbers()
     }
 
     /// Writes the index so that a crash leaves the old file or the whole new one.

@@ -13,6 +13,7 @@ mod index;
 mod input;
 mod interactions;
 mod options;
+mod planting;
 mod recommender;
 mod sparse;
 mod train;

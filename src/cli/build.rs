@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::index::Builder;
-use crate::io::{Matrix, npy, read_ids, read_labels, read_vectors};
+use crate::io::{Matrix, VectorFile, map_vectors, npy, read_ids, read_labels};
 use crate::{Index, Metric, Storage, Vectors};
 
 use super::failure::Failure;
-use super::options::positive;
+use super::options::{positive, size};
 use super::output::Report;
 use super::progress::Progress;
 
@@ -41,6 +41,9 @@ pub(super) struct Args {
     /// How many trees
     #[arg(long, value_name = "N", value_parser = positive, default_value_t = 1)]
     trees: usize,
+    /// The number of the first tree: build 0 and 1 here, 2 and 3 elsewhere, then merge the files
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    first_tree: usize,
     /// The most vectors in a leaf; chosen by the library unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     leaf_size: Option<usize>,
@@ -50,6 +53,10 @@ pub(super) struct Args {
     /// Threads; all cores unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
+    /// The most memory to allocate, such as 500MB or 2GB: a file larger than that is built from a
+    /// float32 .npy on the disk
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory_limit: Option<usize>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -64,18 +71,17 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let input = read_input(args)?;
     drop(progress);
     let vectors = match &input {
-        Input::Values(matrix) => Vectors::new(&matrix.data, matrix.cols)?,
+        Input::Values(file) => Vectors::new(file.values(), file.cols())?,
         Input::Bits(matrix) => Vectors::packed(&matrix.data, args.dim.unwrap_or(8 * matrix.cols))?,
     };
     let progress = Progress::bar("building", 100);
     let start = Instant::now();
-    let index = builder.build_with(vectors, &|done, of| {
+    let index = builder.build_to_with(&args.output, vectors, &|done, of| {
         progress.set(done * 100 / of.max(1));
         true
     })?;
     drop(progress);
     let building = start.elapsed();
-    index.save(&args.output)?;
     let mut report = Report::default();
     report.count("vectors", index.len());
     report.count("dim", index.dim());
@@ -89,13 +95,25 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// What was read.
 enum Input {
-    Values(Matrix),
+    Values(VectorFile),
     Bits(Matrix<u8>),
+}
+
+fn not_mapped(args: &Args) -> Failure {
+    Failure::new(format!(
+        "--memory-limit reads vectors from the disk, which takes a plain .npy of float32 in C \
+         order; {} is not: save it as one first (numpy.save)",
+        args.vectors.display()
+    ))
 }
 
 fn read_input(args: &Args) -> Result<Input, Failure> {
     if !args.packed {
-        return Ok(Input::Values(read_vectors(&args.vectors)?));
+        let file = map_vectors(&args.vectors)?;
+        return match args.memory_limit.is_some() && !file.is_mapped() {
+            true => Err(not_mapped(args)),
+            false => Ok(Input::Values(file)),
+        };
     }
     let bits = npy::read_bytes(&args.vectors)?;
     match args.dim.filter(|dim| dim.div_ceil(8) != bits.cols) {
@@ -113,6 +131,7 @@ fn builder(args: &Args) -> Result<Builder, Failure> {
     let mut builder =
         Index::builder(args.metric).trees(args.trees).seed(args.seed).threads(args.threads);
     builder = builder.storage(args.storage);
+    builder = builder.first_tree(args.first_tree).memory_limit(args.memory_limit);
     if let Some(rows) = args.leaf_size {
         builder = builder.leaf_size(rows);
     }

@@ -17,6 +17,7 @@ mod recommend;
 mod search;
 mod similar;
 mod train;
+mod trees;
 mod verify;
 
 use std::ffi::OsString;
@@ -41,6 +42,8 @@ enum Command {
     Recommend(recommend::Args),
     Similar(similar::Args),
     Build(build::Args),
+    Trees(trees::Args),
+    Merge(trees::MergeArgs),
     Search(search::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -85,6 +88,8 @@ fn run(command: &Command, itself: &[OsString], out: &mut dyn Write) -> Result<()
         Command::Recommend(args) => recommend::run(args, out),
         Command::Similar(args) => similar::run(args, out),
         Command::Build(args) => build::run(args, out),
+        Command::Trees(args) => trees::run(args, out),
+        Command::Merge(args) => trees::run_merge(args, out),
         Command::Search(args) => search::run(args, out),
         Command::Inspect(args) => inspect::run(args, out),
         Command::Verify(args) => verify::run(args, out),

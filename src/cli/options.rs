@@ -21,6 +21,26 @@ pub(super) fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of bytes: 1500000, 500kB, 500MB, 2GB, or in powers of two KiB, MiB, GiB.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1_048_576.0,
+        "gib" => 1_073_741_824.0,
+        _ => return Err("expected bytes, or a number with kB, MB, GB, KiB, MiB or GiB".into()),
+    };
+    match number.parse::<f64>() {
+        Ok(number) if number > 0.0 && number * factor < 1e18 => Ok((number * factor) as usize),
+        _ => Err("expected a size such as 500MB".into()),
+    }
+}
+
 /// How hard a search tries.
 #[derive(clap::Args)]
 #[group(multiple = false)]
@@ -161,6 +181,22 @@ pub(super) fn labels_of(ids: &Ids, file: &Path) -> Result<Vec<String>, Failure> 
         _ => {
             note(&format!("{file} has no name for {missing} of {n} items; their ids stand in"));
             Ok(labels)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("7", 7), ("1.5kB", 1500), ("500MB", 500_000_000), ("2 GiB", 1 << 31)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "0", "MB", "1.2.3kB", "5 apples", "-3", "1e9", "99999999999GB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
         }
     }
 }

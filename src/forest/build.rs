@@ -55,11 +55,15 @@ impl TreeData {
         (&self.groups.tiles, &self.groups.bias, &self.groups.scale)
     }
 
-    /// Writes the product codes of the members, whose rows and mean are those the tree was built
+    /// Writes the product codes of the members, whose rows and codes are those the tree was built
     /// over.
-    pub fn encode_members(&self, rows: Rows<'_>, mean: &[f32], tiles: &mut [u8]) {
+    pub fn encode_members(&self, rows: Rows<'_>, coded: &CodedRows, tiles: &mut [u8]) {
         let TreeData { leaf_offsets, leaves, members, .. } = self;
-        Residuals { rows, mean, leaf_offsets, leaves, members }.encode(&self.books, tiles);
+        Residuals { rows, mean: &coded.mean, leaf_offsets, leaves, members }.encode(
+            &self.books,
+            coded.window,
+            tiles,
+        );
     }
 
     /// Tiles, bias and scale of the leaves' centres.
@@ -88,7 +92,7 @@ pub fn build_tree(
     work: &Work<'_>,
 ) -> TreeData {
     let everything = (0..rows.len() as u32).collect();
-    let mut parts = partition(rows, everything, params.leaf_size, seed, work);
+    let mut parts = partition(rows, everything, params.leaf_size, coded.window, seed, work);
     if parts.len() > 1 {
         for _ in 0..params.rounds {
             parts = lloyd::round(rows, coded, parts, work);
@@ -121,7 +125,7 @@ fn split_large(
             let seed = seed ^ (u64::from(part[0]) << 32);
             let largest =
                 if part.len() > 2 * params.leaf_size { params.leaf_size } else { usize::MAX };
-            partition(rows, part, largest, seed, work)
+            partition(rows, part, largest, usize::MAX, seed, work)
         })
         .collect()
 }
@@ -138,7 +142,7 @@ fn group(dim: usize, centres: &[f32], params: TreeParams, seed: u64) -> Vec<Vec<
     // As many leaves in a group as there are groups balances the two scans; splits leave two
     // thirds of the largest on average.
     let largest = ((n as f64).sqrt() * 1.5) as usize;
-    partition(points, all, largest, !seed, &Work::unwatched())
+    partition(points, all, largest, usize::MAX, !seed, &Work::unwatched())
 }
 
 fn assemble(

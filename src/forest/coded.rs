@@ -1,5 +1,7 @@
 //! The rows in codes, as a build needs them.
 
+use std::io;
+
 use rayon::prelude::*;
 
 use super::members::member_width;
@@ -7,6 +9,24 @@ use crate::exact::{Rows, Stored};
 use crate::kernel::code::{self, TILE};
 use crate::metric::Metric;
 use crate::quant::{self, Coded};
+use crate::store::{Buffer, Room};
+
+/// Where a build works, and how.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    /// Where the codes of all rows are held.
+    pub room: Room,
+    /// Up to so many rows are read in any order; more only in their own order, so that vectors
+    /// and codes larger than memory come from the disk in few passes.
+    pub window: usize,
+}
+
+impl Default for Workspace {
+    /// Everything in memory.
+    fn default() -> Workspace {
+        Workspace { room: Room::Memory, window: usize::MAX }
+    }
+}
 
 /// All rows in 8-bit codes about their common mean: made once, used by every tree.
 pub struct CodedRows {
@@ -16,14 +36,18 @@ pub struct CodedRows {
     pub scale: f32,
     /// Scale, sum and norm of each row.
     pub about: Vec<Coded>,
-    codes: Vec<i8>,
+    /// See [`Workspace::window`]; at least a tile.
+    pub(super) window: usize,
+    codes: Buffer,
     width: usize,
 }
 
 impl CodedRows {
     /// Codes every row.
-    #[must_use]
-    pub fn new(rows: Rows<'_>) -> CodedRows {
+    ///
+    /// # Errors
+    /// If the workspace has no room for the codes.
+    pub fn new(rows: Rows<'_>, workspace: &Workspace) -> io::Result<CodedRows> {
         let mean = quant::mean(rows.len(), rows.dim, |row| rows.row(row), rows.inverse_norms);
         let read = |row, out: &mut [f32]| out.copy_from_slice(&rows.row(row));
         let scale = match rows.metric {
@@ -31,13 +55,14 @@ impl CodedRows {
             _ => 0.0,
         };
         let width = quant::code_len(rows.dim);
-        let mut codes = vec![0i8; rows.len() * width];
-        let about = codes
+        let mut codes = workspace.room.buffer(rows.len() * width)?;
+        let about = bytemuck::cast_slice_mut::<u8, i8>(codes.as_mut())
             .par_chunks_exact_mut(width)
             .enumerate()
             .map(|(row, codes)| quant::encode(&rows.row(row), rows.factor(row), &mean, codes))
             .collect();
-        CodedRows { mean, scale, about, codes, width }
+        let window = workspace.window.max(TILE);
+        Ok(CodedRows { mean, scale, about, window, codes, width })
     }
 
     /// The codes of one row.
@@ -46,7 +71,7 @@ impl CodedRows {
     /// If there is no such row.
     #[must_use]
     pub fn row(&self, row: usize) -> &[i8] {
-        &self.codes[row * self.width..][..self.width]
+        bytemuck::cast_slice(&self.codes.as_ref()[row * self.width..][..self.width])
     }
 
     /// Packs the codes of `members` (rows, or `u32::MAX` for a slot that stays empty) into tiles.
@@ -62,18 +87,57 @@ impl CodedRows {
         scale: &mut [f32],
     ) {
         let width = member_width(rows.metric, rows.dim);
+        let window = if members.len() <= self.window { members.len() } else { self.window };
+        let slots = (window / TILE * TILE).max(TILE);
+        let parts = tiles.chunks_mut(slots * width);
+        let parts = parts.zip(bias.chunks_mut(slots)).zip(scale.chunks_mut(slots));
+        for (((tiles, bias), scale), members) in parts.zip(members.chunks(slots)) {
+            // Without a choice of order, rows are read from where they are.
+            let near = (slots < self.about.len()).then(|| self.gather(members));
+            let code = |slot: usize, row: u32| match &near {
+                Some(near) => &near[slot * self.width..][..self.width],
+                None => self.row(row as usize),
+            };
+            self.pack_window(rows, members, &code, (tiles, bias, scale));
+        }
+    }
+
+    /// The codes of members in their order, read in the order of the rows.
+    fn gather(&self, members: &[u32]) -> Vec<i8> {
+        let mut near = vec![0i8; members.len() * self.width];
+        let filled = members.iter().copied().zip(0..).filter(|&(row, _)| row != u32::MAX);
+        let mut places: Vec<(u32, u32)> = filled.collect();
+        places.par_sort_unstable();
+        for (row, slot) in places {
+            near[slot as usize * self.width..][..self.width]
+                .copy_from_slice(self.row(row as usize));
+        }
+        near
+    }
+
+    fn pack_window<'a>(
+        &'a self,
+        rows: Rows<'_>,
+        members: &[u32],
+        code_of: &(impl Fn(usize, u32) -> &'a [i8] + Sync),
+        (tiles, bias, scale): (&mut [u8], &mut [f32], &mut [f32]),
+    ) {
+        let width = member_width(rows.metric, rows.dim);
         tiles
             .par_chunks_exact_mut(TILE * width)
             .zip(bias.par_chunks_exact_mut(TILE))
             .zip(scale.par_chunks_exact_mut(TILE))
             .zip(members.par_chunks_exact(TILE))
-            .for_each(|(((tile, bias), scale), members)| {
+            .enumerate()
+            .for_each(|(tile_number, (((tile, bias), scale), members))| {
                 tile.fill(0x80);
                 let mut bytes = vec![0u8; width];
                 for (slot, &row) in members.iter().enumerate() {
                     (bias[slot], scale[slot]) = (f32::INFINITY, 0.0);
                     if row != u32::MAX {
-                        (bias[slot], scale[slot]) = self.member(rows, row as usize, &mut bytes);
+                        let codes = code_of(tile_number * TILE + slot, row);
+                        (bias[slot], scale[slot]) =
+                            self.member(rows, row as usize, codes, &mut bytes);
                         code::place_bytes(tile, slot, &bytes);
                     }
                 }
@@ -81,7 +145,7 @@ impl CodedRows {
     }
 
     /// Writes a member's bytes; returns its bias and scale.
-    fn member(&self, rows: Rows<'_>, row: usize, bytes: &mut [u8]) -> (f32, f32) {
+    fn member(&self, rows: Rows<'_>, row: usize, codes: &[i8], bytes: &mut [u8]) -> (f32, f32) {
         match (rows.metric, rows.values.stored(row, rows.dim)) {
             (Metric::Manhattan, _) => {
                 quant::encode_shared(&rows.row(row), &self.mean, self.scale, bytes);
@@ -92,7 +156,7 @@ impl CodedRows {
                 (0.0, 1.0)
             }
             _ => {
-                let codes = self.row(row).iter().map(|&code| code as u8 ^ 0x80);
+                let codes = codes.iter().map(|&code| code as u8 ^ 0x80);
                 bytes.iter_mut().zip(codes).for_each(|(byte, code)| *byte = code);
                 (self.bias(rows, row), self.about[row].scale)
             }

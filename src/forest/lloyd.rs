@@ -43,36 +43,60 @@ impl Centres {
     }
 }
 
-/// The mean of each part's points, summed in float64 in the order of the part.
+/// The mean of each part's points, summed in float64 in the order of the rows. Parts hold different
+/// rows, ascending.
 pub(super) fn means(rows: Rows<'_>, parts: &[Vec<u32>]) -> Vec<f32> {
     let dim = rows.dim;
-    let mut means = vec![0f32; parts.len() * dim];
-    means.par_chunks_mut(dim).zip(parts).for_each(|(mean, part)| {
-        let mut sum = vec![0f64; dim];
-        for &row in part {
-            let factor = rows.factor(row as usize);
-            let point = rows.row(row as usize);
-            sum.iter_mut().zip(point.iter()).for_each(|(s, x)| *s += f64::from(x * factor));
-        }
+    let mut sums = vec![0f64; parts.len() * dim];
+    let mut of_part: Vec<&mut [f64]> = sums.chunks_exact_mut(dim).collect();
+    in_order_of_rows(rows, parts, &mut of_part, |sum, _, row| {
+        let factor = rows.factor(row);
+        sum.iter_mut().zip(rows.row(row).iter()).for_each(|(s, x)| *s += f64::from(x * factor));
+    });
+    let mut means = vec![0f32; sums.len()];
+    let of_part = means.par_chunks_mut(dim).zip(sums.par_chunks(dim)).zip(parts);
+    of_part.for_each(|((mean, sum), part)| {
         let n = part.len().max(1) as f64;
         mean.iter_mut().zip(sum).for_each(|(m, s)| *m = (s / n) as f32);
     });
     means
 }
 
+/// Hands every part its rows, one after the other: (what the part gathers, its number, a row). Rows
+/// are read block by block, so that those of a file larger than memory come from the disk once.
+fn in_order_of_rows<T: Send>(
+    rows: Rows<'_>,
+    parts: &[Vec<u32>],
+    gathered: &mut [T],
+    add: impl Fn(&mut T, usize, usize) + Sync,
+) {
+    let mut next = vec![0u32; parts.len()];
+    // Blocks of this many rows a part keep the looking at every part cheap.
+    let block = (1 << 16).max(4 * parts.len());
+    for end in (1..=rows.len().div_ceil(block)).map(|number| number * block) {
+        let parts = gathered.par_iter_mut().zip(&mut next).zip(parts).enumerate();
+        parts.for_each(|(number, ((gathered, next), part))| {
+            let rest = &part[*next as usize..];
+            for &row in rest.iter().take_while(|&&row| (row as usize) < end) {
+                *next += 1;
+                add(gathered, number, row as usize);
+            }
+        });
+    }
+}
+
 /// The mean squared distance of each part's points from its centre.
 pub(super) fn spreads(rows: Rows<'_>, parts: &[Vec<u32>], centres: &[f32]) -> Vec<f32> {
-    let spread = |(part, centre): (&Vec<u32>, &[f32])| {
-        let mut point = vec![0f32; rows.dim];
-        let mut sum = 0f64;
-        for &row in part {
-            let factor = rows.factor(row as usize);
-            point.iter_mut().zip(rows.row(row as usize).iter()).for_each(|(p, x)| *p = x * factor);
-            sum += f64::from(float::squared_l2(&point, centre));
-        }
-        (sum / part.len().max(1) as f64) as f32
-    };
-    parts.par_iter().zip(centres.par_chunks_exact(rows.dim)).map(spread).collect()
+    let mut sums = vec![(0f64, Vec::new()); parts.len()];
+    in_order_of_rows(rows, parts, &mut sums, |(sum, point), number, row| {
+        let factor = rows.factor(row);
+        point.clear();
+        point.extend(rows.row(row).iter().map(|x| x * factor));
+        let centre = &centres[number * rows.dim..][..rows.dim];
+        *sum += f64::from(float::squared_l2(point, centre));
+    });
+    let mean = |((sum, _), part): (&(f64, Vec<f32>), &Vec<u32>)| sum / part.len().max(1) as f64;
+    sums.iter().zip(parts).map(|part| mean(part) as f32).collect()
 }
 
 /// One round: every row goes to its nearest centre (in codes, the first of equals). Parts that end
@@ -84,11 +108,16 @@ pub(super) fn round(
     work: &Work<'_>,
 ) -> Vec<Vec<u32>> {
     let centres = means(rows, &parts);
-    let n_slots = parts.len().next_multiple_of(TILE);
-    let slots: Vec<u32> = (0..parts.len() as u32).collect();
+    let n_parts = parts.len();
+    // Freed before as many numbers again are needed.
+    drop(parts);
+    let n_slots = n_parts.next_multiple_of(TILE);
+    let slots: Vec<u32> = (0..n_parts as u32).collect();
     let centres = Centres::code(&centres, &coded.mean, &slots, n_slots);
     let nearest = assign(coded, centres.rows(), work);
-    let mut parts: Vec<Vec<u32>> = vec![Vec::new(); parts.len()];
+    let mut sizes = vec![0; n_parts];
+    nearest.iter().for_each(|&part| sizes[part as usize] += 1);
+    let mut parts: Vec<Vec<u32>> = sizes.into_iter().map(Vec::with_capacity).collect();
     for (row, &part) in nearest.iter().enumerate() {
         parts[part as usize].push(row as u32);
     }

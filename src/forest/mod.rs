@@ -23,7 +23,7 @@ mod tree;
 
 pub use batch::{Ask, Block, BlockScratch, search_block};
 pub use build::{TreeData, TreeParams, build_tree, tree_work};
-pub use coded::CodedRows;
+pub use coded::{CodedRows, Workspace};
 pub use members::{has_products, member_width};
 pub use product::ProductCodes;
 pub use search::{Found, Request, Scratch, choose, is_set, search, trace};

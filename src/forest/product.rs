@@ -3,11 +3,13 @@
 //! A single search reads these: a quarter of the bytes of the 8-bit codes, and memory is what a scan
 //! waits for.
 
+use std::ops::Range;
+
 use half::bf16;
 use rayon::prelude::*;
 
 use super::lloyd::Centres;
-use crate::exact::Rows;
+use crate::exact::{Rows, Values};
 use crate::kernel::code::{self, TILE};
 use crate::kernel::product::{self, ProductRows};
 use crate::metric::Metric;
@@ -62,18 +64,61 @@ impl Residuals<'_> {
         Books::train(&sample, dim)
     }
 
-    /// Codes every member into tiles, [`product::tile_bytes`] each.
-    pub fn encode(&self, books: &[f32], tiles: &mut [u8]) {
+    /// Codes every member into tiles, [`product::tile_bytes`] each. Rows of up to `window` members
+    /// are read in any order; where there are more, as many leaves as fit are coded over a copy of
+    /// their rows, read in order.
+    pub fn encode(&self, books: &[f32], window: usize, tiles: &mut [u8]) {
+        let n_leaves = self.leaf_offsets.len() - 1;
+        if self.members.len() <= window {
+            return self.encode_leaves(books, 0..n_leaves, tiles);
+        }
+        let bytes = product::tile_bytes(quant::n_parts(self.rows.dim));
+        let (mut rest, mut first) = (tiles, 0);
+        while first < n_leaves {
+            let start = self.leaf_offsets[first];
+            let fits = |&end: &u32| (end - start) as usize <= window;
+            let last =
+                first + self.leaf_offsets[first + 1..].iter().take_while(|e| fits(e)).count();
+            let run = first..last.max(first + 1);
+            let span = start as usize..self.leaf_offsets[run.end] as usize;
+            let (own, others) = rest.split_at_mut(span.len() / TILE * bytes);
+            (rest, first) = (others, run.end);
+            self.encode_copy(books, run, &self.members[span], own);
+        }
+    }
+
+    fn encode_copy(&self, books: &[f32], run: Range<usize>, members: &[u32], tiles: &mut [u8]) {
+        let dim = self.rows.dim;
+        let filled = members.iter().copied().zip(0..).filter(|&(row, _)| row != u32::MAX);
+        let mut places: Vec<(u32, u32)> = filled.collect();
+        places.par_sort_unstable();
+        let mut values = Vec::with_capacity(places.len() * dim);
+        let mut inverse_norms = Vec::new();
+        let mut near = vec![u32::MAX; members.len()];
+        for (at, &(row, slot)) in places.iter().enumerate() {
+            values.extend_from_slice(&self.rows.row(row as usize));
+            inverse_norms.extend(self.rows.inverse_norms.get(row as usize));
+            near[slot as usize] = at as u32;
+        }
+        let rows =
+            Rows { values: Values::F32(&values), inverse_norms: &inverse_norms, ..self.rows };
+        Residuals { rows, members: &near, ..*self }.encode_leaves(books, run, tiles);
+    }
+
+    /// Codes the members of some leaves, which `members` begins with.
+    fn encode_leaves(&self, books: &[f32], run: Range<usize>, tiles: &mut [u8]) {
         let books = Books { values: books, dim: self.rows.dim };
         let half = books.half_squares();
         let bytes = product::tile_bytes(quant::n_parts(books.dim));
-        let mut leaves = Vec::with_capacity(self.leaf_offsets.len());
-        let mut rest = tiles;
-        for (leaf, span) in self.leaf_offsets.windows(2).enumerate() {
-            let (own, others) = rest.split_at_mut((span[1] - span[0]) as usize / TILE * bytes);
-            rest = others;
-            if !own.is_empty() {
-                leaves.push((leaf, &self.members[span[0] as usize..span[1] as usize], own));
+        let mut leaves = Vec::with_capacity(run.len());
+        let (mut tiles, mut members) = (tiles, self.members);
+        for leaf in run {
+            let slots = (self.leaf_offsets[leaf + 1] - self.leaf_offsets[leaf]) as usize;
+            let (own_tiles, other_tiles) = tiles.split_at_mut(slots / TILE * bytes);
+            let (own, others) = members.split_at(slots);
+            (tiles, members) = (other_tiles, others);
+            if slots > 0 {
+                leaves.push((leaf, own, own_tiles));
             }
         }
         leaves.into_par_iter().for_each(|(leaf, members, tiles)| {

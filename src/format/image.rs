@@ -1,4 +1,4 @@
-//! A file being composed in memory.
+//! A file being composed, in bytes that the caller holds: memory, or a mapped file.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -56,37 +56,84 @@ impl Layout {
         self.sections.push((key, len * key.kind.element().size()));
     }
 
-    /// Places every section and makes room for it, zeroed.
+    /// How many bytes the file will have.
     #[must_use]
-    pub fn image(&self) -> Image {
-        let mut end = HEADER_SIZE + ENTRY_SIZE * self.sections.len();
-        let mut entries = Vec::with_capacity(self.sections.len());
-        for &(key, bytes) in &self.sections {
+    pub fn size(&self) -> usize {
+        let end = self.entries().last().map_or(self.table_end(), |entry| entry.range.end);
+        end.next_multiple_of(ALIGNMENT)
+    }
+
+    /// Places every section in `bytes`, which are zeros.
+    ///
+    /// # Panics
+    /// If there are not [`size`](Self::size) of them.
+    #[must_use]
+    pub fn image<'a>(&self, bytes: &'a mut [u8]) -> Image<'a> {
+        assert_eq!(bytes.len(), self.size(), "bytes of the file");
+        Image { bytes, entries: self.entries().collect() }
+    }
+
+    fn table_end(&self) -> usize {
+        HEADER_SIZE + ENTRY_SIZE * self.sections.len()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.sections.iter().scan(self.table_end(), |end, &(key, bytes)| {
             let start = end.next_multiple_of(ALIGNMENT);
-            end = start + bytes;
-            entries.push(Entry { key, range: start..end, crc: 0 });
-        }
-        Image { bytes: AlignedBytes::zeroed(end.next_multiple_of(ALIGNMENT)), entries }
+            *end = start + bytes;
+            Some(Entry { key, range: start..*end, crc: 0 })
+        })
     }
 }
 
-/// A file in memory whose sections are being filled.
-pub struct Image {
-    bytes: AlignedBytes,
+/// A file whose sections are being filled.
+pub struct Image<'a> {
+    bytes: &'a mut [u8],
     entries: Vec<Entry>,
 }
 
-impl Image {
+impl Image<'_> {
     /// The values of a section, to be filled.
     ///
     /// # Panics
     /// If the layout has no such section, or `T` is not as large as its elements.
     pub fn section<T: Pod>(&mut self, key: Key) -> &mut [T] {
+        let range = self.range::<T>(key);
+        bytemuck::cast_slice_mut(&mut self.bytes[range])
+    }
+
+    /// The bytes of a section, to be filled.
+    ///
+    /// # Panics
+    /// If the layout has no such section.
+    pub fn section_bytes(&mut self, key: Key) -> &mut [u8] {
+        let range = self.place(key);
+        &mut self.bytes[range]
+    }
+
+    /// The values of three sections at once.
+    ///
+    /// # Panics
+    /// As [`section`](Self::section), and if two of them are one.
+    pub fn sections<A: Pod, B: Pod, C: Pod>(
+        &mut self,
+        [a, b, c]: [Key; 3],
+    ) -> (&mut [A], &mut [B], &mut [C]) {
+        let ranges = [self.range::<A>(a), self.range::<B>(b), self.range::<C>(c)];
+        #[allow(clippy::expect_used)]
+        let [a, b, c] = self.bytes.get_disjoint_mut(ranges).expect("three sections");
+        (bytemuck::cast_slice_mut(a), bytemuck::cast_slice_mut(b), bytemuck::cast_slice_mut(c))
+    }
+
+    fn range<T: Pod>(&self, key: Key) -> std::ops::Range<usize> {
         assert_eq!(size_of::<T>(), key.kind.element().size(), "element of {key:?}");
+        self.place(key)
+    }
+
+    fn place(&self, key: Key) -> std::ops::Range<usize> {
         let entry = self.entries.iter().find(|e| e.key == key);
         #[allow(clippy::expect_used)]
-        let range = entry.expect("the section is in the layout").range.clone();
-        bytemuck::cast_slice_mut(&mut self.bytes.as_mut()[range])
+        entry.expect("the section is in the layout").range.clone()
     }
 
     /// Fills a section with `values`.
@@ -106,13 +153,12 @@ impl Image {
     /// The bytes so far.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.as_ref()
+        self.bytes
     }
 
-    /// Computes the checksums and writes table and header: the finished file.
-    #[must_use]
-    pub fn finish(mut self, header: &Header) -> AlignedBytes {
-        let bytes = self.bytes.as_mut();
+    /// Computes the checksums and writes table and header: the bytes are then a finished file.
+    pub fn finish(mut self, header: &Header) {
+        let bytes = self.bytes;
         for (i, entry) in self.entries.iter_mut().enumerate() {
             entry.crc = crc32fast::hash(&bytes[entry.range.clone()]);
             let at = HEADER_SIZE + i * ENTRY_SIZE;
@@ -122,6 +168,5 @@ impl Image {
         let crc = crc32fast::hash(&bytes[table]);
         let length = bytes.len() as u64;
         header.write(bytes, length, self.entries.len() as u32, crc);
-        self.bytes
     }
 }

@@ -1,27 +1,33 @@
 //! From vectors to an index.
 
+use std::ops::Range;
+use std::path::Path;
+
+use rayon::prelude::*;
 use serde_json::json;
 
 use super::calibration::{self, Calibration, Sample, Source};
+use super::memory;
 use super::names::{fill_ids, fill_labels, plan_ids, plan_labels};
 use super::space::{MAX_TREES, Space, SpaceData, check_bits, check_vectors};
 use super::stored::{StoredVectors, fill_vectors, plan_vectors, unpacked};
 use super::{Ids, Index};
-use crate::error::{BuildError, IdsError};
+use crate::error::{BuildError, Error, IdsError};
 use crate::exact::{Storage, Values};
-use crate::forest::{TreeParams, tree_work};
+use crate::forest::{TreeParams, Workspace, tree_work};
 use crate::format::{AlignedBytes, Content, Header, Image, Key, Kind, Layout};
 use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
 use crate::random::Random;
+use crate::store::Draft;
 use crate::threads;
 
 /// Vectors of one dimension, row after row, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Vectors<'a> {
-    input: Input<'a>,
-    dim: usize,
+    pub(super) input: Input<'a>,
+    pub(super) dim: usize,
 }
 
 /// What vectors were given as.
@@ -78,11 +84,15 @@ impl<'a> Vectors<'a> {
     }
 }
 
+/// The largest number that a tree may have.
+pub(super) const MAX_TREE_NUMBER: usize = 1_000_000_000;
+
 /// Settings of a build.
 #[derive(Clone)]
 pub struct Builder {
     metric: Metric,
     trees: usize,
+    first_tree: usize,
     seed: u64,
     notes: serde_json::Map<String, serde_json::Value>,
     n_threads: Option<usize>,
@@ -91,6 +101,7 @@ pub struct Builder {
     labels: Option<Vec<String>>,
     queries: Option<Vec<f32>>,
     storage: Storage,
+    memory_limit: Option<usize>,
 }
 
 impl Builder {
@@ -98,6 +109,7 @@ impl Builder {
         Builder {
             metric,
             trees: 1,
+            first_tree: 0,
             seed: 0,
             notes: serde_json::Map::new(),
             n_threads: None,
@@ -106,6 +118,7 @@ impl Builder {
             labels: None,
             queries: None,
             storage: Storage::default(),
+            memory_limit: None,
         }
     }
 
@@ -114,6 +127,15 @@ impl Builder {
     #[must_use]
     pub fn trees(mut self, trees: usize) -> Builder {
         self.trees = trees;
+        self
+    }
+
+    /// The number of the first tree; 0 unless told. A tree depends on the seed and its own number
+    /// alone, so trees 0 and 1 built here and 2 and 3 on another machine, merged by
+    /// [`Index::merge`], are the four trees that one build makes.
+    #[must_use]
+    pub fn first_tree(mut self, number: usize) -> Builder {
+        self.first_tree = number;
         self
     }
 
@@ -177,6 +199,16 @@ impl Builder {
         self
     }
 
+    /// How many bytes [`build_to`](Self::build_to) may allocate; `None`: as many as are of use.
+    ///
+    /// Counted is what the build allocates, its threads' stacks included; the vectors given, ids
+    /// and labels are the caller's, and pages of mapped files are the system's to keep or drop.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: Option<usize>) -> Builder {
+        self.memory_limit = bytes;
+        self
+    }
+
     /// Builds the index in memory, as the bytes of its file: a copy of the vectors, four bytes a
     /// value, and their codes, together 5.2 bytes a value at 128 dimensions. While it builds, the
     /// codes are held once more, and so are vectors that are not stored as float32.
@@ -196,35 +228,138 @@ impl Builder {
         vectors: Vectors<'_>,
         progress: Report<'_>,
     ) -> Result<Index, BuildError> {
+        if let Some(limit) = self.memory_limit {
+            return Err(BuildError::Parameter {
+                name: "memory_limit",
+                got: limit.to_string(),
+                expected: "none without a path: an index built in memory is as large as its file",
+            });
+        }
+        let workspace = Workspace::default();
+        let bytes = self.compose(vectors, &workspace, progress, |length| {
+            Ok::<_, BuildError>(AlignedBytes::zeroed(length))
+        })?;
+        Index::from_shared(bytes.into()).map_err(|defect| BuildError::composed(&defect))
+    }
+
+    /// Builds the index straight into a file and opens it: the same bytes as
+    /// [`build`](Self::build) gives, composed in a mapped file without a name that becomes `path`
+    /// when it is whole. Whatever ends the build before that leaves nothing behind.
+    ///
+    /// Allocated are the codes of all rows, a byte a value, and some forty bytes a row. With a
+    /// [`memory_limit`](Self::memory_limit) that this exceeds, the codes too lie in a mapped file
+    /// without a name beside `path`, and vectors are read in passes: give them mapped (as
+    /// `io::map_vectors` does) to build a file several times larger than the memory. At `-`, a pipe
+    /// or a device the index is built in memory.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build); if the file cannot be written; if the limit is too low, which
+    /// says how much is needed.
+    pub fn build_to(&self, path: impl AsRef<Path>, vectors: Vectors<'_>) -> Result<Index, Error> {
+        self.build_to_with(path, vectors, &|_, _| true)
+    }
+
+    /// [`build_to`](Self::build_to), telling `progress` each percent that is done, on any thread.
+    ///
+    /// # Errors
+    /// As [`build_to`](Self::build_to), and if `progress` stops it.
+    pub fn build_to_with(
+        &self,
+        path: impl AsRef<Path>,
+        vectors: Vectors<'_>,
+        progress: Report<'_>,
+    ) -> Result<Index, Error> {
+        let path = path.as_ref();
+        if !Draft::is_possible(path) {
+            let index = self.build_with(vectors, progress)?;
+            index.save(path)?;
+            return Ok(index);
+        }
+        let workspace = match self.memory_limit {
+            Some(limit) => self.reckon(vectors).workspace(limit, path)?,
+            None => Workspace::default(),
+        };
+        let draft = self.compose(vectors, &workspace, progress, |length| {
+            Ok::<_, Error>(Draft::create(path, length)?)
+        })?;
+        draft.commit()?;
+        Ok(Index::open(path)?)
+    }
+
+    fn reckon<'a>(&'a self, vectors: Vectors<'a>) -> memory::Build<'a> {
+        memory::Build {
+            vectors,
+            metric: self.metric,
+            trees: self.trees,
+            shape: self.shape,
+            threads: threads::count(self.n_threads),
+            ids: self.ids.as_ref(),
+            has_labels: self.labels.is_some(),
+            stored: stored_bytes(vectors, self.metric, self.storage),
+        }
+    }
+
+    fn compose<S: AsMut<[u8]> + Send, E: From<BuildError> + Send>(
+        &self,
+        vectors: Vectors<'_>,
+        workspace: &Workspace,
+        progress: Report<'_>,
+        room: impl FnOnce(usize) -> Result<S, E> + Send,
+    ) -> Result<S, E> {
+        let source = self.queries.as_deref().map_or(Source::Rows, Source::Vectors);
+        self.compose_calibrated(vectors, workspace, progress, vec![source], room)
+    }
+
+    /// A file whose trees are to be merged into another: its recall is not measured.
+    pub(super) fn compose_bare<S: AsMut<[u8]> + Send>(
+        &self,
+        vectors: Vectors<'_>,
+        workspace: &Workspace,
+        progress: Report<'_>,
+        room: impl FnOnce(usize) -> Result<S, BuildError> + Send,
+    ) -> Result<S, BuildError> {
+        self.compose_calibrated(vectors, workspace, progress, Vec::new(), room)
+    }
+
+    fn compose_calibrated<S: AsMut<[u8]> + Send, E: From<BuildError> + Send>(
+        &self,
+        vectors: Vectors<'_>,
+        workspace: &Workspace,
+        progress: Report<'_>,
+        calibrate_with: Vec<Source<'_>>,
+        room: impl FnOnce(usize) -> Result<S, E> + Send,
+    ) -> Result<S, E> {
         self.check(vectors)?;
-        let ids = self.ids.clone().unwrap_or(Ids::Sequential(vectors.len()));
-        ids.check(vectors.len())?;
+        let sequential = Ids::Sequential(vectors.len());
+        let ids = self.ids.as_ref().unwrap_or(&sequential);
+        ids.check(vectors.len()).map_err(BuildError::from)?;
         let work = Work::new(self.work(vectors.len()), progress);
-        let bytes = threads::run(self.n_threads, || {
+        let file = threads::run(self.n_threads, || {
             let stored = StoredVectors::new(vectors.input, vectors.dim, self.metric, self.storage)?;
-            let space = self.space(stored.values(), vectors.dim, &work)?;
-            let source = self.queries.as_deref().map_or(Source::Rows, Source::Vectors);
-            Ok::<_, BuildError>(compose(Composition {
+            let space = self.space_in(stored.values(), vectors.dim, workspace, &work)?;
+            let composition = Composition {
                 content: Content::Index,
                 values: stored.values(),
                 dim: vectors.dim,
                 spaces: vec![space],
-                calibrate_with: vec![source],
+                calibrate_with,
                 seed: self.seed,
-                ids: &ids,
+                ids,
                 labels: self.labels.as_deref(),
                 users: 0,
                 metadata: self.metadata(),
+                window: workspace.window,
                 plan: &|_| {},
                 fill: &|_| {},
                 work: &work,
-            }))
+            };
+            compose(composition, room)
         })?;
         if work.is_stopped() {
-            return Err(BuildError::Cancelled);
+            return Err(BuildError::Cancelled.into());
         }
         work.finish();
-        Index::from_shared(bytes.into()).map_err(|defect| BuildError::composed(&defect))
+        Ok(file)
     }
 
     /// Builds the trees alone, for a composition of several spaces. Runs on the threads of the
@@ -235,9 +370,23 @@ impl Builder {
         dim: usize,
         work: &Work<'_>,
     ) -> Result<SpaceData, BuildError> {
-        let seeds: Vec<u64> =
-            (0..self.trees as u64).map(|tree| Random::new(self.seed, tree).word()).collect();
-        SpaceData::build(values, dim, self.metric, &seeds, self.shape, work)
+        self.space_in(values, dim, &Workspace::default(), work)
+    }
+
+    fn space_in(
+        &self,
+        values: Values<'_>,
+        dim: usize,
+        workspace: &Workspace,
+        work: &Work<'_>,
+    ) -> Result<SpaceData, BuildError> {
+        let seed = |tree: usize| Random::new(self.seed, tree as u64).word();
+        let seeds: Vec<u64> = self.tree_numbers().map(seed).collect();
+        SpaceData::build(values, dim, self.metric, &seeds, self.shape, workspace, work)
+    }
+
+    fn tree_numbers(&self) -> Range<usize> {
+        self.first_tree..self.first_tree + self.trees
     }
 
     /// The units of work that building takes, calibration included.
@@ -251,6 +400,9 @@ impl Builder {
         };
         if self.trees == 0 || self.trees > MAX_TREES {
             return bad("n_trees", self.trees, "1 to 1000");
+        }
+        if self.first_tree > MAX_TREE_NUMBER {
+            return bad("first_tree", self.first_tree, "0 to 1,000,000,000");
         }
         if self.shape.leaf_size < 8 {
             return bad("leaf_size", self.shape.leaf_size, "at least 8");
@@ -269,14 +421,32 @@ impl Builder {
             "library": concat!("nearwood ", env!("CARGO_PKG_VERSION")),
             "metric": self.metric.name(),
             "n_trees": self.trees,
+            "trees": self.tree_numbers().collect::<Vec<usize>>(),
             "leaf_size": self.shape.leaf_size,
             "seed": self.seed,
+            "calibrated_with": calibrated_with(self.queries.as_deref()),
         });
         if !self.notes.is_empty() {
             metadata["notes"] = self.notes.clone().into();
         }
         metadata
     }
+}
+
+/// Bytes a row that a build converts before it begins.
+fn stored_bytes(vectors: Vectors<'_>, metric: Metric, storage: Storage) -> usize {
+    match (metric, vectors.input, storage) {
+        (Metric::Hamming, Input::Bits(_), _) => 0,
+        (Metric::Hamming, ..) => packed_len(vectors.dim),
+        (_, _, Storage::Float32) => 0,
+        (_, _, Storage::Float16) => 2 * vectors.dim,
+        (_, _, Storage::Int8) => vectors.dim + 4,
+    }
+}
+
+/// What the metadata says about the queries that the recall was measured with.
+pub(super) fn calibrated_with(queries: Option<&[f32]>) -> &'static str {
+    if queries.is_some() { "queries" } else { "rows" }
 }
 
 /// Everything that a file is made of.
@@ -292,6 +462,8 @@ pub(crate) struct Composition<'a> {
     pub labels: Option<&'a [String]>,
     pub users: u64,
     pub metadata: serde_json::Value,
+    /// See [`Workspace::window`].
+    pub window: usize,
     /// Adds further sections.
     pub plan: &'a (dyn Fn(&mut Layout) + Sync),
     /// Writes them.
@@ -300,34 +472,80 @@ pub(crate) struct Composition<'a> {
     pub work: &'a Work<'a>,
 }
 
-/// Lays out and fills a file in memory.
-pub(crate) fn compose(c: Composition<'_>) -> AlignedBytes {
+/// Lays out a file, asks for room of its size and fills it. Once `work` is stopped, what comes back
+/// is of no use.
+pub(crate) fn compose<S: AsMut<[u8]>, E>(
+    mut c: Composition<'_>,
+    room: impl FnOnce(usize) -> Result<S, E>,
+) -> Result<S, E> {
     let order = c.spaces[0].order();
     let mut row_of = vec![0u32; order.len()];
     order.iter().enumerate().for_each(|(row, &position)| row_of[position as usize] = row as u32);
     let metadata = c.metadata.to_string();
-    let mut image = plan(&c, &metadata).image();
+    let layout = plan(&c, &metadata);
+    let mut file = room(layout.size())?;
+    let mut image = layout.image(file.as_mut());
     image.fill(Key::new(Kind::Metadata, 0), metadata.as_bytes());
-    fill_vectors(&mut image, c.values, c.dim, &order);
+    match c.values {
+        Values::F32(values) => {
+            let out: &mut [f32] = image.section(Key::new(Kind::Vectors, 0));
+            copy_rows(out, values, &order, c.dim, c.window, c.work);
+        }
+        values => fill_vectors(&mut image, values, c.dim, &order),
+    }
     image.fill(Key::new(Kind::Positions, 0), &order);
+    drop(order);
     image.fill(Key::new(Kind::Rows, 0), &row_of);
     fill_ids(&mut image, c.ids, 0);
     if let Some(labels) = c.labels {
         fill_labels(&mut image, labels, 0);
     }
-    for (space, data) in c.spaces.iter().enumerate() {
+    // Dropped one after the other: the calibration needs memory of its own.
+    let spaces = std::mem::take(&mut c.spaces);
+    let metrics: Vec<Metric> = spaces.iter().map(|space| space.metric).collect();
+    for (space, data) in spaces.into_iter().enumerate() {
         data.fill(&mut image, space as u16, c.values, &row_of);
     }
     (c.fill)(&mut image);
     let header = Header {
         content: c.content,
-        rows: order.len() as u64,
+        rows: row_of.len() as u64,
         dim: c.dim as u32,
-        metric: c.spaces[0].metric.code(),
+        metric: metrics[0].code(),
         users: c.users,
     };
-    calibrate(&mut image, header, &c, &row_of);
-    image.finish(&header)
+    let sources = metrics.into_iter().zip(c.calibrate_with);
+    calibrate(&mut image, header, sources, &row_of, c.seed, c.work);
+    if !c.work.is_stopped() {
+        image.finish(&header);
+    }
+    Ok(file)
+}
+
+/// Copies rows in the order of their positions. Where they are more than a window, each window of
+/// the copy is filled by one pass over the vectors in their own order.
+fn copy_rows(
+    out: &mut [f32],
+    values: &[f32],
+    order: &[u32],
+    dim: usize,
+    window: usize,
+    work: &Work<'_>,
+) {
+    let mut copy = |row: usize, position: u32| {
+        out[row * dim..][..dim].copy_from_slice(&values[position as usize * dim..][..dim]);
+    };
+    if window >= order.len() {
+        return order.iter().enumerate().for_each(|(row, &position)| copy(row, position));
+    }
+    for (number, part) in order.chunks(window.max(1)).enumerate() {
+        let mut places: Vec<(u32, usize)> = part.iter().copied().zip(number * window..).collect();
+        places.par_sort_unstable();
+        places.into_iter().for_each(|(position, row)| copy(row, position));
+        if work.is_stopped() {
+            return;
+        }
+    }
 }
 
 fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
@@ -349,14 +567,22 @@ fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
     layout
 }
 
-fn calibrate(image: &mut Image, header: Header, c: &Composition<'_>, row_of: &[u32]) {
+/// Measures the recall of each space of a filled image and writes its section.
+pub(super) fn calibrate<'a>(
+    image: &mut Image,
+    header: Header,
+    spaces: impl Iterator<Item = (Metric, Source<'a>)>,
+    row_of: &[u32],
+    seed: u64,
+    work: &Work<'_>,
+) {
     let directory = image.directory(header);
-    for (number, (data, &source)) in c.spaces.iter().zip(&c.calibrate_with).enumerate() {
+    for (number, (metric, source)) in spaces.enumerate() {
         // The sections were laid out just before, so they are there.
-        let Ok(space) = Space::open(&directory, number as u16, data.metric) else { continue };
+        let Ok(space) = Space::open(&directory, number as u16, metric) else { continue };
         let file = image.bytes();
-        let sample = Sample::draw(&space, file, source, row_of, c.seed);
-        let measured = Calibration::measure(&space, file, &sample, c.work);
+        let sample = Sample::draw(&space, file, source, row_of, seed);
+        let measured = Calibration::measure(&space, file, &sample, work);
         measured.write(image.section(Key::new(Kind::Calibration, number as u16)));
     }
 }

@@ -5,12 +5,14 @@
 //! (`space`), how names are looked up (`names`) and how much work a recall takes (`calibration`)
 //! stay private.
 
+mod algebra;
 mod audience;
 mod batch;
 mod builder;
 mod calibration;
 mod filter;
 mod ids;
+mod memory;
 mod names;
 mod plan;
 mod radius;
@@ -27,6 +29,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 pub use crate::exact::Storage;
+pub use algebra::TreeOptions;
 pub use batch::{Answers, BatchOptions};
 pub use builder::{Builder, Vectors};
 pub use calibration::Calibration;
@@ -93,6 +96,23 @@ impl Index {
         Index::from_shared(Bytes::map(path.as_ref(), true)?)
     }
 
+    /// [`open`](Self::open), with the whole file read into memory and kept there until the index is
+    /// dropped.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if the system does not let so much be locked.
+    pub fn open_locked(path: impl AsRef<Path>) -> Result<Index, OpenError> {
+        let path = path.as_ref();
+        let index = Index::open(path)?;
+        index.bytes.lock().map_err(|source| OpenError::Lock {
+            path: path.to_path_buf(),
+            bytes: index.bytes.len() as u64,
+            limit: store::lock_limit(),
+            source,
+        })?;
+        Ok(index)
+    }
+
     /// Opens the bytes of a file; they are copied.
     ///
     /// # Errors
@@ -144,6 +164,12 @@ impl Index {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Whether the bytes are a mapped file's rather than in memory.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        self.bytes.is_mapped()
     }
 
     /// Recomputes every checksum and checks everything that sections name. Reads the whole file.

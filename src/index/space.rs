@@ -10,7 +10,8 @@ use super::stored::{VectorRanges, first_beyond};
 use crate::error::{BuildError, OpenError};
 use crate::exact::{self, Rows, Values};
 use crate::forest::{
-    CodedRows, ProductCodes, Tree, TreeData, TreeParams, build_tree, has_products, member_width,
+    CodedRows, ProductCodes, Tree, TreeData, TreeParams, Workspace, build_tree, has_products,
+    member_width,
 };
 use crate::format::{Directory, Image, Key, Kind, Layout};
 use crate::kernel::bytes;
@@ -89,6 +90,7 @@ impl SpaceData {
         metric: Metric,
         seeds: &[u64],
         params: TreeParams,
+        workspace: &Workspace,
         work: &Work<'_>,
     ) -> Result<SpaceData, BuildError> {
         let norm = |row| exact::inverse_norm(&values.row(row, dim));
@@ -97,7 +99,7 @@ impl SpaceData {
             _ => Vec::new(),
         };
         let rows = Rows { metric, dim, values, inverse_norms: &inverse_norms };
-        let coded = CodedRows::new(rows);
+        let coded = CodedRows::new(rows, workspace).map_err(BuildError::Room)?;
         let mut trees = Vec::with_capacity(seeds.len());
         for &seed in seeds {
             trees.push(build_tree(rows, &coded, seed, params, work));
@@ -191,17 +193,13 @@ impl SpaceData {
         for (out, &member) in members.iter_mut().zip(&data.members) {
             *out = row_of.get(member as usize).copied().unwrap_or(u32::MAX);
         }
-        let [tiles, bias, scale] =
-            [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(&key);
-        let n = data.members.len();
-        let (mut bias_values, mut scale_values) = (vec![0f32; n], vec![0f32; n]);
-        let out = image.section(tiles);
-        self.coded.pack(rows, &data.members, out, &mut bias_values, &mut scale_values);
-        image.fill(bias, &bias_values);
-        image.fill(scale, &scale_values);
+        let keys = [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(&key);
+        let (tiles, bias, scale) = image.sections(keys);
+        self.coded.pack(rows, &data.members, tiles, bias, scale);
         if has_products(self.metric) {
             image.fill(key(Kind::ProductBooks), &data.books);
-            data.encode_members(rows, &self.coded.mean, image.section(key(Kind::ProductTiles)));
+            let tiles = image.section(key(Kind::ProductTiles));
+            data.encode_members(rows, &self.coded, tiles);
         }
     }
 }

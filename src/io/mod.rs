@@ -38,7 +38,7 @@ pub use delimited::Delimiter;
 pub use interactions::{Format, ReadOptions, read_interactions};
 pub use matrix::Matrix;
 pub use names::{read as read_names, read_ids, read_labels};
-pub use vectors::{read_vectors, write_matrix};
+pub use vectors::{VectorFile, map_vectors, read_vectors, write_matrix};
 #[cfg(feature = "tables")]
 pub use writer::{IdKind, RankingWriter};
 

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use half::f16;
 
-use crate::error::{ReadError, SaveError};
+use crate::error::{OpenError, ReadError, SaveError};
 
 use super::matrix::Matrix;
 use super::npy_header::{self, Header, Kind};
 use super::source::{Source, format_error, io_error};
-use crate::store::{AtomicFile, save_error};
+use crate::store::{AtomicFile, Bytes, save_error};
 
 /// How many elements are converted at a time.
 const CHUNK: usize = 1 << 16;
@@ -53,6 +53,52 @@ pub fn read_bytes(path: impl AsRef<Path>) -> Result<Matrix<u8>, ReadError> {
         _ => Err(array.dtype_error("uint8, as numpy.packbits makes them", "uint8")),
     }?;
     array.shaped(data)
+}
+
+/// Maps an array of float32 as it lies in its file: little-endian, in C order. `None` where that
+/// cannot be: for another type or order, a gzipped file, or standard input.
+///
+/// # Errors
+/// If the file cannot be read, is not an array, or does not have the bytes its shape asks for.
+pub(super) fn map(path: &Path) -> Result<Option<Mapped>, ReadError> {
+    if !std::fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
+        return Ok(None);
+    }
+    let array = Array::open(path)?;
+    let header = &array.header;
+    let as_it_lies = header.kind == Kind::Float && header.width == 4 && !header.big_endian;
+    let (Some(available), true) = (array.available, as_it_lies && !header.fortran) else {
+        return Ok(None);
+    };
+    let length = array.rows * array.cols * 4;
+    if available != length as u64 {
+        return Err(array.length_error(available));
+    }
+    let bytes = Bytes::map(path, false).map_err(|e| match e {
+        OpenError::Io { source, .. } => io_error(path, source),
+        other => format_error(path, other.to_string()),
+    })?;
+    let start = bytes.len().saturating_sub(length);
+    // A header of an odd length, which no writer of today leaves.
+    if bytemuck::try_cast_slice::<u8, f32>(&bytes[start..]).is_err() {
+        return Ok(None);
+    }
+    Ok(Some(Mapped { bytes, start, rows: array.rows, cols: array.cols }))
+}
+
+/// An array in its file.
+#[derive(Clone)]
+pub(super) struct Mapped {
+    bytes: Bytes,
+    start: usize,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+impl Mapped {
+    pub(super) fn values(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.bytes[self.start..])
+    }
 }
 
 /// Reads an array of any integers, ids for instance, as int64. One dimension is a single row.

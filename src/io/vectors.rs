@@ -30,6 +30,65 @@ pub fn read_vectors(path: impl AsRef<Path>) -> Result<Matrix, ReadError> {
     }
 }
 
+/// Vectors, in the file that they were saved in or in memory.
+pub struct VectorFile(Values);
+
+enum Values {
+    Mapped(npy::Mapped),
+    Read(Matrix),
+}
+
+impl VectorFile {
+    /// All values, row after row.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        match &self.0 {
+            Values::Mapped(array) => array.values(),
+            Values::Read(matrix) => &matrix.data,
+        }
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match &self.0 {
+            Values::Mapped(array) => array.rows,
+            Values::Read(matrix) => matrix.rows,
+        }
+    }
+
+    /// Values a row.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        match &self.0 {
+            Values::Mapped(array) => array.cols,
+            Values::Read(matrix) => matrix.cols,
+        }
+    }
+
+    /// Whether the values are read from the file as they are used, rather than held in memory.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.0, Values::Mapped(_))
+    }
+}
+
+/// Vectors from any file that [`read_vectors`] reads. A plain float32 `.npy` in C order, as
+/// `numpy.save` writes, is mapped, so that vectors may be more than memory; all else is read.
+///
+/// A mapped file must stay as it is meanwhile: truncating it ends the process.
+///
+/// # Errors
+/// As [`read_vectors`].
+pub fn map_vectors(path: impl AsRef<Path>) -> Result<VectorFile, ReadError> {
+    let path = path.as_ref();
+    let mapped = if extension(path) == "npy" { npy::map(path)? } else { None };
+    Ok(VectorFile(match mapped {
+        Some(array) => Values::Mapped(array),
+        None => Values::Read(read_vectors(path)?),
+    }))
+}
+
 /// Writes a matrix as a float32 `.npy` file, atomically; `-` is standard output.
 ///
 /// # Errors
@@ -69,6 +128,31 @@ mod tests {
         assert_eq!(read_vectors(&vecs).unwrap(), matrix);
         let error = read_vectors(dir.path().join("v.pt")).unwrap_err().to_string();
         assert!(error.contains("got extension \"pt\", expected npy"), "{error}");
+    }
+
+    #[test]
+    fn only_what_lies_as_it_is_used_is_mapped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("v.npy");
+        let matrix = Matrix { data: (0..12).map(|i| i as f32).collect(), rows: 4, cols: 3 };
+        write_matrix(&path, &matrix).unwrap();
+        let mapped = map_vectors(&path).unwrap();
+        assert!(mapped.is_mapped() && mapped.values() == matrix.data);
+        assert_eq!((mapped.rows(), mapped.cols()), (4, 3));
+        let bytes = std::fs::read(&path).unwrap();
+        for (from, to) in [("<f4", ">f4"), ("False", "True ")] {
+            let text: Vec<u8> =
+                String::from_utf8_lossy(&bytes[10..128]).replace(from, to).into_bytes();
+            std::fs::write(&path, [&bytes[..10], &text[..118], &bytes[128..]].concat()).unwrap();
+            assert!(!map_vectors(&path).unwrap().is_mapped(), "{to}");
+        }
+        std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
+        let cut = map_vectors(&path).err().unwrap().to_string();
+        assert!(cut.contains("got 44 bytes of data, expected 48"), "{cut}");
+        let text = dir.path().join("v.tsv");
+        std::fs::write(&text, "1\n2\n").unwrap();
+        assert!(!map_vectors(&text).unwrap().is_mapped());
+        assert!(map_vectors(dir.path().join("none.npy")).is_err());
     }
 
     #[test]

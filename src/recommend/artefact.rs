@@ -127,7 +127,7 @@ pub(super) fn compose_model(
             builder(Metric::Dot).space(values, d, &work)?,
             builder(Metric::Angular).space(values, d, &work)?,
         ];
-        Ok::<_, BuildError>(compose(Composition {
+        let composition = Composition {
             content: Content::Recommender,
             values,
             dim: d,
@@ -141,10 +141,12 @@ pub(super) fn compose_model(
             labels: options.labels.as_deref(),
             users: model.n_users as u64,
             metadata: metadata(model, weights),
+            window: usize::MAX,
             plan: &|layout| plan(layout, model, data, weights),
             fill: &|image| fill(image, model, data, weights),
             work: &work,
-        }))
+        };
+        compose(composition, |length| Ok::<_, BuildError>(AlignedBytes::zeroed(length)))
     })?;
     if work.is_stopped() {
         return Err(BuildError::Cancelled.into());

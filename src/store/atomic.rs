@@ -89,19 +89,23 @@ fn finish_sink(path: &Path, sink: Sink) -> io::Result<()> {
         Sink::Beside(file) => {
             let file = file.into_inner().map_err(|e| e.into_error())?;
             file.as_file().sync_all()?;
-            let target = resolved(path);
-            file.persist(&target).map_err(|e| e.error)?;
-            sync_folder(folder(&target))
+            persist(file, &resolved(path))
         }
     }
 }
 
+/// Renames a file that is on the disk, and makes the rename lasting.
+pub(super) fn persist<F>(file: NamedTempFile<F>, target: &Path) -> io::Result<()> {
+    file.persist(target).map_err(|e| e.error)?;
+    sync_folder(folder(target))
+}
+
 /// Where a symbolic link leads, so that the link stays and the file it names is replaced.
-fn resolved(path: &Path) -> PathBuf {
+pub(super) fn resolved(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-fn folder(path: &Path) -> &Path {
+pub(super) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -136,6 +140,17 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Writes `bytes` to `path` so that whatever happens the old file or the new one stands there:
+/// a temporary file beside it, synced, renamed over it, and the folder synced.
+///
+/// # Errors
+/// If the system refuses at any step; the temporary file is then removed.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(|source| save_error(path, source))?;
+    file.commit()
 }
 
 pub(crate) fn save_error(path: &Path, source: io::Error) -> SaveError {

@@ -4,17 +4,20 @@
 #![allow(unsafe_code)]
 
 mod atomic;
+mod room;
 
 use std::fs::File;
-use std::io::Write;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use crate::error::{OpenError, SaveError};
+use crate::error::OpenError;
 use crate::format::AlignedBytes;
+pub use atomic::write_atomic;
 pub(crate) use atomic::{AtomicFile, refused, save_error};
+pub use room::{Buffer, Draft, Room};
 
 /// The bytes of a file: mapped, or in memory. Cheap to clone, shared by all clones; always starts
 /// at a multiple of 64.
@@ -24,7 +27,7 @@ pub struct Bytes(Source);
 #[derive(Clone)]
 enum Source {
     Mapped(Arc<Mmap>),
-    Memory(Arc<AlignedBytes>),
+    Memory(Arc<Buffer>),
 }
 
 impl Bytes {
@@ -38,9 +41,9 @@ impl Bytes {
     /// # Errors
     /// If the file cannot be opened or mapped.
     pub fn map(path: &Path, prefault: bool) -> Result<Bytes, OpenError> {
-        let io = |source| OpenError::Io { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.len() == 0 {
+        let refused = |source| OpenError::Io { path: path.to_path_buf(), source };
+        let file = File::open(path).map_err(refused)?;
+        if file.metadata().map_err(refused)?.len() == 0 {
             return Ok(Bytes::copy(&[]));
         }
         let mut options = memmap2::MmapOptions::new();
@@ -50,8 +53,21 @@ impl Bytes {
         // SAFETY: the map is only ever read, as plain bytes of which any value is valid, and the
         // reader checks what it finds there, so a file changed underneath gives wrong answers or
         // errors. What cannot be guarded against is said above.
-        let map = unsafe { options.map(&file) }.map_err(io)?;
+        let map = unsafe { options.map(&file) }.map_err(refused)?;
         Ok(Bytes(Source::Mapped(Arc::new(map))))
+    }
+
+    /// Keeps the bytes in physical memory until they are unmapped: reads them all and asks the
+    /// system never to page them out. Bytes that were copied stay as they are.
+    ///
+    /// # Errors
+    /// If the system refuses, most often because of its limit on locked memory.
+    pub fn lock(&self) -> io::Result<()> {
+        match &self.0 {
+            #[cfg(unix)]
+            Source::Mapped(map) => map.lock(),
+            _ => Ok(()),
+        }
     }
 
     /// A copy of `bytes` in memory.
@@ -69,7 +85,13 @@ impl Bytes {
 
 impl From<AlignedBytes> for Bytes {
     fn from(bytes: AlignedBytes) -> Bytes {
-        Bytes(Source::Memory(Arc::new(bytes)))
+        Buffer::from(bytes).into()
+    }
+}
+
+impl From<Buffer> for Bytes {
+    fn from(buffer: Buffer) -> Bytes {
+        Bytes(Source::Memory(Arc::new(buffer)))
     }
 }
 
@@ -84,13 +106,10 @@ impl std::ops::Deref for Bytes {
     }
 }
 
-/// Writes `bytes` to `path` so that whatever happens the old file or the new one stands there:
-/// a temporary file beside it, synced, renamed over it, and the folder synced.
-///
-/// # Errors
-/// If the system refuses at any step; the temporary file is then removed.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|source| save_error(path, source))?;
-    file.commit()
+/// The most bytes that this process may lock, as the system's limit says; `None` without one.
+pub(crate) fn lock_limit() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    #[cfg(not(unix))]
+    None
 }

@@ -1,0 +1,291 @@
+//! Room for what may be larger than memory: files without a name, mapped for writing.
+//!
+//! A [`Draft`] becomes a file when it is committed; a [`Buffer`] never does. Neither has a name
+//! while it is written, so whatever ends the process (a crash, Ctrl-C, the system) leaves nothing
+//! behind. Their blocks are reserved beforehand: a full disk is an error, not a signal.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use memmap2::{MmapMut, MmapOptions};
+
+use super::atomic::{folder, persist, resolved, save_error, write_atomic};
+use crate::error::SaveError;
+use crate::format::AlignedBytes;
+
+/// Where a build keeps its large parts while it works.
+#[derive(Debug, Clone, Default)]
+pub enum Room {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In files without a name in this folder, mapped: the system keeps in memory what fits.
+    Folder(PathBuf),
+}
+
+impl Room {
+    /// Files in the folder of `target`.
+    #[must_use]
+    pub fn beside(target: &Path) -> Room {
+        Room::Folder(folder(&resolved(target)).to_path_buf())
+    }
+
+    /// `length` zeros.
+    ///
+    /// # Errors
+    /// If the folder cannot be written or its disk is too full.
+    pub fn buffer(&self, length: usize) -> io::Result<Buffer> {
+        Ok(Buffer(match self {
+            Room::Folder(folder) if length > 0 => {
+                let (file, _) = nameless(folder)?;
+                Memory::Mapped(map(&file, length)?)
+            }
+            _ => Memory::Allocated(AlignedBytes::zeroed(length)),
+        }))
+    }
+}
+
+/// Bytes to work in, at a multiple of 64; gone when dropped.
+pub struct Buffer(Memory);
+
+enum Memory {
+    Allocated(AlignedBytes),
+    Mapped(MmapMut),
+}
+
+impl From<AlignedBytes> for Buffer {
+    fn from(bytes: AlignedBytes) -> Buffer {
+        Buffer(Memory::Allocated(bytes))
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        match &self.0 {
+            Memory::Allocated(bytes) => bytes.as_ref(),
+            Memory::Mapped(map) => map,
+        }
+    }
+}
+
+impl AsMut<[u8]> for Buffer {
+    fn as_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Memory::Allocated(bytes) => bytes.as_mut(),
+            Memory::Mapped(map) => map,
+        }
+    }
+}
+
+/// A file that is composed in place, before it has a name; dropped uncommitted it was never there,
+/// and its target is as it was.
+pub struct Draft {
+    target: PathBuf,
+    file: File,
+    map: MmapMut,
+    /// Whether the file can be given a name.
+    can_be_named: bool,
+}
+
+impl Draft {
+    /// `length` zeros (at least one) on the disk of `target`.
+    ///
+    /// # Errors
+    /// If the target is a folder or write-protected, its folder cannot be written, or the disk is
+    /// too full.
+    pub fn create(target: &Path, length: usize) -> Result<Draft, SaveError> {
+        let open = || {
+            if let Ok(meta) = fs::metadata(target) {
+                if meta.is_dir() {
+                    return Err(io::ErrorKind::IsADirectory.into());
+                }
+                if meta.permissions().readonly() {
+                    return Err(io::ErrorKind::PermissionDenied.into());
+                }
+            }
+            let (file, can_be_named) = nameless(folder(&resolved(target)))?;
+            let map = map(&file, length)?;
+            Ok(Draft { target: target.to_path_buf(), file, map, can_be_named })
+        };
+        open().map_err(|source| save_error(target, source))
+    }
+
+    /// Whether files can be composed at a path: not where it is standard output, a pipe or a
+    /// device.
+    #[must_use]
+    pub fn is_possible(target: &Path) -> bool {
+        let is_other = |meta: fs::Metadata| !meta.is_file() && !meta.is_dir();
+        target != Path::new("-") && !fs::metadata(target).is_ok_and(is_other)
+    }
+
+    /// Writes what is still in memory alone, then puts the file at its target.
+    ///
+    /// # Errors
+    /// If the system refuses at any step; the target is then as it was.
+    pub fn commit(self) -> Result<(), SaveError> {
+        let Draft { target, file, map, can_be_named } = self;
+        if !can_be_named {
+            return write_atomic(&target, &map);
+        }
+        let done = map.flush().and_then(|()| file.sync_all()).and_then(|()| name(&file, &target));
+        match done {
+            Ok(()) => Ok(()),
+            // Where /proc is not mounted there is no way to name it: it is copied.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => write_atomic(&target, &map),
+            Err(e) => Err(save_error(&target, e)),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Draft {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl AsMut<[u8]> for Draft {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.map
+    }
+}
+
+/// A file that has no name, and whether it can be given one: only Linux can, on most of its file
+/// systems.
+#[cfg(target_os = "linux")]
+fn nameless(folder: &Path) -> io::Result<(File, bool)> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
+    match File::options().read(true).write(true).mode(0o666).custom_flags(flags).open(folder) {
+        Ok(file) => Ok((file, true)),
+        Err(_) => Ok((tempfile::tempfile_in(folder)?, false)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(folder: &Path) -> io::Result<(File, bool)> {
+    Ok((tempfile::tempfile_in(folder)?, false))
+}
+
+/// Gives a file without a name its target's, by way of a temporary one: a link does not replace.
+#[cfg(target_os = "linux")]
+fn name(file: &File, target: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::os::fd::AsRawFd;
+    let target = resolved(target);
+    if let Ok(meta) = fs::metadata(&target) {
+        file.set_permissions(meta.permissions())?;
+    }
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |path: &Path| Ok(linkat(CWD, &open, CWD, path, AtFlags::SYMLINK_FOLLOW)?);
+    let named = tempfile::Builder::new().prefix(".nearwood-").make_in(folder(&target), link)?;
+    persist(named, &target)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name(_file: &File, _target: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::NotFound.into())
+}
+
+fn map(file: &File, length: usize) -> io::Result<MmapMut> {
+    reserve(file, length as u64)?;
+    // SAFETY: the file has no name and no other handle, so nobody else writes to or truncates it;
+    // its blocks are reserved, so that no write through the map can find the disk full.
+    unsafe { MmapOptions::new().len(length).map_mut(file) }
+}
+
+/// Makes a file `length` long with blocks behind every byte.
+fn reserve(file: &File, length: u64) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(file, FallocateFlags::empty(), 0, length) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            done => return Ok(done?),
+        }
+    }
+    write_zeros(file, length)
+}
+
+fn write_zeros(mut file: &File, length: u64) -> io::Result<()> {
+    let zeros = vec![0u8; 1 << 20];
+    let mut left = length;
+    while left > 0 {
+        let now = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..now as usize])?;
+        left -= now;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entry = |e: io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
+        fs::read_dir(dir).unwrap().map(entry).collect()
+    }
+
+    #[test]
+    fn a_draft_has_no_name_before_its_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        let mut draft = Draft::create(&path, 5000).unwrap();
+        assert!(draft.as_ref().iter().all(|&b| b == 0));
+        draft.as_mut()[4999] = 7;
+        let seen = names(dir.path());
+        assert!(seen.is_empty(), "{seen:?}");
+        drop(draft);
+        assert!(names(dir.path()).is_empty());
+        for last in [1, 2] {
+            let mut draft = Draft::create(&path, 5000).unwrap();
+            draft.as_mut()[4999] = last;
+            draft.commit().unwrap();
+            assert_eq!(fs::read(&path).unwrap()[4998..], [0, last]);
+            assert_eq!(names(dir.path()), ["t"]);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_permissions_stay_what_they_are() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link, plain) =
+            (dir.path().join("t"), dir.path().join("l"), dir.path().join("plain"));
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        Draft::create(&path, 1).unwrap().commit().unwrap();
+        File::create(&plain).unwrap();
+        assert_eq!(mode(&path), mode(&plain));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink(&path, &link).unwrap();
+        Draft::create(&link, 9).unwrap().commit().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!((mode(&path), fs::read(&path).unwrap().len()), (0o640, 9));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_before_the_work() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Draft::create(&dir.path().join("no/t"), 1).is_err());
+        assert!(Draft::create(dir.path(), 1).is_err());
+        assert!(Draft::create(&dir.path().join("t"), 1 << 60).is_err(), "no disk has so much");
+        assert!(!Draft::is_possible(Path::new("-")) && !Draft::is_possible(Path::new("/dev/null")));
+        assert!(Draft::is_possible(&dir.path().join("t")));
+    }
+
+    #[test]
+    fn buffers_are_zeroed_wherever_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        for room in [Room::Memory, Room::beside(&dir.path().join("t"))] {
+            for length in [0, 1, 70_000] {
+                let mut buffer = room.buffer(length).unwrap();
+                assert!(buffer.as_ref().iter().all(|&b| b == 0) && buffer.as_mut().len() == length);
+                buffer.as_mut().fill(1);
+            }
+            assert!(names(dir.path()).is_empty());
+        }
+    }
+}
