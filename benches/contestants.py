@@ -53,15 +53,19 @@ def timed(job: Callable[[], object]) -> tuple[object, float]:
     return result, time.process_time() - start
 
 
+def nearwood_setting(index: nw.Index, name: str, **given) -> Setting:
+    return Setting(
+        name,
+        lambda q: index.search(q, k=K, **given)[0],
+        lambda qs: index.search(qs, k=K, n_threads=1, **given)[0],
+    )
+
+
 def nearwood(base: np.ndarray, metric: str) -> Iterator[Contestant]:
     index, cpu = timed(lambda: nw.Index.build(base, metric=metric, n_threads=1))
 
     def setting(name: str, **given) -> Setting:
-        return Setting(
-            name,
-            lambda q: index.search(q, k=K, **given)[0],
-            lambda qs: index.search(qs, k=K, n_threads=1, **given)[0],
-        )
+        return nearwood_setting(index, name, **given)
 
     budgets = geometric(50, len(base), 1.1)
     yield Contestant(
@@ -124,7 +128,7 @@ def hnswlib(base: np.ndarray, metric: str) -> Iterator[Contestant]:
                     lambda q, ef=ef, search=search: search(q, ef)[0],
                     lambda qs, ef=ef, search=search: search(qs, ef),
                 )
-                for ef in geometric(10, 1000, 1.25)
+                for ef in geometric(10, 1000, 1.12)
             ],
         )
 

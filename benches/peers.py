@@ -2,6 +2,8 @@
 
     make bench-peers          (or: python benches/peers.py photosift gloss factors-a1 factors-a20)
 
+    python benches/peers.py batches [names]       nearwood's loop beside its own batches
+
 Data: the folders of NEARWOOD_DATA (../shared/data unless told) that hold base.npy and queries.npy;
 one that is absent is said loudly and left out, as is a peer that is not installed. Truth is brute
 force in float64; anything no farther than the true K-th neighbour counts. Of each library every
@@ -22,6 +24,8 @@ from pathlib import Path
 import contestants
 import numpy as np
 from contestants import Contestant, K, Setting
+
+import nearwood as nw
 
 contestants.quiet()
 DATA = Path(os.environ.get("NEARWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -135,19 +139,21 @@ def report(name: str, recall: float, chosen: list[tuple], queries: np.ndarray, t
     sys.stdout.flush()
 
 
-def contest(name: str) -> None:
+def load(name: str) -> tuple[np.ndarray, np.ndarray, Truth]:
     metric = METRICS.get(name, "dot")
     read = lambda part: np.load(DATA / name / f"{part}.npy").astype(np.float32)  # noqa: E731
     base, queries = read("base"), read("queries")
     if metric == "angular":
         queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    truth = Truth(base, queries, metric)
+    return base, queries, Truth(base, queries, metric)
+
+
+def contest(name: str) -> None:
+    base, queries, truth = load(name)
     families: dict[str, list[tuple]] = {}
     for label, make in [("nearwood", contestants.nearwood), *contestants.PEERS.items()]:
-        if label == "annoy" and metric == "dot" and len(base) > 10**6:
-            continue
         try:
-            for entrant in make(base, metric):
+            for entrant in make(base, truth.metric):
                 families.setdefault(entrant.family, []).extend(try_all(entrant, queries, truth))
                 print(f"  {entrant.name}: tried", file=sys.stderr)
         except ImportError as missing:
@@ -165,15 +171,36 @@ def contest(name: str) -> None:
                     print(f"  {family} stops at {top[0]:.3f}, short of {recall}", file=sys.stderr)
             if best:
                 chosen.append(best)
-        title = f"{name} ({len(base):,} x {base.shape[1]}, {metric})"
+        title = f"{name} ({len(base):,} x {base.shape[1]}, {truth.metric})"
         report(title, recall, chosen, queries, truth)
+
+
+def batches(name: str) -> None:
+    """A loop of queries beside the same queries as one batch; a budget of all is all codes."""
+    base, queries, truth = load(name)
+    users = queries if truth.metric == "dot" else None
+    index = nw.Index.build(base, metric=truth.metric, n_threads=1, calibration_queries=users)
+    for given in [{"recall": r} for r in RECALLS] + [{"budget": len(base)}]:
+        setting = contestants.nearwood_setting(index, "", **given)
+        got = truth.recall(setting.many(queries))
+        chosen = [(got, 0.0, None, setting)]
+        one, many = race(chosen, queries, False)[0], race(chosen, queries, True)[0]
+        asked = " ".join(f"{key}={value}" for key, value in given.items())
+        print(f"| {name} | {asked} | {got:.4f} | {one:,.0f} | {many:,.0f} | {many / one:.2f} x |")
+        sys.stdout.flush()
 
 
 def main() -> None:
     print(f"k = {K}, one thread, from Python; medians of {ROUNDS} rounds in turn")
-    for name in sys.argv[1:] or ["photosift", "gloss", "factors-a1", "factors-a20"]:
+    names = sys.argv[1:]
+    job = batches if names[:1] == ["batches"] else contest
+    if job is batches:
+        names = names[1:]
+        print("| data | asked | recall@10 | queries/s in a loop | in a batch | |")
+        print("|---|---|---|---|---|---|")
+    for name in names or ["photosift", "gloss", "factors-a1", "factors-a20"]:
         if (DATA / name).is_dir():
-            contest(name)
+            job(name)
         else:
             print(f"NOT RUN: {name} is not in {DATA} (set NEARWOOD_DATA)", file=sys.stderr)
 

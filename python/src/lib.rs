@@ -3,6 +3,7 @@
 
 mod als;
 mod annoy;
+mod answering;
 mod cli;
 mod convert;
 mod errors;

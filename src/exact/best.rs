@@ -27,6 +27,12 @@ impl Best {
         self.pairs.clear();
     }
 
+    /// [`reset`](Self::reset), where it is known that keys above `bound` cannot count.
+    pub fn reset_below(&mut self, capacity: usize, bound: f32) {
+        self.reset(capacity);
+        self.bound = bound;
+    }
+
     /// Keys above this do not count any more; equal ones may.
     #[must_use]
     pub fn bound(&self) -> f32 {

@@ -15,8 +15,14 @@ use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
 use crate::metric::Metric;
 use crate::quant;
 
-/// Rows scored together: their scores for four queries stay in the first cache level.
-const STEP: usize = 16 * TILE;
+/// Bytes of tiles that are scored together: they stay in the first cache level, together with their
+/// scores for four queries, while one four of queries after another reads them.
+const STEP_BYTES: usize = 24 << 10;
+
+/// Rows scored together.
+fn step(width: usize) -> usize {
+    (STEP_BYTES / width.max(1)).clamp(4 * TILE, 32 * TILE) / (4 * TILE) * (4 * TILE)
+}
 
 /// What one query of a block asks for, besides what all ask for.
 #[derive(Debug, Clone, Copy)]
@@ -94,25 +100,30 @@ pub fn search_block(block: Block<'_>, scratch: &mut BlockScratch) {
     scratch.encode(&block, dim);
     scratch.found.resize_with(n.max(scratch.found.len()), || Best::new(0));
     scratch.found[..n].iter_mut().for_each(|best| best.reset(block.keep));
-    scratch.scores.resize(4 * STEP, 0.0);
-    let mut scan = Scan { block, width: quant::code_len(dim), s: scratch };
+    let step = step(block.tree.member_width);
+    scratch.scores.resize(4 * step, 0.0);
+    let mut scan = Scan { block, width: quant::code_len(dim), step, s: scratch };
+    let mut choice = std::mem::take(&mut scan.s.choice);
     if block.asks.iter().all(|ask| ask.budget >= block.n_rows) {
-        // Every leaf would be chosen: the ranking can be left out, and the leaves' bounds too.
+        // Every leaf would be chosen, so only as many are as give a bound to begin with; all rows
+        // are then scanned as they lie.
+        scan.choose(&mut choice, block.keep);
+        scan.leaves(&choice.nearest);
+        scan.leaves(&choice.others);
+        for best in &mut scan.s.found[..n] {
+            best.unsorted();
+            let bound = if best.len() >= block.keep { best.bound() } else { f32::INFINITY };
+            best.reset_below(block.keep, bound);
+        }
         let all: Vec<u32> = (0..n as u32).collect();
         scan.rows(block.tree.members, block.tree.codes, &all);
     } else {
-        let mut choice = std::mem::take(&mut scan.s.choice);
-        scan.choose(&mut choice);
+        scan.choose(&mut choice, usize::MAX);
         // The nearest leaves first: they make the bounds tight before the many others are scanned.
-        for pairs in [&choice.nearest, &choice.others] {
-            for (leaf, queries) in ByLeaf::new(pairs, block.tree.leaves.bias.len()).groups() {
-                if let Some((members, codes)) = block.tree.leaf(leaf) {
-                    scan.rows(members, codes, queries);
-                }
-            }
-        }
-        scan.s.choice = choice;
+        scan.leaves(&choice.nearest);
+        scan.leaves(&choice.others);
     }
+    scan.s.choice = choice;
 }
 
 impl BlockScratch {
@@ -139,19 +150,31 @@ impl BlockScratch {
 struct Scan<'a, 's> {
     block: Block<'a>,
     width: usize,
+    /// Rows scored together.
+    step: usize,
     s: &'s mut BlockScratch,
 }
 
 impl Scan<'_, '_> {
+    /// Scans each leaf for the queries that chose it, which come as (leaf, query).
+    fn leaves(&mut self, pairs: &[(u32, u32)]) {
+        let tree = self.block.tree;
+        for (leaf, queries) in ByLeaf::new(pairs, tree.leaves.bias.len()).groups() {
+            if let Some((members, codes)) = tree.leaf(leaf) {
+                self.rows(members, codes, queries);
+            }
+        }
+    }
+
     /// Scores rows for the queries named and keeps the best.
     fn rows(&mut self, members: &[u32], codes: CodeRows<'_>, queries: &[u32]) {
-        for start in (0..members.len()).step_by(STEP) {
-            let end = members.len().min(start + STEP);
+        for start in (0..members.len()).step_by(self.step) {
+            let end = members.len().min(start + self.step);
             let codes = slice(codes, start, end, self.block.tree.member_width);
             for queries in queries.chunks(4) {
                 self.score(queries, codes);
                 for (at, &query) in queries.iter().enumerate() {
-                    self.offer(query, at * STEP, &members[start..end]);
+                    self.offer(query, at * self.step, &members[start..end]);
                 }
             }
         }
@@ -166,7 +189,7 @@ impl Scan<'_, '_> {
             query(0).score(codes, &mut scores[..n]);
         } else {
             // Two or three are filled up to four: cheaper than one by one.
-            let mut quarters = scores.chunks_exact_mut(STEP);
+            let mut quarters = scores.chunks_exact_mut(self.step);
             let out = [(); 4].map(|()| quarters.next().map_or(&mut [][..], |q| &mut q[..n]));
             members::score4([query(0), query(1), query(2), query(3)], codes, out);
         }
@@ -200,7 +223,8 @@ impl Scan<'_, '_> {
     }
 
     /// Chooses for every query the leaves that a search of its own would scan.
-    fn choose(&mut self, choice: &mut Choice) {
+    /// `most` limits their budgets.
+    fn choose(&mut self, choice: &mut Choice, most: usize) {
         choice.nearest.clear();
         choice.others.clear();
         let tree = self.block.tree;
@@ -211,7 +235,7 @@ impl Scan<'_, '_> {
             return;
         }
         if !tree.has_one_group() {
-            return self.choose_by_groups(choice);
+            return self.choose_by_groups(choice, most);
         }
         let mut scores = vec![0f32; 4 * slots];
         for first in (0..self.block.asks.len() as u32).step_by(4) {
@@ -222,14 +246,14 @@ impl Scan<'_, '_> {
             code::score4(queries, tree.leaves, out);
             for (query, keys) in (first..=last).zip(scores.chunks_exact(slots)) {
                 let ask = &self.block.asks[query as usize];
-                let likely = leaves_needed(&[tree], ask.budget);
-                choice.add(query, keys, ask.budget, likely);
+                let budget = ask.budget.min(most);
+                choice.add(query, keys, budget, leaves_needed(&[tree], budget));
             }
         }
     }
 
     /// Where leaves stand in groups, a search's own queue chooses.
-    fn choose_by_groups(&self, choice: &mut Choice) {
+    fn choose_by_groups(&self, choice: &mut Choice, most: usize) {
         let block = &self.block;
         for (at, query) in block.queries.chunks_exact(block.mean.len()).enumerate() {
             let request = Request {
@@ -237,7 +261,7 @@ impl Scan<'_, '_> {
                 metric: block.metric,
                 mean: block.mean,
                 code_scale: block.code_scale,
-                budget: block.asks[at].budget,
+                budget: block.asks[at].budget.min(most),
                 at_least: 0,
                 keep: 0,
                 allowed: None,

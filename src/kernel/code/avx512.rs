@@ -66,7 +66,9 @@ unsafe fn score_tiles<const Q: usize, const T: usize>(
     // in the rows' constants and scores, whose lengths the caller has checked.
     unsafe {
         let start = rows.tiles.as_ptr().add(tile * stride);
-        let mut sums = [[_mm512_setzero_si512(); T]; Q];
+        // The shift is taken off before the first product: sums of integers wrap and come back.
+        let mut sums: [[__m512i; T]; Q] =
+            std::array::from_fn(|q| [_mm512_set1_epi32(queries[q].shift.wrapping_neg()); T]);
         for at in (0..codes).step_by(4) {
             let mut lines = [_mm512_setzero_si512(); T];
             for (t, line) in lines.iter_mut().enumerate() {
@@ -83,11 +85,10 @@ unsafe fn score_tiles<const Q: usize, const T: usize>(
         for ((query, sums), out) in queries.iter().zip(sums).zip(out) {
             for (t, sum) in sums.into_iter().enumerate() {
                 let at = (tile + t) * TILE;
-                let product = _mm512_sub_epi32(sum, _mm512_set1_epi32(query.shift));
                 let scale = _mm512_loadu_ps(rows.scale.as_ptr().add(at));
                 let factor = _mm512_mul_ps(scale, _mm512_set1_ps(query.multiplier));
                 let bias = _mm512_loadu_ps(rows.bias.as_ptr().add(at));
-                let score = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(product), bias);
+                let score = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(sum), bias);
                 _mm512_storeu_ps(out.as_mut_ptr().add(at), score);
             }
         }
