@@ -46,7 +46,7 @@ bench-peers: $(VENV)/installed
 # Every fuzz target for FUZZ_SECONDS, from whole files and what earlier runs found worth keeping,
 # with AddressSanitizer. A find is left in fuzz/artifacts: see tests/fuzz_finds/README.md.
 # cargo-fuzz asks for flags of the nightly compiler: RUSTC_BOOTSTRAP lets the stable one take them.
-FUZZ_TARGETS ?= open payload readers
+FUZZ_TARGETS ?= open payload readers annoy
 FUZZ_SECONDS ?= 60
 fuzz: export RUSTC_BOOTSTRAP = 1
 fuzz:

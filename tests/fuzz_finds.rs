@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::Numbers;
-use common::fuzz::{open, payload, readers};
+use common::fuzz::{annoy, open, payload, readers};
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -30,6 +30,7 @@ fn what_was_found_does_no_harm_any_more() {
     let _opened = finds("open").iter().filter(|bytes| open(bytes)).count();
     let _opened = finds("payload").iter().filter(|bytes| payload(bytes)).count();
     finds("readers").iter().for_each(|bytes| readers(bytes));
+    let _read = finds("annoy").iter().filter(|bytes| annoy(bytes)).count();
 }
 
 #[test]
@@ -44,6 +45,19 @@ fn the_target_of_whole_files_opens_them_however_their_checksums_are() {
         bytes[0] ^= 1;
         assert!(!open(&bytes), "{name}");
     }
+}
+
+#[test]
+fn the_target_of_annoy_reads_whole_files() {
+    // Euclidean, one dimension, two items of 20 bytes and a bucket of both, written twice.
+    let mut file = vec![1, 0];
+    let item = |x: f32| [&1u32.to_le_bytes()[..], &[0; 12], &x.to_le_bytes()].concat();
+    let bucket = [2u32, 0, 0, 1, 0].map(u32::to_le_bytes).concat();
+    let parts = [item(1.0), item(2.0), bucket.clone(), bucket];
+    parts.iter().for_each(|part| file.extend(part));
+    assert!(annoy(&file));
+    file.pop();
+    assert!(!annoy(&file));
 }
 
 #[test]

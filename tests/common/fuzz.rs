@@ -97,3 +97,25 @@ pub fn readers(bytes: &[u8]) {
     }
     let _ = (read_names(path), read_ids(path), npy::read_i64(path), fvecs::read_ivecs(path));
 }
+
+/// Feeds bytes to the reader of Annoy's files; the first two name metric, layout and dimension.
+/// Whether they are one.
+#[cfg(feature = "tables")]
+pub fn annoy(bytes: &[u8]) -> bool {
+    use nearwood::io::annoy::{AnnoyFile, AnnoyMetric};
+    let [which, dim, content @ ..] = bytes else { return false };
+    let metric = AnnoyMetric::ALL[usize::from(*which) % AnnoyMetric::ALL.len()];
+    let layouts = metric.layouts();
+    let layout = match usize::from(*which) / AnnoyMetric::ALL.len() % (layouts.len() + 1) {
+        0 => None,
+        at => Some(layouts[at - 1]),
+    };
+    let shared = nearwood::store::Bytes::copy(content);
+    let file = AnnoyFile::from_shared(shared, "fuzz", metric, usize::from(*dim) + 1, layout);
+    let Ok(file) = file else { return false };
+    assert_eq!(file.ids().len(), file.len());
+    if let Ok(matrix) = file.vectors() {
+        assert_eq!((matrix.rows, matrix.cols), (file.len(), file.dim()));
+    }
+    true
+}
