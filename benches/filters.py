@@ -1,0 +1,67 @@
+"""Filtered searches at recall 0.95 beside an exact scan of what passes: Python, one thread, k = 10.
+
+    python benches/filters.py photosift factors-a1
+
+For each share of the items that pass: at random ("random"), or the items nearest to one of them
+("near": queries then lie anywhere, mostly far from what passes). CPU time of 200 queries, the
+median of three rounds in turn. Data as in peers.py.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import peers
+
+import nearwood as nw
+
+SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001, 0.0001)
+QUERIES = 200
+
+
+def allowed(kind: str, share: float, index: nw.Index, base: np.ndarray) -> np.ndarray:
+    random = np.random.default_rng(7)
+    count = max(1, round(share * len(base)))
+    if kind == "random":
+        return random.choice(len(base), count, replace=False)
+    middle = base[random.integers(len(base))]
+    return np.argsort(((base - middle) ** 2).sum(axis=1))[:count]
+
+
+def seconds(search: Callable[[np.ndarray], object], queries: np.ndarray) -> float:
+    start = time.process_time()
+    for query in queries:
+        search(query)
+    return time.process_time() - start
+
+
+def measure(name: str) -> None:
+    base, queries, truth = peers.load(name)
+    users = queries[QUERIES:] if truth.metric == "dot" else None
+    index = nw.Index.build(base, metric=truth.metric, calibration_queries=users)
+    queries = queries[:QUERIES]
+    for kind in ("random", "near"):
+        for share in SHARES:
+            passing = nw.Filter(allowed(kind, share, index, base))
+            near = lambda q: index.search(q, 10, filter=passing)  # noqa: B023, E731
+            exact = lambda q: index.search_exact(q, 10, filter=passing)  # noqa: B023, E731
+            times: dict[str, list[float]] = {"near": [], "exact": []}
+            for _ in range(3):
+                times["near"].append(seconds(near, queries))
+                times["exact"].append(seconds(exact, queries))
+            recall = index.recall(queries, 10, filter=passing)
+            a, b = (1e6 * statistics.median(times[side]) / QUERIES for side in ("near", "exact"))
+            print(f"| {name} | {kind} | {share:.2%} | {recall:.4f} ", end="")
+            print(f"| {a:.1f} | {b:.1f} | {b / a:.2f} x |")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    print("| data | what passes | share | recall@10 | us a query | exact scan | |")
+    print("|---|---|---|---|---|---|---|")
+    for name in sys.argv[1:] or ["photosift", "factors-a1"]:
+        measure(name)
