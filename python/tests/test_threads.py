@@ -158,8 +158,10 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_ctrl_c(name: str) -> None:
+    # A shell that runs the tests in the background has them ignore SIGINT: not so their children.
     script = f"""
-import numpy as np, nearwood as nw
+import signal, numpy as np, nearwood as nw
+signal.signal(signal.SIGINT, signal.default_int_handler)
 {textwrap.dedent(SCRIPTS[name])}
 print("ready", flush=True)
 try:

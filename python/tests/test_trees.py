@@ -99,8 +99,10 @@ def test_a_limit_needs_vectors_that_lie_as_they_are_used(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == ["i.nw"]
 
 
+# A shell that runs the tests in the background has them ignore SIGINT: not so their children.
 INTERRUPTED = """
-import sys, numpy as np, nearwood as nw
+import signal, sys, numpy as np, nearwood as nw
+signal.signal(signal.SIGINT, signal.default_int_handler)
 vectors = np.random.default_rng(0).random((60_000, 32), dtype=np.float32)
 say = lambda done, total: done == 1 and print("begun", flush=True)
 try:
