@@ -112,7 +112,9 @@ fn an_interrupted_build_leaves_nothing() {
     npy::write(place.path("v.npy"), &values, dim).unwrap();
     let vectors = map_vectors(place.path("v.npy")).unwrap();
     assert!(vectors.is_mapped());
-    for signal in ["INT", "KILL"] {
+    // TERM ends the command as Ctrl-C does, and no shell has it ignored, as INT is by what a shell
+    // runs in the background.
+    for signal in ["TERM", "KILL"] {
         let words = "build v.npy --metric euclidean --trees 500 -o i.nw";
         let mut child = place.command(&words.split(' ').collect::<Vec<_>>()).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(300));
