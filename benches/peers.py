@@ -3,6 +3,7 @@
     make bench-peers          (or: python benches/peers.py photosift gloss factors-a1 factors-a20)
 
     python benches/peers.py batches [names]       nearwood's loop beside its own batches
+    python benches/peers.py builds [names]        CPU seconds of building beside Annoy's
 
 Data: the folders of NEARWOOD_DATA (../shared/data unless told) that hold base.npy and queries.npy;
 one that is absent is said loudly and left out, as is a peer that is not installed. Truth is brute
@@ -190,12 +191,19 @@ def batches(name: str) -> None:
         sys.stdout.flush()
 
 
+def builds(name: str) -> None:
+    base, _, truth = load(name)
+    ours = [next(contestants.nearwood(base, truth.metric)).build_seconds for _ in range(3)]
+    annoy = next(contestants.annoy(base, truth.metric))
+    print(f"| {name} | {statistics.median(ours):.2f} | {annoy.name}: {annoy.build_seconds:.2f} |")
+
+
 def main() -> None:
     print(f"k = {K}, one thread, from Python; medians of {ROUNDS} rounds in turn")
     names = sys.argv[1:]
-    job = batches if names[:1] == ["batches"] else contest
+    job = {"batches": batches, "builds": builds}.get(names[0] if names else "", contest)
+    names = names[job is not contest :]
     if job is batches:
-        names = names[1:]
         print("| data | asked | recall@10 | queries/s in a loop | in a batch | |")
         print("|---|---|---|---|---|---|")
     for name in names or ["photosift", "gloss", "factors-a1", "factors-a20"]:

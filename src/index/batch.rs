@@ -9,6 +9,8 @@ use super::search::{Effort, Engine, Hit, Searcher, check_finite, keep_for};
 use crate::error::QueryError;
 use crate::exact::{self, Best};
 use crate::forest::{Ask, Block, BlockScratch, Scratch, Tree, search_block};
+use crate::kernel::Isa;
+use crate::quant;
 use crate::threads;
 
 /// The answers to a batch: `k` a query, what is missing filled with position `u32::MAX` and an
@@ -207,6 +209,12 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
         }
         // Several trees have rows in common, which each query counts once.
         let [tree] = engine.trees[..] else { return None };
+        // Without VNNI a product of bytes costs four times as much, and reading them together
+        // does not make up for it where a look-up says as much as four of them.
+        let is_wide = tree.product.is_some() && quant::part_width(self.index.dim()) > 2;
+        if is_wide && Isa::active() != Isa::Avx512 {
+            return None;
+        }
         // A query chooses no more leaves than there are, and none without members.
         let pairs = keep_for(k).saturating_mul(4) + tree.n_leaves().min(most);
         let bounded = (BLOCK_BYTES / size_of::<(f32, u32)>() / pairs).min(LARGEST);
