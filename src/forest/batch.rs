@@ -222,8 +222,8 @@ impl Scan<'_, '_> {
         }
     }
 
-    /// Chooses for every query the leaves that a search of its own would scan.
-    /// `most` limits their budgets.
+    /// Chooses for every query the leaves that a search of its own would scan with its budget, but
+    /// at most with `most`.
     fn choose(&mut self, choice: &mut Choice, most: usize) {
         choice.nearest.clear();
         choice.others.clear();

@@ -58,12 +58,12 @@ impl TreeData {
     /// Writes the product codes of the members, whose rows and codes are those the tree was built
     /// over.
     pub fn encode_members(&self, rows: Rows<'_>, coded: &CodedRows, tiles: &mut [u8]) {
+        self.residuals(rows, &coded.mean).encode(&self.books, coded.window, tiles);
+    }
+
+    fn residuals<'a>(&'a self, rows: Rows<'a>, mean: &'a [f32]) -> Residuals<'a> {
         let TreeData { leaf_offsets, leaves, members, .. } = self;
-        Residuals { rows, mean: &coded.mean, leaf_offsets, leaves, members }.encode(
-            &self.books,
-            coded.window,
-            tiles,
-        );
+        Residuals { rows, mean, leaf_offsets, leaves, members }
     }
 
     /// Tiles, bias and scale of the leaves' centres.
@@ -102,10 +102,8 @@ pub fn build_tree(
     let centres = lloyd::means(rows, &parts);
     let groups = group(rows.dim, &centres, params, seed);
     let mut tree = assemble(rows, coded, groups, &parts, &centres);
-    let TreeData { leaf_offsets, leaves, members, .. } = &tree;
     if has_products(rows.metric) {
-        let mean = &coded.mean;
-        tree.books = Residuals { rows, mean, leaf_offsets, leaves, members }.train(seed);
+        tree.books = tree.residuals(rows, &coded.mean).train(seed);
     }
     tree
 }
