@@ -76,10 +76,8 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     };
     let progress = Progress::bar("building", 100);
     let start = Instant::now();
-    let index = builder.build_to_with(&args.output, vectors, &|done, of| {
-        progress.set(done * 100 / of.max(1));
-        true
-    })?;
+    let index =
+        builder.build_to_with(&args.output, vectors, &|done, of| progress.percent(done, of))?;
     drop(progress);
     let building = start.elapsed();
     let mut report = Report::default();

@@ -51,10 +51,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let progress = Progress::bar("building", 100);
     let start = Instant::now();
     let options = BuildOptions { n_trees: None, n_threads: args.threads, seed: args.seed };
-    let forest = Forest::of_file(&file, options, &|done, of| {
-        progress.set(done * 100 / of.max(1));
-        true
-    })?;
+    let forest = Forest::of_file(&file, options, &|done, of| progress.percent(done, of))?;
     drop(progress);
     let building = start.elapsed();
     forest.save(&args.output)?;

@@ -37,6 +37,12 @@ impl Progress {
         self.0.set_position(done as u64);
     }
 
+    /// Hears of a build, in a bar of 100 steps, and never stops it.
+    pub fn percent(&self, done: usize, of: usize) -> bool {
+        self.set(done * 100 / of.max(1));
+        true
+    }
+
     pub fn message(&self, message: String) {
         self.0.set_message(message);
     }

@@ -93,10 +93,7 @@ impl IntoArgs {
             queries: queries.as_deref(),
             n_threads: self.threads,
             path: Some(&self.output),
-            progress: &|done, of| {
-                progress.set(done * 100 / of.max(1));
-                true
-            },
+            progress: &|done, of| progress.percent(done, of),
         })?;
         drop(progress);
         let mut report = Report::default();

@@ -281,13 +281,6 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    fn packed(values: &[f32], dim: usize) -> Vec<u8> {
-        let mut bits = vec![0u8; values.len() / dim * bytes::packed_len(dim)];
-        let rows = bits.chunks_exact_mut(bytes::packed_len(dim));
-        rows.zip(values.chunks_exact(dim)).for_each(|(bits, row)| bytes::pack(row, bits));
-        bits
-    }
-
     #[test]
     fn brute_force_agrees_with_a_full_sort() {
         let mut r = Random::new(11, 0);
@@ -300,7 +293,7 @@ mod tests {
         for metric in Metric::ALL {
             let inverse_norms: &[f32] =
                 if metric == Metric::Angular { &inverse_norms } else { &[] };
-            let bits = packed(&values, dim);
+            let bits = bytes::pack_rows(&values, dim);
             let values =
                 if metric == Metric::Hamming { Values::Bits(&bits) } else { Values::F32(&values) };
             let rows = Rows { metric, dim, values, inverse_norms };

@@ -41,7 +41,7 @@ impl<'a> StoredVectors<'a> {
             (_, Input::Floats(values)) => values,
         };
         Ok(match (metric, storage) {
-            (Metric::Hamming, _) => StoredVectors::Bits(Cow::Owned(packed(values, dim))),
+            (Metric::Hamming, _) => StoredVectors::Bits(Cow::Owned(bytes::pack_rows(values, dim))),
             (_, Storage::Float32) => StoredVectors::F32(values),
             (_, Storage::Float16) => StoredVectors::F16(exact::halves(values, dim)?),
             (_, Storage::Int8) => StoredVectors::I8(ByteVectors::new(values, dim)),
@@ -85,14 +85,6 @@ pub(super) fn first_beyond(bits: &[u8], dim: usize) -> Option<usize> {
     let len = bytes::packed_len(dim);
     let beyond = 0xff_u8.checked_shr(dim as u32 - 8 * (len as u32 - 1)).unwrap_or(0);
     bits.chunks_exact(len).position(|row| row[len - 1] & beyond != 0)
-}
-
-fn packed(values: &[f32], dim: usize) -> Vec<u8> {
-    let len = bytes::packed_len(dim);
-    let mut bits = vec![0u8; values.len() / dim * len];
-    let rows = bits.chunks_exact_mut(len).zip(values.chunks_exact(dim));
-    rows.for_each(|(bits, row)| bytes::pack(row, bits));
-    bits
 }
 
 /// All spaces share the vectors.

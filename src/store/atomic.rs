@@ -162,14 +162,16 @@ pub(crate) fn refused(path: &Path, problem: impl Into<String>) -> SaveError {
     save_error(path, io::Error::new(io::ErrorKind::InvalidInput, problem.into()))
 }
 
+/// The names in a folder.
+#[cfg(test)]
+pub(super) fn names(dir: &Path) -> Vec<String> {
+    let entry = |e: io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
+    fs::read_dir(dir).unwrap().map(entry).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let entry = |e: io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
-        fs::read_dir(dir).unwrap().map(entry).collect()
-    }
 
     #[test]
     fn a_target_is_replaced_at_the_commit_and_not_before() {

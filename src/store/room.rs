@@ -222,11 +222,7 @@ fn write_zeros(mut file: &File, length: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(dir: &Path) -> Vec<String> {
-        let entry = |e: io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
-        fs::read_dir(dir).unwrap().map(entry).collect()
-    }
+    use crate::store::atomic::names;
 
     #[test]
     fn a_draft_has_no_name_before_its_commit() {

@@ -69,6 +69,16 @@ pub fn pack(values: &[f32], out: &mut [u8]) {
     rest.fill(0);
 }
 
+/// Rows of `dim` values as packed bits, row after row, each as [`pack`] writes it.
+#[must_use]
+pub fn pack_rows(values: &[f32], dim: usize) -> Vec<u8> {
+    let len = packed_len(dim);
+    let mut bits = vec![0u8; values.len() / dim * len];
+    let rows = bits.chunks_exact_mut(len).zip(values.chunks_exact(dim));
+    rows.for_each(|(bits, row)| pack(row, bits));
+    bits
+}
+
 /// The first `dim` bits as zeros and ones.
 ///
 /// # Panics
