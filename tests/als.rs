@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nearwood::als::{Confidence, Csr, FoldIn, Model, Params, Start, Trainer};
+use nearwood::als::{Confidence, Csr, FoldIn, Model, Params, Solver, Start, Trainer};
 use nearwood::error::TrainError;
 
 /// A small generator of our own, so that the tests need none of the crate's private parts.
@@ -261,14 +261,19 @@ fn any_number_of_threads_gives_the_same_bits() {
     let rows: Vec<u32> = (0..users).flat_map(|u| [u, u]).collect();
     let columns: Vec<u32> = (0..users).flat_map(|_| [0, 1 + numbers.below(299) as u32]).collect();
     let matrix = Csr::from_triplets(3000, 300, &rows, &columns, &[1.0; 6000]).unwrap();
-    let fit = |n| train(&Params { n_threads: Some(n), ..params(Confidence::Ials, 20) }, &matrix);
-    let one = fit(1);
-    for n in [2, 3] {
-        let other = fit(n);
-        assert_eq!(other.user_factors, one.user_factors);
-        assert_eq!(other.item_factors, one.item_factors);
-        assert_eq!(other.loss_history, one.loss_history);
+    let fit = |n, solver| {
+        train(&Params { n_threads: Some(n), solver, ..params(Confidence::Ials, 20) }, &matrix)
+    };
+    for solver in Solver::ALL {
+        let one = fit(1, solver);
+        for n in [2, 3] {
+            let other = fit(n, solver);
+            assert_eq!(other.user_factors, one.user_factors, "{solver}");
+            assert_eq!(other.item_factors, one.item_factors, "{solver}");
+            assert_eq!(other.loss_history, one.loss_history, "{solver}");
+        }
     }
+    let one = fit(1, Solver::Auto);
     let p = Params { seed: 1, ..one.params.clone() };
     assert_ne!(train(&p, &matrix).user_factors, one.user_factors, "another seed, another start");
     let x = half_step(&one.params, &matrix, &wide(&one.item_factors));
@@ -288,6 +293,50 @@ fn a_row_of_many_entries_is_the_float64_solution() {
     let model = Trainer::new(p.clone()).start(Start::Users(&start)).fit(&matrix).unwrap();
     let items = half_step(&p, &matrix.transpose(), &wide(&start));
     near(&model.item_factors, &items, 1e-5, "the item");
+}
+
+#[test]
+fn a_row_that_all_threads_sum_is_the_float64_solution_at_any_number_of_threads() {
+    let users = 70_000;
+    let rows: Vec<u32> = (0..users as u32).collect();
+    let matrix = Csr::from_triplets(users, 1, &rows, &vec![0; users], &vec![1.0; users]).unwrap();
+    let mut numbers = Numbers(3);
+    let start: Vec<f32> = (0..users * 3).map(|_| numbers.uniform() as f32).collect();
+    let fit = |n| {
+        let p = Params { iterations: 1, n_threads: Some(n), ..params(Confidence::Spark, 3) };
+        Trainer::new(p).start(Start::Users(&start)).fit(&matrix).unwrap()
+    };
+    let one = fit(1);
+    let items = half_step(&one.params, &matrix.transpose(), &wide(&start));
+    near(&one.item_factors, &items, 1e-5, "the item");
+    for n in [2, 3] {
+        assert_eq!(fit(n).item_factors, one.item_factors);
+    }
+}
+
+#[test]
+fn every_solver_comes_to_the_same_loss() {
+    let wide_enough = 80;
+    let matrix = plays(300, 150, 60, positive);
+    for scaling in [0.0, 1.0] {
+        let fit = |solver, iterations| {
+            let p = Params {
+                solver,
+                iterations,
+                regularization: if scaling > 0.0 { 0.01 } else { 2.0 },
+                regularization_scaling: scaling,
+                ..params(Confidence::Ials, wide_enough)
+            };
+            *train(&p, &matrix).loss_history.last().unwrap()
+        };
+        let exact = fit(Solver::Cholesky, 60);
+        for solver in [Solver::Cg, Solver::Block] {
+            let loss = fit(solver, 120);
+            assert!((loss - exact).abs() < 2e-3 * exact.abs(), "{solver}: {loss} {exact}");
+            let early = fit(solver, 1);
+            assert!(early > loss + 0.01 * loss.abs(), "{solver}: nothing was left to learn");
+        }
+    }
 }
 
 #[test]

@@ -3,9 +3,12 @@
 use super::csr::Csr;
 use super::gramian::Gramian;
 use super::half_step::HalfStep;
+use super::loss::Terms;
+use super::method::Method;
 use super::objective::Objective;
 use super::params::Params;
-use super::solve::{Fixed, Scratch, solve_row};
+use super::solve::{Fixed, Scratch, solve_alone};
+use super::whitening::Whitening;
 use crate::error::TrainError;
 use crate::threads;
 
@@ -22,6 +25,7 @@ pub struct FoldIn<F: AsRef<[f32]>> {
     gramian: Gramian,
     /// The Gramian times alpha0 in float32.
     matrix: Vec<f32>,
+    whitening: Whitening,
 }
 
 impl<F: AsRef<[f32]>> FoldIn<F> {
@@ -43,7 +47,9 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
         let gramian = threads::run(params.n_threads, || Gramian::of(factors, d));
         let objective = Objective::new(params);
         let matrix = gramian.scaled(objective.unobserved);
-        Ok(FoldIn { factors: item_factors, params: params.clone(), objective, gramian, matrix })
+        let whitening = Whitening::new(&gramian, &objective, Method::Exact, factors.len() / d, d);
+        let params = params.clone();
+        Ok(FoldIn { factors: item_factors, params, objective, gramian, matrix, whitening })
     }
 
     /// How many items there are: the columns that a row may have.
@@ -75,12 +81,13 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
             objective: self.objective,
             factors: self.factors.as_ref(),
             d: self.params.factors,
+            method: Method::Exact,
             gramian: &self.gramian,
             side: "user",
             interrupt: &|| false,
         };
         let mut out = vec![0f32; rows.n_rows() * self.params.factors];
-        threads::run(self.params.n_threads, || step.run(rows, &mut out, |_, _, _, _| 0.0))?;
+        threads::run(self.params.n_threads, || step.run(rows, &mut out, Terms::None))?;
         Ok(out)
     }
 
@@ -103,10 +110,12 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
             objective: self.objective,
             factors: self.factors.as_ref(),
             d: self.params.factors,
+            method: Method::Exact,
             gramian: &self.gramian,
             matrix: &self.matrix,
+            whitening: &self.whitening,
         };
-        solve_row(scratch, &fixed, items, weights, x).map_err(|_| TrainError::Singular {
+        solve_alone(scratch, &fixed, items, weights, x).map_err(|_| TrainError::Singular {
             side: "user",
             row: 0,
             regularization: self.params.regularization,

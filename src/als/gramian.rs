@@ -52,6 +52,13 @@ impl Gramian {
         out
     }
 
+    /// `weight` times the Gramian, d x d, both triangles.
+    pub(super) fn whole(&self, weight: f32) -> Vec<f64> {
+        let d = self.d;
+        let at = |i: usize, j: usize| f64::from(weight) * self.at(i.min(j), i.max(j));
+        (0..d * d).map(|e| at(e / d, e % d)).collect()
+    }
+
     /// The Gramian without float32's rounding, d x d, of which the upper triangle counts. What is
     /// singular in float64 shows only here: the rounding of the blocks fills the null space with
     /// noise. `factors` are those it was made of; the first call takes d^2 / 2 scalar

@@ -4,18 +4,20 @@ use rayon::prelude::*;
 
 use super::csr::Csr;
 use super::gramian::Gramian;
+use super::loss::{self, Terms};
+use super::method::Method;
 use super::objective::Objective;
-use super::solve::{Fixed, Scratch, solve_row};
+use super::shorts::Shorts;
+use super::solve::{Fixed, Scratch, Way, improve, solve_in_entries, solve_in_unknowns};
+use super::whitening::Whitening;
 use crate::error::TrainError;
+use crate::kernel::dense::{Ladder, padded};
 
-/// Rows handed out at a time: small, so that one with many entries delays nobody.
-const BLOCK: usize = 64;
+/// Rows handed out at a time: enough for short rows to find others of their length.
+const BLOCK: usize = 256;
 
 /// Asked between blocks of rows; true stops the work.
 pub(super) type Interrupt<'a> = &'a (dyn Fn() -> bool + Sync);
-
-/// What a solved row adds to the loss, given its columns, values and vector.
-pub(super) type Gain = fn(&Fixed<'_>, &[u32], &[f32], &[f32]) -> f64;
 
 /// The side that is being solved.
 pub(super) struct HalfStep<'a> {
@@ -23,60 +25,290 @@ pub(super) struct HalfStep<'a> {
     /// The fixed side's factors, row-major.
     pub(super) factors: &'a [f32],
     pub(super) d: usize,
+    pub(super) method: Method,
     pub(super) gramian: &'a Gramian,
     /// "user" or "item", for messages.
     pub(super) side: &'static str,
     pub(super) interrupt: Interrupt<'a>,
 }
 
+/// What a thread works with.
+struct Workspace {
+    scratch: Scratch,
+    shorts: Shorts,
+    /// The rows of a block that are solved in their entries, by number, and their vectors in the
+    /// rotated basis and in the factors' own.
+    pending: Vec<usize>,
+    rotated: Vec<f32>,
+    back: Vec<f32>,
+    /// The rows to be improved, by number; the last epoch's vectors of them, as they are, padded and rotated, and how
+    /// many have been since.
+    to_improve: Vec<usize>,
+    gathered: Vec<f32>,
+    padded: Vec<f32>,
+    before: Vec<f32>,
+    improved: usize,
+    /// Those whose matrix lost its digits.
+    lost: Vec<usize>,
+    /// What the entries of each row add to the loss: summed while its factors are in cache.
+    entries: Vec<f64>,
+    scores: Vec<f32>,
+}
+
+/// The rows of a block.
+pub(super) struct Block<'a> {
+    rows: &'a Csr,
+    first: usize,
+    d: usize,
+    /// Where their vectors go, row-major.
+    out: &'a mut [f32],
+}
+
+/// A half-step with what its rows share.
+struct Run<'a> {
+    fixed: Fixed<'a>,
+    rotated: &'a [f32],
+    terms: Terms,
+    side: &'static str,
+}
+
 impl HalfStep<'_> {
     /// Solves each row of `rows` into `out` (row-major) and sums what they add to the loss, in the
     /// order of the rows whatever the threads.
-    pub(super) fn run(&self, rows: &Csr, out: &mut [f32], gain: Gain) -> Result<f64, TrainError> {
+    pub(super) fn run(&self, rows: &Csr, out: &mut [f32], terms: Terms) -> Result<f64, TrainError> {
         let matrix = self.gramian.scaled(self.objective.unobserved);
+        let others = self.factors.len() / self.d;
+        let whitening = Whitening::new(self.gramian, &self.objective, self.method, others, self.d);
+        let rotated = whitening.rotate(self.factors);
         let fixed = Fixed {
             objective: self.objective,
             factors: self.factors,
             d: self.d,
+            method: self.method,
             gramian: self.gramian,
             matrix: &matrix,
+            whitening: &whitening,
         };
+        let run = Run { fixed, rotated: &rotated, terms, side: self.side };
         let sums: Vec<Result<f64, TrainError>> = out
             .par_chunks_mut(BLOCK * self.d)
             .enumerate()
             .map_init(
-                || Scratch::new(self.d),
-                |scratch, (block, out)| self.block(scratch, &fixed, rows, block * BLOCK, out, gain),
+                || Workspace::new(self.d),
+                |work, (block, out)| {
+                    if (self.interrupt)() {
+                        return Err(TrainError::Cancelled);
+                    }
+                    let mut block = Block { rows, first: block * BLOCK, d: self.d, out };
+                    run.block(work, &mut block)
+                },
             )
             .collect();
         sums.into_iter().sum()
     }
+}
 
-    fn block(
-        &self,
-        scratch: &mut Scratch,
-        fixed: &Fixed<'_>,
-        rows: &Csr,
-        first: usize,
-        out: &mut [f32],
-        gain: Gain,
-    ) -> Result<f64, TrainError> {
-        if (self.interrupt)() {
-            return Err(TrainError::Cancelled);
+impl Run<'_> {
+    /// Solves the block's rows; returns what they add to the loss.
+    fn block(&self, work: &mut Workspace, block: &mut Block<'_>) -> Result<f64, TrainError> {
+        work.clear(block.len());
+        if self.fixed.method != Method::Exact {
+            self.rotate_before(work, block);
         }
-        let mut sum = 0f64;
-        for (row, x) in (first..).zip(out.chunks_exact_mut(self.d)) {
-            let (columns, values) = rows.row(row);
-            if row + 1 < rows.n_rows() {
-                scratch.equations.prefetch(self.factors, rows.row(row + 1).0);
+        for at in 0..block.len() {
+            let (columns, values) = block.row(at);
+            match self.fixed.way(values) {
+                Way::Zero => block.vector(at).fill(0.0),
+                Way::Entries(_) if work.shorts.take(&self.fixed.objective, at, values) => {}
+                Way::Entries(ladder) => self.in_entries(work, at, columns, values, ladder),
+                Way::Unknowns => {
+                    self.prefetch(work, block, at + 1);
+                    self.in_unknowns(work, block, at)?;
+                }
+                Way::Gradients(steps) => self.improve(work, block, at, Some(steps)),
+                Way::Blocks => self.improve(work, block, at, None),
             }
-            solve_row(scratch, fixed, columns, values, x).map_err(|_| TrainError::Singular {
-                side: self.side,
-                row,
-                regularization: self.objective.regularization,
-            })?;
-            sum += gain(fixed, columns, values, x);
         }
-        Ok(sum)
+        self.side_by_side(work, block);
+        work.hand_over(self.fixed.whitening, block);
+        for at in std::mem::take(&mut work.lost) {
+            self.in_unknowns(work, block, at)?;
+        }
+        Ok(self.loss(work, block))
+    }
+
+    /// Asks for what the next row needs, if it is one for [`in_unknowns`](Self::in_unknowns).
+    fn prefetch(&self, work: &Workspace, block: &Block<'_>, at: usize) {
+        if at < block.len() {
+            let (columns, values) = block.row(at);
+            if self.fixed.whitening.ladder(values.len()).is_none() {
+                work.scratch.equations.prefetch(self.fixed.factors, columns);
+            }
+        }
+    }
+
+    fn in_entries(
+        &self,
+        work: &mut Workspace,
+        at: usize,
+        columns: &[u32],
+        values: &[f32],
+        ladder: &Ladder,
+    ) {
+        let n = padded(self.fixed.d);
+        let to = &mut work.rotated[work.pending.len() * n..][..n];
+        let (scratch, objective) = (&mut work.scratch, &self.fixed.objective);
+        if solve_in_entries(scratch, objective, self.rotated, columns, values, ladder, to) {
+            work.entries[at] = self.sum(self.rotated, columns, values, to, &mut work.scores);
+            work.pending.push(at);
+        } else {
+            work.lost.push(at);
+        }
+    }
+
+    /// Rotates the vectors that are to be improved.
+    fn rotate_before(&self, work: &mut Workspace, block: &Block<'_>) {
+        work.improved = 0;
+        work.gathered.clear();
+        work.to_improve.clear();
+        for (at, x) in block.out.chunks_exact(block.d).enumerate() {
+            if let Way::Gradients(_) | Way::Blocks = self.fixed.way(block.row(at).1) {
+                work.gathered.extend_from_slice(x);
+                work.to_improve.push(at);
+            }
+        }
+        work.before.resize(work.gathered.len() / block.d * padded(block.d), 0.0);
+        let Workspace { gathered, padded, before, .. } = work;
+        self.fixed.whitening.rotate_into(gathered, padded, before);
+    }
+
+    fn improve(&self, work: &mut Workspace, block: &Block<'_>, at: usize, steps: Option<usize>) {
+        let n = padded(self.fixed.d);
+        let (columns, values) = block.row(at);
+        let x = &mut work.rotated[work.pending.len() * n..][..n];
+        x.copy_from_slice(&work.before[work.improved * n..][..n]);
+        work.improved += 1;
+        if let Some(&next) = work.to_improve.get(work.improved) {
+            work.scratch.dual.prefetch(self.rotated, block.row(next).0);
+        }
+        if improve(&mut work.scratch, &self.fixed, self.rotated, (columns, values), steps, x) {
+            work.entries[at] = self.sum(self.rotated, columns, values, x, &mut work.scores);
+            work.pending.push(at);
+        } else {
+            work.lost.push(at);
+        }
+    }
+
+    fn side_by_side(&self, work: &mut Workspace, block: &Block<'_>) {
+        let n = padded(self.fixed.d);
+        let Workspace { shorts, pending, rotated, lost, entries, scores, .. } = work;
+        shorts.solve(&self.fixed, self.rotated, block, |at, held, vectors| {
+            for ((&at, held), x) in at.iter().zip(held).zip(vectors.chunks_exact(n)) {
+                if held {
+                    let (columns, values) = block.row(at);
+                    entries[at] = self.sum(self.rotated, columns, values, x, scores);
+                    rotated[pending.len() * n..][..n].copy_from_slice(x);
+                    pending.push(at);
+                } else {
+                    lost.push(at);
+                }
+            }
+        });
+    }
+
+    fn in_unknowns(
+        &self,
+        work: &mut Workspace,
+        block: &mut Block<'_>,
+        at: usize,
+    ) -> Result<(), TrainError> {
+        let (columns, values) = block.row(at);
+        let (row, fixed) = (block.first + at, &self.fixed);
+        let x = block.vector(at);
+        solve_in_unknowns(&mut work.scratch, fixed, columns, values, x).map_err(|_| {
+            let regularization = fixed.objective.regularization;
+            TrainError::Singular { side: self.side, row, regularization }
+        })?;
+        work.entries[at] = self.sum(fixed.factors, columns, values, x, &mut work.scores);
+        Ok(())
+    }
+
+    /// What the entries of a row add to the loss, if that is asked for.
+    fn sum(
+        &self,
+        factors: &[f32],
+        columns: &[u32],
+        values: &[f32],
+        x: &[f32],
+        scores: &mut Vec<f32>,
+    ) -> f64 {
+        match self.terms {
+            Terms::RidgeAndEntries => {
+                let objective = &self.fixed.objective;
+                loss::of_entries(objective, factors, columns, values, x, scores)
+            }
+            Terms::Ridge | Terms::None => 0.0,
+        }
+    }
+
+    fn loss(&self, work: &Workspace, block: &Block<'_>) -> f64 {
+        if self.terms == Terms::None {
+            return 0.0;
+        }
+        let vectors = block.out.chunks_exact(block.d).enumerate();
+        let ridge = |(at, x)| loss::of_ridge(&self.fixed, block.row(at).0.len(), x);
+        vectors.zip(&work.entries).map(|(row, entries)| ridge(row) + entries).sum()
+    }
+}
+
+impl Workspace {
+    fn new(d: usize) -> Workspace {
+        let rows = || vec![0f32; BLOCK * padded(d)];
+        Workspace {
+            scratch: Scratch::new(d),
+            shorts: Shorts::new(d),
+            pending: Vec::with_capacity(BLOCK),
+            rotated: rows(),
+            back: rows(),
+            to_improve: vec![],
+            gathered: vec![],
+            padded: vec![],
+            before: vec![],
+            improved: 0,
+            lost: vec![],
+            entries: Vec::with_capacity(BLOCK),
+            scores: vec![],
+        }
+    }
+
+    fn clear(&mut self, rows: usize) {
+        self.shorts.clear();
+        self.pending.clear();
+        self.lost.clear();
+        self.entries.clear();
+        self.entries.resize(rows, 0.0);
+    }
+
+    fn hand_over(&mut self, whitening: &Whitening, block: &mut Block<'_>) {
+        let (d, n) = (block.d, padded(block.d));
+        let used = self.pending.len() * n;
+        whitening.rotate_back(&self.rotated[..used], &mut self.back[..used]);
+        for (&at, x) in self.pending.iter().zip(self.back.chunks_exact(n)) {
+            block.vector(at).copy_from_slice(&x[..d]);
+        }
+    }
+}
+
+impl<'a> Block<'a> {
+    fn len(&self) -> usize {
+        self.out.len() / self.d
+    }
+
+    fn vector(&mut self, at: usize) -> &mut [f32] {
+        &mut self.out[at * self.d..][..self.d]
+    }
+
+    pub(super) fn row(&self, at: usize) -> (&'a [u32], &'a [f32]) {
+        self.rows.row(self.first + at)
     }
 }

@@ -9,18 +9,38 @@
 //! the half-steps need anyway. The second is taken while a user's items are still in cache. Terms
 //! are float32, their sums float64.
 
+use super::objective::Objective;
 use super::solve::Fixed;
+use crate::kernel::dense::scores;
 use crate::kernel::float::dot;
 
-/// What the entries of one user and its regularisation add.
-pub(super) fn of_row(fixed: &Fixed<'_>, columns: &[u32], values: &[f32], x: &[f32]) -> f64 {
-    let mut sum = of_ridge(fixed, values.len(), x);
-    for (&column, &r) in columns.iter().zip(values) {
-        let (a, b) = fixed.objective.weigh(r);
-        let s = f64::from(dot(x, &fixed.factors[column as usize * fixed.d..][..fixed.d]));
-        sum += (f64::from(a) * s - 2.0 * f64::from(b)) * s;
-    }
-    sum
+/// Which terms a half-step sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Terms {
+    /// None: nobody asks.
+    None,
+    /// The regularisation of its rows.
+    Ridge,
+    /// That and the entries.
+    RidgeAndEntries,
+}
+
+/// What the entries of one row add, `x` and the factors being in one basis.
+pub(super) fn of_entries(
+    objective: &Objective,
+    factors: &[f32],
+    columns: &[u32],
+    values: &[f32],
+    x: &[f32],
+    buffer: &mut Vec<f32>,
+) -> f64 {
+    buffer.resize(columns.len(), 0.0);
+    scores(factors, columns, x, buffer);
+    let terms = values.iter().zip(buffer.iter()).map(|(&r, &s)| {
+        let ((a, b), s) = (objective.weigh(r), f64::from(s));
+        (f64::from(a) * s - 2.0 * f64::from(b)) * s
+    });
+    terms.sum()
 }
 
 /// What the regularisation of one row adds.

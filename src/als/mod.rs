@@ -9,14 +9,18 @@ mod fold_in;
 mod gramian;
 mod half_step;
 mod loss;
+mod method;
 mod model;
 mod objective;
 mod params;
 mod rank;
 mod repair;
+mod shorts;
 mod solve;
 mod start;
 mod train;
+mod tridiagonal;
+mod whitening;
 
 pub use csr::Csr;
 pub use fold_in::FoldIn;

@@ -50,6 +50,11 @@ impl Objective {
         (f64::from(self.regularization) * scale) as f32
     }
 
+    /// Whether the number of a row's entries shows in its regularisation.
+    pub(super) fn is_scaled(&self) -> bool {
+        self.scaling != 0.0
+    }
+
     /// Refuses weights under which the objective has no minimum.
     pub(super) fn check(&self, matrix: &Csr) -> Result<(), TrainError> {
         match matrix.values().iter().position(|&r| !self.is_bounded(r)) {

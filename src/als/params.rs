@@ -62,16 +62,25 @@ impl FromStr for Confidence {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Solver {
-    /// The solver that suits the number of factors; today always [`Cholesky`](Self::Cholesky).
+    /// [`Cholesky`](Self::Cholesky), or [`Block`](Self::Block) where an exact epoch would take
+    /// several times as long: many factors and rows with many entries. The model's parameters name
+    /// the one taken.
     #[default]
     Auto,
-    /// Exactly, by a symmetric factorisation.
+    /// Exactly, by a symmetric factorisation: in the row's unknowns, or in its entries where those
+    /// are fewer.
     Cholesky,
+    /// By a few steps of conjugate gradients ([`Params::cg_steps`]) from the last epoch's vector; rows
+    /// with few entries exactly, since that takes less.
+    Cg,
+    /// By one pass over blocks of 64 coordinates from the last epoch's vector (iALS++); rows with few
+    /// entries exactly. For many factors.
+    Block,
 }
 
 impl Solver {
     /// Every solver.
-    pub const ALL: [Solver; 2] = [Solver::Auto, Solver::Cholesky];
+    pub const ALL: [Solver; 4] = [Solver::Auto, Solver::Cholesky, Solver::Cg, Solver::Block];
 
     /// The name that users type.
     #[must_use]
@@ -79,6 +88,8 @@ impl Solver {
         match self {
             Solver::Auto => "auto",
             Solver::Cholesky => "cholesky",
+            Solver::Cg => "cg",
+            Solver::Block => "block",
         }
     }
 }
@@ -93,10 +104,10 @@ impl FromStr for Solver {
     type Err = TrainError;
 
     fn from_str(name: &str) -> Result<Solver, TrainError> {
-        Solver::ALL
-            .into_iter()
-            .find(|s| s.name() == name)
-            .ok_or_else(|| parameter("solver", format!("{name:?}"), "\"auto\" or \"cholesky\""))
+        Solver::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
+            let expected = "\"auto\", \"cholesky\", \"cg\" or \"block\"";
+            parameter("solver", format!("{name:?}"), expected)
+        })
     }
 }
 
@@ -122,6 +133,8 @@ pub struct Params {
     pub regularization_scaling: f32,
     /// How a row is solved.
     pub solver: Solver,
+    /// Steps of conjugate gradients a row and epoch, at least 1; read by the solver of that name.
+    pub cg_steps: usize,
     /// The seed of the start. A seed fixes every bit of the model, at any number of threads.
     pub seed: u64,
     /// Threads; all cores for `None`.
@@ -139,6 +152,7 @@ impl Default for Params {
             unobserved_weight: 1.0,
             regularization_scaling: 0.0,
             solver: Solver::Auto,
+            cg_steps: 3,
             seed: 0,
             n_threads: None,
         }
@@ -163,6 +177,7 @@ impl Params {
         require(at_least_zero(*got), name, got, "a finite number, at least 0")?;
         require(positive(self.alpha), "alpha", &self.alpha, "a finite number above 0")?;
         require(self.iterations > 0, "iterations", &self.iterations, "at least 1")?;
+        require(self.cg_steps > 0, "cg_steps", &self.cg_steps, "at least 1")?;
         let (name, got) = ("unobserved_weight", &self.unobserved_weight);
         require(at_least_zero(*got), name, got, "a finite number, at least 0")?;
         let expected = "1, which the conventions \"implicit\" and \"spark\" fix; \
@@ -204,7 +219,7 @@ mod tests {
         );
         assert_eq!(
             "qr".parse::<Solver>().unwrap_err().to_string(),
-            "solver is \"qr\", expected \"auto\" or \"cholesky\""
+            "solver is \"qr\", expected \"auto\", \"cholesky\", \"cg\" or \"block\""
         );
     }
 
@@ -226,6 +241,7 @@ mod tests {
         assert_eq!(refused(|p| p.alpha = 0.0), "alpha");
         assert_eq!(refused(|p| p.alpha = f32::INFINITY), "alpha");
         assert_eq!(refused(|p| p.iterations = 0), "iterations");
+        assert_eq!(refused(|p| p.cg_steps = 0), "cg_steps");
         assert_eq!(refused(|p| p.unobserved_weight = -1.0), "unobserved_weight");
         assert_eq!(refused(|p| p.regularization_scaling = 1.5), "regularization_scaling");
         for confidence in [Confidence::Implicit, Confidence::Spark] {

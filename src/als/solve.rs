@@ -1,9 +1,13 @@
 //! One row: its equations, and the vector that solves them.
 
+use rayon::prelude::*;
+
 use super::gramian::Gramian;
+use super::method::{GIANT, Method};
 use super::objective::Objective;
 use super::repair;
-use crate::kernel::dense::{Equations, padded};
+use super::whitening::Whitening;
+use crate::kernel::dense::{Blocks, Dual, Equations, Gradients, Ladder, Row, padded};
 
 /// Entries summed in float32 before the sum goes over to float64: a popular item may have millions,
 /// and a float32 sum of that many loses the small ones.
@@ -12,12 +16,22 @@ const SEGMENT: usize = 1024;
 /// The memory that solving a row takes; reused from row to row, so that none is allocated once the
 /// first long row has been seen.
 ///
-/// About 8 d^2 + 256 d bytes, and 12 d^2 more after a row of over 1024 entries.
+/// About 20 d^2 + 256 d bytes, and 12 d^2 more after a row of over 1024 entries.
 #[derive(Clone)]
 pub struct Scratch {
     pub(super) equations: Equations,
+    pub(super) dual: Dual,
+    gradients: Option<Gradients>,
+    blocks: Option<Blocks>,
     a: Vec<f32>,
     b: Vec<f32>,
+    roots: Vec<f32>,
+    /// The factors of one row's entries, as they are, padded and rotated.
+    gathered: Vec<f32>,
+    alone: Vec<f32>,
+    rotated: Vec<f32>,
+    /// The numbers from 0 on.
+    numbers: Vec<u32>,
     /// Sums of a long row: the matrix, then the right-hand side.
     wide: Vec<f64>,
     narrow: Vec<f32>,
@@ -27,8 +41,21 @@ impl Scratch {
     /// Memory for rows of `factors` unknowns.
     #[must_use]
     pub fn new(factors: usize) -> Scratch {
-        let equations = Equations::new(factors);
-        Scratch { equations, a: vec![], b: vec![], wide: vec![], narrow: vec![] }
+        Scratch {
+            equations: Equations::new(factors),
+            dual: Dual::new(factors),
+            gradients: None,
+            blocks: None,
+            a: vec![],
+            b: vec![],
+            roots: vec![],
+            gathered: vec![],
+            alone: vec![],
+            rotated: vec![],
+            numbers: vec![],
+            wide: vec![],
+            narrow: vec![],
+        }
     }
 
     fn weigh(&mut self, objective: &Objective, values: &[f32]) {
@@ -48,12 +75,14 @@ pub(super) struct Fixed<'a> {
     /// Row-major, rows of d.
     pub(super) factors: &'a [f32],
     pub(super) d: usize,
+    pub(super) method: Method,
     pub(super) gramian: &'a Gramian,
     /// The Gramian times alpha0 in float32.
     pub(super) matrix: &'a [f32],
+    pub(super) whitening: &'a Whitening,
 }
 
-impl Fixed<'_> {
+impl<'a> Fixed<'a> {
     /// How many rows the fixed side has.
     pub(super) fn rows(&self) -> usize {
         self.factors.len() / self.d
@@ -63,25 +92,94 @@ impl Fixed<'_> {
     pub(super) fn ridge(&self, entries: usize) -> f32 {
         self.objective.ridge(entries, self.rows())
     }
+
+    /// How a row is to be solved.
+    pub(super) fn way(&self, values: &[f32]) -> Way<'a> {
+        if values.iter().all(|&r| self.objective.weigh(r).1 == 0.0) {
+            return Way::Zero;
+        }
+        if values.len() > GIANT {
+            return Way::Unknowns;
+        }
+        match (self.whitening.ladder(values.len()), self.method) {
+            (Some(ladder), _) if values.iter().all(|&r| self.objective.weigh(r).0 >= 0.0) => {
+                Way::Entries(ladder)
+            }
+            (_, Method::Gradients(steps)) => Way::Gradients(steps),
+            (_, Method::Blocks) => Way::Blocks,
+            (_, Method::Exact) => Way::Unknowns,
+        }
+    }
+}
+
+/// How a row is solved.
+pub(super) enum Way<'a> {
+    /// Nothing pulls at it: the zero vector.
+    Zero,
+    /// As many equations as it has entries.
+    Entries(&'a Ladder),
+    /// As many equations as it has unknowns.
+    Unknowns,
+    /// Better than before, by so many steps of conjugate gradients.
+    Gradients(usize),
+    /// Better than before, block by block.
+    Blocks,
 }
 
 /// The row has no finite solution.
 #[derive(Debug)]
 pub(super) struct NoSolution;
 
-/// Solves one row into `x`: the zero vector if nothing pulls at it, otherwise in float32, and where
-/// that loses its digits in float64.
-pub(super) fn solve_row(
+/// Solves one row in its entries, in the basis of `rotated`: `out`, of `padded(d)`,
+/// is its vector there. False if that loses its digits.
+pub(super) fn solve_in_entries(
+    scratch: &mut Scratch,
+    objective: &Objective,
+    rotated: &[f32],
+    columns: &[u32],
+    values: &[f32],
+    ladder: &Ladder,
+    out: &mut [f32],
+) -> bool {
+    scratch.weigh(objective, values);
+    scratch.roots.clear();
+    scratch.roots.extend(scratch.a.iter().map(|a| a.sqrt()));
+    scratch.dual.solve(rotated, columns, &scratch.roots, &scratch.b, ladder, out)
+}
+
+/// Makes `x`, in the basis of `rotated`, a better vector of the row: by `steps` steps of conjugate
+/// gradients, or block by block where there are none. False if digits were lost on the way.
+pub(super) fn improve(
+    scratch: &mut Scratch,
+    fixed: &Fixed<'_>,
+    rotated: &[f32],
+    (columns, values): (&[u32], &[f32]),
+    steps: Option<usize>,
+    x: &mut [f32],
+) -> bool {
+    scratch.weigh(&fixed.objective, values);
+    let (a, b, ridge) = (&scratch.a[..], &scratch.b[..], fixed.ridge(values.len()));
+    let row = Row { z: rotated, columns, a, b, ridge };
+    let (d, whitening) = (fixed.d, fixed.whitening);
+    let held = if let Some(steps) = steps {
+        let gradients = scratch.gradients.get_or_insert_with(|| Gradients::new(d));
+        gradients.improve(row, &whitening.banded, steps, x);
+        true
+    } else {
+        let blocks = scratch.blocks.get_or_insert_with(|| Blocks::new(d));
+        blocks.improve(row, &whitening.banded, &whitening.starts, x)
+    };
+    held && x.iter().all(|v| v.is_finite())
+}
+
+/// Solves one row in its unknowns into `x`: in float32, and where that loses its digits in float64.
+pub(super) fn solve_in_unknowns(
     scratch: &mut Scratch,
     fixed: &Fixed<'_>,
     columns: &[u32],
     values: &[f32],
     x: &mut [f32],
 ) -> Result<(), NoSolution> {
-    if values.iter().all(|&r| fixed.objective.weigh(r).1 == 0.0) {
-        x.fill(0.0);
-        return Ok(());
-    }
     if values.len() <= SEGMENT {
         scratch.weigh(&fixed.objective, values);
         let (a, b) = (&scratch.a[..], &scratch.b[..]);
@@ -101,6 +199,33 @@ fn sum_long_row(scratch: &mut Scratch, fixed: &Fixed<'_>, columns: &[u32], value
     scratch.wide.clear();
     scratch.wide.extend(fixed.matrix.iter().map(|&v| f64::from(v)));
     scratch.wide.resize(side + fixed.d, 0.0);
+    if columns.len() > GIANT {
+        let parts: Vec<Vec<f64>> = columns
+            .par_chunks(GIANT / 4)
+            .zip(values.par_chunks(GIANT / 4))
+            .map_init(
+                || Scratch::new(fixed.d),
+                |own, (columns, values)| {
+                    own.wide.clear();
+                    own.wide.resize(side + fixed.d, 0.0);
+                    add_segments(own, fixed, columns, values);
+                    own.wide.clone()
+                },
+            )
+            .collect();
+        for part in parts {
+            scratch.wide.iter_mut().zip(part).for_each(|(w, v)| *w += v);
+        }
+    } else {
+        add_segments(scratch, fixed, columns, values);
+    }
+    scratch.narrow.clear();
+    scratch.narrow.extend(scratch.wide.iter().map(|&v| v as f32));
+    scratch.equations.set(&scratch.narrow[..side], &scratch.narrow[side..]);
+}
+
+/// Adds the entries' outer products and pulls to the wide sums, segment by segment.
+fn add_segments(scratch: &mut Scratch, fixed: &Fixed<'_>, columns: &[u32], values: &[f32]) {
     for (columns, values) in columns.chunks(SEGMENT).zip(values.chunks(SEGMENT)) {
         scratch.weigh(&fixed.objective, values);
         scratch.equations.clear();
@@ -108,7 +233,58 @@ fn sum_long_row(scratch: &mut Scratch, fixed: &Fixed<'_>, columns: &[u32], value
         let parts = scratch.equations.matrix().iter().chain(scratch.equations.right_hand_side());
         scratch.wide.iter_mut().zip(parts).for_each(|(w, &v)| *w += f64::from(v));
     }
-    scratch.narrow.clear();
-    scratch.narrow.extend(scratch.wide.iter().map(|&v| v as f32));
-    scratch.equations.set(&scratch.narrow[..side], &scratch.narrow[side..]);
+}
+
+/// Solves one row into `x` by itself, with the bits that it has among others: its entries' factors
+/// are rotated here.
+pub(super) fn solve_alone(
+    scratch: &mut Scratch,
+    fixed: &Fixed<'_>,
+    columns: &[u32],
+    values: &[f32],
+    x: &mut [f32],
+) -> Result<(), NoSolution> {
+    match fixed.way(values) {
+        Way::Zero => {
+            x.fill(0.0);
+            Ok(())
+        }
+        Way::Entries(ladder) if rotate_and_solve(scratch, fixed, columns, values, ladder, x) => {
+            Ok(())
+        }
+        _ => solve_in_unknowns(scratch, fixed, columns, values, x),
+    }
+}
+
+fn rotate_and_solve(
+    scratch: &mut Scratch,
+    fixed: &Fixed<'_>,
+    columns: &[u32],
+    values: &[f32],
+    ladder: &Ladder,
+    x: &mut [f32],
+) -> bool {
+    let (d, n, k) = (fixed.d, padded(fixed.d), columns.len());
+    let mut gathered = std::mem::take(&mut scratch.gathered);
+    let mut alone = std::mem::take(&mut scratch.alone);
+    let mut rotated = std::mem::take(&mut scratch.rotated);
+    let mut numbers = std::mem::take(&mut scratch.numbers);
+    numbers.clear();
+    numbers.extend(0..k as u32);
+    gathered.clear();
+    for &column in columns {
+        gathered.extend_from_slice(&fixed.factors[column as usize * d..][..d]);
+    }
+    rotated.resize((k + 1) * n, 0.0);
+    fixed.whitening.rotate_into(&gathered, &mut alone, &mut rotated);
+    let (z, g) = rotated.split_at_mut(k * n);
+    let solved =
+        solve_in_entries(scratch, &fixed.objective, z, &numbers, values, ladder, &mut g[..n]);
+    if solved {
+        fixed.whitening.rotate_back(&g[..n], &mut alone[..n]);
+        x.copy_from_slice(&alone[..d]);
+    }
+    (scratch.gathered, scratch.alone) = (gathered, alone);
+    (scratch.rotated, scratch.numbers) = (rotated, numbers);
+    solved
 }

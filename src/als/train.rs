@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use super::csr::Csr;
 use super::gramian::Gramian;
-use super::half_step::{Gain, HalfStep};
-use super::loss;
+use super::half_step::HalfStep;
+use super::loss::Terms;
+use super::method::{self, Method};
 use super::model::Model;
 use super::objective::Objective;
 use super::params::Params;
@@ -88,10 +89,12 @@ impl<'a> Trainer<'a> {
 
     /// Trains on users x items.
     ///
-    /// An epoch solves every item from the users, then every user from the items: for N entries and
-    /// S users and items together 2 N (d^2 + 3 d) + S (d^3 / 3 + 4 d^2) operations. The users go
-    /// last, so that folding in an unchanged row gives the stored vector. A user or item without
-    /// entries gets the zero vector. Memory: the matrix once more, transposed, and the factors.
+    /// An epoch solves every item from the users, then every user from the items: exactly, for N
+    /// entries and S users and items together, in at most 2 N (d^2 + 3 d) + S (d^3 / 3 + 4 d^2)
+    /// operations, and in fewer where rows have fewer entries than factors. The users go last, so
+    /// that folding in an unchanged row gives the stored vector (of an exact solver). A user or item
+    /// without entries gets the zero vector. Memory: the matrix once more, transposed, the factors,
+    /// and the larger side's once more.
     ///
     /// # Errors
     /// If a parameter, the start or a weight is refused, the matrix is empty, a row has no finite
@@ -102,6 +105,7 @@ impl<'a> Trainer<'a> {
         let objective = Objective::new(&self.params);
         objective.check(users)?;
         let items = users.transpose();
+        self.params.solver = method::chosen(&self.params, users, &items);
         let mut state = State::new(&self.params, objective, users, &*self.stop, self.start)?;
         let mut loss_history = Vec::with_capacity(self.params.iterations);
         for number in 1..=self.params.iterations {
@@ -136,6 +140,7 @@ fn check_matrix(matrix: &Csr) -> Result<(), TrainError> {
 
 struct State<'a> {
     objective: Objective,
+    method: Method,
     d: usize,
     n_threads: Option<usize>,
     stop: &'a (dyn Fn() -> bool + Sync),
@@ -157,6 +162,7 @@ impl<'a> State<'a> {
         let (n_users, n_items) = (users.n_rows(), users.n_cols());
         let mut state = State {
             objective,
+            method: Method::new(params),
             d,
             n_threads,
             stop,
@@ -199,12 +205,12 @@ impl<'a> State<'a> {
             objective: self.objective,
             factors: &self.users,
             d: self.d,
+            method: self.method,
             gramian: &self.user_gramian,
             side: "item",
             interrupt: self.stop,
         };
-        let gain: Gain = |fixed, _, values, y| loss::of_ridge(fixed, values.len(), y);
-        threads::run(self.n_threads, || step.run(rows, &mut self.items, gain))
+        threads::run(self.n_threads, || step.run(rows, &mut self.items, Terms::Ridge))
     }
 
     fn solve_users(&mut self, rows: &Csr, item_gramian: &Gramian) -> Result<f64, TrainError> {
@@ -212,10 +218,11 @@ impl<'a> State<'a> {
             objective: self.objective,
             factors: &self.items,
             d: self.d,
+            method: self.method,
             gramian: item_gramian,
             side: "user",
             interrupt: self.stop,
         };
-        threads::run(self.n_threads, || step.run(rows, &mut self.users, loss::of_row))
+        threads::run(self.n_threads, || step.run(rows, &mut self.users, Terms::RidgeAndEntries))
     }
 }

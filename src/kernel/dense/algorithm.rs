@@ -39,6 +39,11 @@ pub(super) trait Lanes: Copy {
     unsafe fn sum(self) -> f32;
     /// Asks for the line at `p`, which may be any address.
     unsafe fn prefetch(p: *const f32);
+    /// Lane i is the sum of row i's lanes: quarters q of four, each (q0 + q2) + (q1 + q3), and of
+    /// those (first + second) + (third + fourth).
+    unsafe fn sums(rows: [Self; LANES]) -> Self;
+    /// Lane j of row i becomes lane i of row j.
+    unsafe fn transpose(rows: [Self; LANES]) -> [Self; LANES];
 }
 
 /// Runs a block sixteen times with a constant counter: the rows of a diagonal block stay in
@@ -63,10 +68,30 @@ impl View {
     /// # Safety
     /// The place lies within the same allocation.
     #[inline(always)]
-    unsafe fn at(self, row: usize, column: usize) -> View {
+    pub(super) unsafe fn at(self, row: usize, column: usize) -> View {
         // SAFETY: the caller's promise.
         View { at: unsafe { self.at.add(row * self.stride + column) }, stride: self.stride }
     }
+
+    /// The matrix as weights w[t][r], t going down its rows.
+    #[inline(always)]
+    fn down(self) -> Weights {
+        Weights { at: self.at, step: self.stride, row: 1 }
+    }
+
+    /// The matrix as weights w[t][r], t going along its columns.
+    #[inline(always)]
+    pub(super) fn along(self) -> Weights {
+        Weights { at: self.at, step: 1, row: self.stride }
+    }
+}
+
+/// What the rows of a tile are summed with: w[t][r] lies at `t step + r row`.
+#[derive(Clone, Copy)]
+pub(super) struct Weights {
+    at: *const f32,
+    step: usize,
+    row: usize,
 }
 
 /// `c[r][j] = from[r][j] + sum over t < k of w[t][r] y[t][j]` for R rows and 16 N columns, t
@@ -79,7 +104,7 @@ impl View {
 unsafe fn tile<V: Lanes, const R: usize, const N: usize>(
     from: View,
     c: View,
-    w: View,
+    w: Weights,
     y: View,
     k: usize,
 ) {
@@ -98,13 +123,13 @@ unsafe fn tile<V: Lanes, const R: usize, const N: usize>(
                 *column = V::load(y_at.add(LANES * v));
             }
             for (r, row) in sums.iter_mut().enumerate() {
-                let weight = V::splat(*w_at.add(r));
+                let weight = V::splat(*w_at.add(r * w.row));
                 for (sum, &column) in row.iter_mut().zip(&columns) {
                     *sum = sum.fma(weight, column);
                 }
             }
             // The last step may leave the allocation: the address is formed, never read.
-            w_at = w_at.wrapping_add(w.stride);
+            w_at = w_at.wrapping_add(w.step);
             y_at = y_at.wrapping_add(y.stride);
         }
         for (r, row) in sums.iter().enumerate() {
@@ -120,10 +145,10 @@ unsafe fn tile<V: Lanes, const R: usize, const N: usize>(
 /// # Safety
 /// As for [`tile`].
 #[inline(always)]
-unsafe fn band<V: Lanes, const R: usize, const N: usize>(
+pub(super) unsafe fn band<V: Lanes, const R: usize, const N: usize>(
     from: View,
     c: View,
-    w: View,
+    w: Weights,
     y: View,
     k: usize,
     vectors: usize,
@@ -146,7 +171,7 @@ unsafe fn band<V: Lanes, const R: usize, const N: usize>(
     }
 }
 
-/// Copies rows of `factors` (rows of `d`) into `y` and, times their weight, into `w`; the columns
+/// Copies the first `d` elements of rows of `factors`, `stride` apart, into `y` and, times their weight, into `w`; the columns
 /// from `d` to `n` become zero.
 ///
 /// # Safety
@@ -155,6 +180,7 @@ unsafe fn band<V: Lanes, const R: usize, const N: usize>(
 #[inline(always)]
 pub(super) unsafe fn gather<V: Lanes>(
     factors: *const f32,
+    stride: usize,
     d: usize,
     columns: &[u32],
     weights: &[f32],
@@ -165,7 +191,7 @@ pub(super) unsafe fn gather<V: Lanes>(
     for (t, (&column, &weight)) in columns.iter().zip(weights).enumerate() {
         // SAFETY: the row has d elements; those past 16 `whole` are read by `load_first`.
         unsafe {
-            let row = factors.add(column as usize * d);
+            let row = factors.add(column as usize * stride);
             let (y, w, weight) = (y.at(t, 0).at, w.at(t, 0).at, V::splat(weight));
             for v in 0..whole {
                 let x = V::load(row.add(LANES * v));
@@ -181,14 +207,19 @@ pub(super) unsafe fn gather<V: Lanes>(
     }
 }
 
-/// Asks for the rows of `factors` that `columns` name.
+/// Asks for the first `d` elements of the rows of `factors`, `stride` apart, that `columns` name.
 ///
 /// # Safety
 /// The instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn prefetch<V: Lanes>(factors: *const f32, d: usize, columns: &[u32]) {
+pub(super) unsafe fn prefetch<V: Lanes>(
+    factors: *const f32,
+    stride: usize,
+    d: usize,
+    columns: &[u32],
+) {
     for &column in columns {
-        let row = factors.wrapping_add(column as usize * d);
+        let row = factors.wrapping_add(column as usize * stride);
         for at in (0..d).step_by(LANES) {
             // SAFETY: a prefetch reads nothing that the program can see.
             unsafe { V::prefetch(row.wrapping_add(at)) };
@@ -199,31 +230,66 @@ pub(super) unsafe fn prefetch<V: Lanes>(factors: *const f32, d: usize, columns: 
     }
 }
 
-/// `a = from + w' y` on and above the diagonal blocks, and `rhs += b' y`.
+/// Asks for one line of each row of `z` (rows of `n`) that `columns` name: the one `z` points into.
 ///
 /// # Safety
-/// The instruction set of `V`; `from` and `a` are n x n and may be one, `w` and `y` k x n, `rhs` holds n and `b` k elements.
+/// The instruction set of `V`.
+#[inline(always)]
+pub(super) unsafe fn prefetch_line<V: Lanes>(z: *const f32, n: usize, columns: &[u32]) {
+    for &column in columns {
+        // SAFETY: a prefetch reads nothing that the program can see.
+        unsafe { V::prefetch(z.wrapping_add(column as usize * n)) };
+    }
+}
+
+/// `a = from + w' y` on and above the diagonal blocks, over `k` rows of `w` and `y`.
+///
+/// # Safety
+/// The instruction set of `V`; `from` and `a` are n x n and may be one, `w` and `y` k x n.
 #[inline(always)]
 pub(super) unsafe fn update<V: Lanes, const R: usize, const N: usize>(
     from: View,
     a: View,
-    rhs: *mut f32,
     w: View,
     y: View,
-    b: &[f32],
+    k: usize,
 ) {
-    let (n, k) = (a.stride, b.len());
-    // SAFETY: strips of R rows, R dividing 16, from their diagonal block to column n.
+    let n = a.stride;
+    // SAFETY: blocks of 16 rows, from their diagonal block to column n, in strips of R, R dividing
+    // 16. The last block has one vector a row: 16 rows at once keep as many sums as other tiles.
     unsafe {
-        for i in (0..n).step_by(R) {
-            let j = i / LANES * LANES;
-            let (from, to) = (from.at(i, j), a.at(i, j));
-            band::<V, R, N>(from, to, w.at(0, i), y.at(0, j), k, (n - j) / LANES);
+        for i in (0..n).step_by(LANES) {
+            let (from, to, y) = (from.at(i, i), a.at(i, i), y.at(0, i));
+            if R == 8 && i + LANES == n {
+                tile::<V, LANES, 1>(from, to, w.at(0, i).down(), y, k);
+                return;
+            }
+            for r in (0..LANES).step_by(R) {
+                let (from, to, w) = (from.at(r, 0), to.at(r, 0), w.at(0, i + r).down());
+                if R == 8 && (n - i) / LANES % 2 == 1 {
+                    tile::<V, R, 3>(from, to, w, y, k);
+                    let (from, to, y) =
+                        (from.at(0, 3 * LANES), to.at(0, 3 * LANES), y.at(0, 3 * LANES));
+                    band::<V, R, N>(from, to, w, y, k, (n - i) / LANES - 3);
+                } else {
+                    band::<V, R, N>(from, to, w, y, k, (n - i) / LANES);
+                }
+            }
         }
-        let b = View { at: b.as_ptr().cast_mut(), stride: 1 };
-        let rhs = View { at: rhs, stride: n };
-        band::<V, 1, 4>(rhs, rhs, b, y, k, n / LANES);
     }
+}
+
+/// `rhs += b' y`.
+///
+/// # Safety
+/// The instruction set of `V`; `y` has as many rows as `b`, of n elements, n a multiple of 16 and
+/// the stride; `rhs` holds n.
+#[inline(always)]
+pub(super) unsafe fn pull<V: Lanes>(rhs: *mut f32, y: View, b: &[f32]) {
+    let b_view = View { at: b.as_ptr().cast_mut(), stride: 1 };
+    let rhs = View { at: rhs, stride: y.stride };
+    // SAFETY: the caller's promise.
+    unsafe { band::<V, 1, 4>(rhs, rhs, b_view.down(), y, b.len(), y.stride / LANES) }
 }
 
 /// Factors `a` = U' D^-1 U in place: U above the diagonal blocks, its pivots D on the diagonal, and
@@ -248,7 +314,7 @@ pub(super) unsafe fn factor<V: Lanes, const R: usize, const N: usize>(
         for i in (0..n).step_by(LANES) {
             for r in (i..i + LANES).step_by(R) {
                 let strip = a.at(r, i);
-                band::<V, R, N>(strip, strip, l.at(0, r), a.at(0, i), i, (n - i) / LANES);
+                band::<V, R, N>(strip, strip, l.at(0, r).down(), a.at(0, i), i, (n - i) / LANES);
             }
             diagonal::<V>(a.at(i, i), l.at(i, i), inverse.add(i));
             for j in (i + LANES..n).step_by(LANES) {
@@ -323,7 +389,7 @@ pub(super) unsafe fn substitute<V: Lanes>(l: View, inverse: *const f32, x: *mut 
             let (done, rest) = (View { at: x.add(i), stride: 1 }, i + LANES);
             let below = View { at: x.wrapping_add(rest), stride: n };
             let rows = View { at: l.at(i, 0).at.wrapping_add(rest), stride: n };
-            band::<V, 1, 4>(below, below, done, rows, LANES, (n - rest) / LANES);
+            band::<V, 1, 4>(below, below, done.down(), rows, LANES, (n - rest) / LANES);
         }
         for i in 0..n {
             *x.add(i) *= -*inverse.add(i);

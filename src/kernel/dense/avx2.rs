@@ -4,6 +4,9 @@
 use std::arch::x86_64::*;
 
 use super::algorithm::{self, LANES, Lanes, View};
+use super::conjugate::{self, Band};
+use super::sixteen::{self, Cells, Sides};
+use super::whitened::{self, Rungs};
 
 #[derive(Clone, Copy)]
 struct Avx2(__m256, __m256);
@@ -86,6 +89,90 @@ impl Lanes for Avx2 {
         // SAFETY: any address may be asked for.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
     }
+
+    #[inline(always)]
+    unsafe fn sums(rows: [Self; LANES]) -> Self {
+        // SAFETY: the trait's promise; every index is below 16.
+        unsafe {
+            let mut fours = [_mm_setzero_ps(); 4];
+            for (g, four) in fours.iter_mut().enumerate() {
+                let r = 4 * g;
+                let low = add_lanes(rows[r].0, rows[r + 1].0, rows[r + 2].0, rows[r + 3].0);
+                let high = add_lanes(rows[r].1, rows[r + 1].1, rows[r + 2].1, rows[r + 3].1);
+                *four = _mm_add_ps(low, high);
+            }
+            Avx2(_mm256_set_m128(fours[1], fours[0]), _mm256_set_m128(fours[3], fours[2]))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        let mut out = rows;
+        // Quarters of 8 x 8; no closures: they would be compiled without the instruction set.
+        // SAFETY: the trait's promise.
+        unsafe {
+            let mut quarter = [_mm256_setzero_ps(); 8];
+            for from in [0, 8] {
+                for i in 0..8 {
+                    quarter[i] = rows[from + i].0;
+                }
+                transpose_8(&mut quarter);
+                for i in 0..8 {
+                    if from == 0 { out[i].0 = quarter[i] } else { out[i].1 = quarter[i] }
+                }
+                for i in 0..8 {
+                    quarter[i] = rows[from + i].1;
+                }
+                transpose_8(&mut quarter);
+                for i in 0..8 {
+                    if from == 0 { out[8 + i].0 = quarter[i] } else { out[8 + i].1 = quarter[i] }
+                }
+            }
+        }
+        out
+    }
 }
 
-instances!("avx2,fma", Avx2, 4, 1);
+/// The sums of each row's two quarters of four lanes.
+///
+/// # Safety
+/// Needs AVX2.
+#[inline(always)]
+unsafe fn add_lanes(a: __m256, b: __m256, c: __m256, d: __m256) -> __m128 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        let (low, high) = (_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0xee>(ab, cd));
+        let quarters = _mm256_add_ps(low, high);
+        _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps::<1>(quarters))
+    }
+}
+
+/// # Safety
+/// Needs AVX2.
+#[inline(always)]
+unsafe fn transpose_8(rows: &mut [__m256; 8]) {
+    // SAFETY: the caller's promise; every index is below 8.
+    unsafe {
+        let mut pairs = *rows;
+        for i in (0..8).step_by(2) {
+            pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+            pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+        }
+        let mut fours = pairs;
+        for g in [0, 4] {
+            for c in 0..2 {
+                let (x, y) = (pairs[g + c], pairs[g + c + 2]);
+                fours[g + 2 * c] = _mm256_shuffle_ps::<0x44>(x, y);
+                fours[g + 2 * c + 1] = _mm256_shuffle_ps::<0xee>(x, y);
+            }
+        }
+        for i in 0..4 {
+            rows[i] = _mm256_permute2f128_ps::<0x20>(fours[i], fours[i + 4]);
+            rows[i + 4] = _mm256_permute2f128_ps::<0x31>(fours[i], fours[i + 4]);
+        }
+    }
+}
+
+instances!("avx2,fma", Avx2, 4, 1, 2);

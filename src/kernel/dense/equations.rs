@@ -1,52 +1,35 @@
 //! One row's system A x = r and the memory it needs.
 
-use bytemuck::{Pod, Zeroable};
-
-use super::algorithm::{LANES, View};
+use super::algorithm::View;
+use super::lines::{Lines, padded};
 use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::kernel::Isa;
 
-/// Rows gathered before each rank-k update: at 64 factors the two panels and the matrix take 26 of
-/// the 32 or 48 KiB of first-level cache.
-const PANEL: usize = 32;
+/// Rows gathered before each rank-k update.
+const PANEL: usize = 64;
 
 /// A pivot below this share of the diagonal element it grew from has too few digits in float32: with
 /// 1e-6 the loss of ill-conditioned trainings rose between epochs by up to a percent.
 const LOST: f32 = 1e-4;
 
-/// The side of the matrix for `d` unknowns: `d` rounded up to 16. The rows and columns from `d` on
-/// are those of the unit matrix.
-#[must_use]
-pub fn padded(d: usize) -> usize {
-    d.next_multiple_of(LANES)
+/// Whether a pivot that grew from a diagonal element `before` has digits enough; NaN has none.
+pub(super) fn is_held(pivot: f32, before: f32) -> bool {
+    pivot > LOST * before && pivot < f32::INFINITY
 }
 
-/// A cache line, so that no vector of a matrix lies across two.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([f32; LANES]);
+/// A part of every row of a matrix: `d` elements from `first` on.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) factors: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) first: usize,
+}
 
-/// Memory in whole lines.
-#[derive(Clone)]
-struct Lines(Vec<Line>);
-
-impl Lines {
-    fn new(n: usize) -> Lines {
-        Lines(vec![Line([0.0; LANES]); n.div_ceil(LANES)])
-    }
-
-    fn get(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.0)
-    }
-
-    fn get_mut(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(&mut self.0)
-    }
-
-    fn view(&mut self, stride: usize) -> View {
-        View { at: self.get_mut().as_mut_ptr(), stride }
+impl<'a> Source<'a> {
+    fn whole(factors: &'a [f32], d: usize) -> Source<'a> {
+        Source { factors, stride: d, first: 0 }
     }
 }
 
@@ -74,22 +57,6 @@ pub struct Equations {
     w: Lines,
 }
 
-macro_rules! dispatch {
-    ($isa:expr, $name:ident($($argument:expr),*)) => {
-        match $isa {
-            // SAFETY: an Isa above Portable comes from detection, so the processor has it; the
-            // extents are those that `Equations` gave its memory, and columns were checked.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::$name($($argument),*) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::$name($($argument),*) },
-            // SAFETY: as above.
-            _ => unsafe { portable::$name($($argument),*) },
-        }
-    };
-}
-
 impl Equations {
     /// Memory for `d` unknowns: about 8 d^2 + 256 d bytes.
     ///
@@ -100,7 +67,7 @@ impl Equations {
         Equations::with(Isa::active(), d)
     }
 
-    fn with(isa: Isa, d: usize) -> Equations {
+    pub(super) fn with(isa: Isa, d: usize) -> Equations {
         assert!(d > 0, "equations need an unknown");
         let n = padded(d);
         let [a, l] = [(); 2].map(|()| Lines::new(n * n));
@@ -113,6 +80,34 @@ impl Equations {
     #[must_use]
     pub fn unknowns(&self) -> usize {
         self.d
+    }
+
+    /// Starts anew with `d` unknowns and an undefined right-hand side; the matrix is still to be set.
+    /// Memory grows and never shrinks. Leaves no room for [`add`](Self::add)'s rows.
+    pub(super) fn reset(&mut self, d: usize) {
+        let n = padded(d);
+        (self.d, self.n) = (d, n);
+        self.a.grow(n * n);
+        self.l.grow(n * n);
+        for line in [&mut self.rhs, &mut self.diagonal, &mut self.inverse] {
+            line.grow(n);
+        }
+        self.rhs.get_mut()[..n].fill(0.0);
+    }
+
+    /// The right-hand side with its padding.
+    pub(super) fn right_hand_side_mut(&mut self) -> &mut [f32] {
+        self.rhs.get_mut()
+    }
+
+    /// The matrix becomes I + P'P, P having `k` rows of [`padded`]`(d)`.
+    pub(super) fn add_panel(&mut self, p: View, k: usize) {
+        let n = self.n;
+        assert_eq!(p.stride, n, "a panel of another width");
+        self.a.get_mut()[..n * n].fill(0.0);
+        let a = self.a.view(n);
+        dispatch!(self.isa, update(a, a, p, p, k));
+        self.a.get_mut()[..n * n].iter_mut().step_by(n + 1).for_each(|v| *v += 1.0);
     }
 
     /// Starts anew from zero.
@@ -138,7 +133,7 @@ impl Equations {
     /// If the three lists differ in length or a column names no row of `factors`.
     pub fn add(&mut self, factors: &[f32], columns: &[u32], a: &[f32], b: &[f32]) {
         let own = self.a.view(self.n);
-        self.add_to(own, factors, columns, a, b);
+        self.add_to(own, Source::whole(factors, self.d), columns, a, b);
     }
 
     /// The same starting from the matrix `start` (as for [`set`](Self::set)) and a zero right-hand
@@ -147,26 +142,51 @@ impl Equations {
     /// # Panics
     /// If there is no entry, `start` has another size, or as for [`add`](Self::add).
     pub fn start(&mut self, start: &[f32], factors: &[f32], columns: &[u32], a: &[f32], b: &[f32]) {
+        self.start_from(start, Source::whole(factors, self.d), columns, a, b);
+    }
+
+    /// [`start`](Self::start) with a part of each row.
+    pub(super) fn start_from(
+        &mut self,
+        start: &[f32],
+        source: Source<'_>,
+        columns: &[u32],
+        a: &[f32],
+        b: &[f32],
+    ) {
         assert!(!columns.is_empty(), "no entry to start with");
         assert_eq!(start.len(), self.n * self.n, "a matrix of another side");
         self.rhs.get_mut().fill(0.0);
         let start = View { at: start.as_ptr().cast_mut(), stride: self.n };
-        self.add_to(start, factors, columns, a, b);
+        self.add_to(start, source, columns, a, b);
     }
 
     /// `from` is n x n and only read.
-    fn add_to(&mut self, mut from: View, factors: &[f32], columns: &[u32], a: &[f32], b: &[f32]) {
+    fn add_to(
+        &mut self,
+        mut from: View,
+        source: Source<'_>,
+        columns: &[u32],
+        a: &[f32],
+        b: &[f32],
+    ) {
         assert!(columns.len() == a.len() && columns.len() == b.len(), "lists of different length");
-        let rows = factors.len() / self.d;
+        let Source { factors, stride, first } = source;
+        assert!(first + self.d <= stride, "a part past the row");
+        let rows = factors.len() / stride;
         assert!(columns.iter().all(|&c| (c as usize) < rows), "a column past the factors");
+        let part = factors[first..].as_ptr();
         let n = self.n;
         let (matrix, y, w) = (self.a.view(n), self.y.view(n), self.w.view(n));
         let rhs = self.rhs.get_mut().as_mut_ptr();
         let panels = columns.chunks(PANEL).zip(a.chunks(PANEL)).zip(b.chunks(PANEL));
         for (at, ((now, a), b)) in panels.enumerate() {
-            self.prefetch(factors, &columns[((at + 1) * PANEL).min(columns.len())..]);
-            dispatch!(self.isa, gather(factors.as_ptr(), self.d, now, a, y, w));
-            dispatch!(self.isa, update(from, matrix, rhs, w, y, b));
+            let later = &columns[((at + 1) * PANEL).min(columns.len())..];
+            let later = &later[..later.len().min(PANEL)];
+            dispatch!(self.isa, prefetch(part, stride, self.d, later));
+            dispatch!(self.isa, gather(part, stride, self.d, now, a, y, w));
+            dispatch!(self.isa, update(from, matrix, w, y, now.len()));
+            dispatch!(self.isa, pull(rhs, y, b));
             from = matrix;
         }
     }
@@ -174,7 +194,7 @@ impl Equations {
     /// Asks for the first rows of `factors` that a later [`add`](Self::add) will need.
     pub fn prefetch(&self, factors: &[f32], columns: &[u32]) {
         let columns = &columns[..columns.len().min(PANEL)];
-        dispatch!(self.isa, prefetch(factors.as_ptr(), self.d, columns));
+        dispatch!(self.isa, prefetch(factors.as_ptr(), self.d, self.d, columns));
     }
 
     /// Adds `x` to the diagonal of the first d rows.
@@ -220,20 +240,19 @@ impl Equations {
 
     fn keep_diagonal(&mut self) {
         let n = self.n;
-        for (kept, v) in self.diagonal.get_mut().iter_mut().zip(self.a.get().iter().step_by(n + 1))
-        {
-            *kept = *v;
-        }
+        let diagonal = self.a.get()[..n * n].iter().step_by(n + 1);
+        self.diagonal.get_mut().iter_mut().zip(diagonal).for_each(|(kept, &v)| *kept = v);
     }
 
     fn is_definite(&self) -> bool {
-        let pivots = self.a.get().iter().step_by(self.n + 1);
-        pivots.zip(self.diagonal.get()).all(|(&p, &was)| p > LOST * was && p < f32::INFINITY)
+        let pivots = self.matrix().iter().step_by(self.n + 1);
+        pivots.zip(self.diagonal.get()).all(|(&pivot, &before)| is_held(pivot, before))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::algorithm::LANES;
     use super::*;
     use crate::random::Random;
 

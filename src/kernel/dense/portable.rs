@@ -1,6 +1,9 @@
 //! Sixteen lanes in plain Rust: the definition of the bits.
 
 use super::algorithm::{self, LANES, Lanes, View};
+use super::conjugate::{self, Band};
+use super::sixteen::{self, Cells, Sides};
+use super::whitened::{self, Rungs};
 
 #[derive(Clone, Copy)]
 struct Portable([f32; LANES]);
@@ -71,6 +74,20 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
+
+    #[inline(always)]
+    unsafe fn sums(rows: [Self; LANES]) -> Self {
+        let quarter = |r: &[f32; LANES], q: usize| (r[q] + r[q + 2]) + (r[q + 1] + r[q + 3]);
+        Portable::each(|i| {
+            let r = &rows[i].0;
+            (quarter(r, 0) + quarter(r, 4)) + (quarter(r, 8) + quarter(r, 12))
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        std::array::from_fn(|j| Portable::each(|i| rows[i].0[j]))
+    }
 }
 
-instances!(, Portable, 4, 1);
+instances!(, Portable, 4, 1, 2);
