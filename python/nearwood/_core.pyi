@@ -18,6 +18,9 @@ __all__ = [
     "Interactions",
     "Recommender",
     "__version__",
+    "implicit_leave_out",
+    "implicit_ranked",
+    "implicit_weights",
     "run_cli",
 ]
 __version__: str
@@ -38,6 +41,13 @@ _Confidence: TypeAlias = Literal["ials", "implicit", "spark"]
 _Solver: TypeAlias = Literal["auto", "cholesky"]
 _Ranked: TypeAlias = tuple[NDArray[np.int64], _Floats]
 
+def implicit_weights(
+    matrix: Any, k1: float | None = None, b: float | None = None
+) -> NDArray[np.float64]: ...
+def implicit_leave_out(matrix: Any, k: int, train_only: float, seed: int) -> NDArray[np.bool_]: ...
+def implicit_ranked(
+    rankings: ArrayLike, k: int, held: Any
+) -> tuple[float, float, float, float]: ...
 def run_cli(command: Sequence[str], args: Sequence[str]) -> int: ...
 
 @final

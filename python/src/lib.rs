@@ -12,6 +12,7 @@ mod fitting;
 mod frame;
 mod held;
 mod ids;
+mod implicit;
 mod index;
 mod input;
 mod interactions;
@@ -40,6 +41,7 @@ mod _core {
     #[pymodule_export]
     use crate::filter::PyFilter;
     #[pymodule_export]
+    use crate::implicit::{implicit_leave_out, implicit_ranked, implicit_weights};
     #[pymodule_export]
     use crate::index::PyIndex;
     #[pymodule_export]
