@@ -10,7 +10,7 @@ export NEARWOOD_DATA ?= $(abspath ../shared/data)
 
 RUST_SOURCES := Cargo.toml python/Cargo.toml $(shell find src python/src -name '*.rs')
 
-.PHONY: demo test test-rust test-python check bench bench-peers fuzz sanitize valgrind docs clean
+.PHONY: demo test test-rust test-python test-spark check bench bench-peers fuzz sanitize valgrind docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/nearwood demo
@@ -25,6 +25,11 @@ test-rust:
 
 test-python: $(VENV)/installed $(VENV)/dev
 	$(BIN)/python -m pytest -q python/tests
+
+# The trainer beside Spark's: not part of `make test`, since it takes Java and 400 MB of pyspark.
+test-spark: $(VENV)/installed $(VENV)/dev
+	$(BIN)/pip install -q --group spark
+	$(BIN)/python -m pytest -q python/tests/test_spark_conformance.py
 
 check: $(VENV)/installed $(VENV)/dev
 	$(CARGO) fmt --all --check

@@ -29,6 +29,7 @@ pub mod recommend;
 pub mod io;
 
 pub mod annoy;
+pub mod implicit;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -11,9 +11,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use common::place::{Done, Place, TRAIN, circle, ids, n_plays, names, plays};
+use common::small_model;
 use nearwood::io::{ReadOptions, npy, read_interactions};
 use nearwood::recommend::FitOptions;
-use nearwood::{Id, Ids, Index, Recommender};
+use nearwood::{Id, Ids, Index, Recommender, Storage};
 use serde_json::Value;
 
 /// Times differ from run to run: those of a report become `_`.
@@ -423,6 +424,31 @@ fn inspect_shows_what_is_there() {
     let curve = document["calibration"].as_array().unwrap();
     assert_eq!(curve.len(), index.calibration().curve().len());
     assert!(document["calibration_by_cosine"][0][1].as_f64().unwrap() > 0.9);
+}
+
+#[test]
+fn models_are_inspected_and_verified_too() {
+    let place = Place::new();
+    place.write("model.nw", &small_model(Storage::Float16));
+    let text = place.run("inspect model.nw").ok();
+    for part in ["content       model", "storage       float16", "half user factors"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let document = place.run("inspect model.nw --json").json();
+    assert_eq!((&document["users"], &document["items"]), (&3.into(), &4.into()));
+    assert_eq!(document["training"]["params"]["factors"], 5);
+    assert_eq!(document["section_table"].as_array().unwrap().len(), 6);
+    let document = place.run("verify model.nw --json").json();
+    assert_eq!((&document["result"], &document["content"]), (&"ok".into(), &"model".into()));
+    let mut bytes = small_model(Storage::Float32);
+    let last = bytes.len() - 64;
+    bytes[last] ^= 1;
+    place.write("bad.nw", &bytes);
+    for command in ["verify bad.nw", "inspect bad.nw"] {
+        assert!(place.run(command).failure().contains("checksum"), "{command}");
+    }
+    let error = place.run("recommend model.nw --user 1").failure();
+    assert!(error.contains("a whole model, expected"), "{error}");
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn each_check_of_the_header_says_what_is_wrong() {
             ("table offset", u64::MAX, "the table of sections"),
             ("section count", u64::MAX, "the table of sections"),
             ("section count", 0, "section"),
-            ("content", 3, "content code is 3"),
+            ("content", 4, "content code is 4"),
             ("content", 0, "content code is 0"),
             ("rows", 0, "number of rows is 0"),
             ("rows", u64::MAX, "number of rows"),

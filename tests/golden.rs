@@ -12,12 +12,13 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use common::exercise::{ask_index, ask_recommender};
+use common::exercise::{ask_index, ask_model, ask_recommender};
 use common::file::{ENTRY, ENTRY_SIZE, HEADER, entry_field, get, header_field};
-use common::{Naming, small_index, small_recommender};
+use common::{Naming, small_index, small_model, small_recommender};
+use nearwood::als::ModelFile;
 use nearwood::format::{Element, Kind};
 use nearwood::recommend::{RecommendOptions, Weighting};
-use nearwood::{BatchOptions, Effort, Index, Metric, Recommender, Vectors};
+use nearwood::{BatchOptions, Effort, Index, Metric, Recommender, Storage, Vectors};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -95,6 +96,15 @@ fn the_golden_recommender_answers_as_recorded_and_is_built_today() {
     ask_recommender(&r);
     let answers = recommender_answers(&r);
     assert_eq!(same("recommender.txt", answers.as_bytes()), answers.as_bytes());
+}
+
+#[test]
+fn the_golden_models_open_and_are_written_today() {
+    for (name, storage) in [("model.nw", Storage::Float32), ("half.nw", Storage::Float16)] {
+        let file = ModelFile::from_bytes(same(name, &small_model(storage))).unwrap();
+        ask_model(&file);
+        assert_eq!(file.interactions.unwrap().nnz(), 3);
+    }
 }
 
 /// Two vectors of two values.

@@ -8,6 +8,7 @@
 """
 
 from nearwood._core import (
+    SOLVERS,
     AlternatingLeastSquares,
     Filter,
     Index,
@@ -19,6 +20,7 @@ from nearwood._errors import FormatError, UnknownIdError
 from nearwood._metric import Metric
 
 __all__ = [
+    "SOLVERS",
     "AlternatingLeastSquares",
     "Filter",
     "FormatError",

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer, Self
 
 __all__ = [
+    "SOLVERS",
     "AlternatingLeastSquares",
     "AnnoyForest",
     "AnnoyItems",
@@ -17,9 +18,13 @@ __all__ = [
     "Interactions",
     "Recommender",
     "__version__",
+    "implicit_leave_out",
+    "implicit_ranked",
+    "implicit_weights",
     "run_cli",
 ]
 __version__: str
+SOLVERS: tuple[str, ...]
 
 _Path: TypeAlias = str | os.PathLike[str]
 _Id: TypeAlias = SupportsIndex | str
@@ -33,8 +38,16 @@ _Metric: TypeAlias = Literal["euclidean", "angular", "dot", "manhattan", "hammin
 _Storage: TypeAlias = Literal["float32", "float16", "int8"]
 _Weighting: TypeAlias = Literal["raw", "log1p", "bm25"]
 _Confidence: TypeAlias = Literal["ials", "implicit", "spark"]
-_Solver: TypeAlias = Literal["auto", "cholesky"]
+_Solver: TypeAlias = Literal["auto", "cholesky", "cg", "block"]
+_Ranked: TypeAlias = tuple[NDArray[np.int64], _Floats]
 
+def implicit_weights(
+    matrix: Any, k1: float | None = None, b: float | None = None
+) -> NDArray[np.float64]: ...
+def implicit_leave_out(matrix: Any, k: int, train_only: float, seed: int) -> NDArray[np.bool_]: ...
+def implicit_ranked(
+    rankings: ArrayLike, k: int, held: Any
+) -> tuple[float, float, float, float]: ...
 def run_cli(command: Sequence[str], args: Sequence[str]) -> int: ...
 
 @final
@@ -254,9 +267,21 @@ class AlternatingLeastSquares:
         n_threads: int | None = None,
     ) -> Self: ...
     def fit(
-        self, user_items: Any, *, progress: _Progress = True, callback: _Callback = None
+        self,
+        user_items: Any,
+        *,
+        progress: _Progress = True,
+        callback: _Callback = None,
+        warm_start: bool = False,
+        validation: Any = None,
+        patience: int = 3,
+        metric: str = "ndcg@20",
+    ) -> Self: ...
+    def set_factors(
+        self, user_factors: ArrayLike, item_factors: ArrayLike, user_items: Any = None
     ) -> Self: ...
     def fold_in(self, user_items: Any) -> _Floats: ...
+    def fold_in_items(self, item_users: Any) -> _Floats: ...
     def recommend(
         self,
         userid: SupportsIndex | ArrayLike,
@@ -266,13 +291,59 @@ class AlternatingLeastSquares:
         filter_items: ArrayLike | None = None,
         items: ArrayLike | None = None,
         recalculate_user: bool = False,
-    ) -> tuple[NDArray[np.int64], _Floats]: ...
+    ) -> _Ranked: ...
+    def recommend_all(
+        self,
+        N: int = 10,
+        *,
+        filter_already_liked_items: bool = True,
+        filter_items: ArrayLike | None = None,
+        items: ArrayLike | None = None,
+    ) -> _Ranked: ...
+    def explain(
+        self, userid: SupportsIndex, itemid: SupportsIndex, user_items: Any = None, N: int = 10
+    ) -> tuple[float, list[tuple[int, float]]]: ...
     def similar_items(
-        self, itemid: SupportsIndex | ArrayLike, N: int = 10
-    ) -> tuple[NDArray[np.int64], _Floats]: ...
+        self,
+        itemid: SupportsIndex | ArrayLike,
+        N: int = 10,
+        *,
+        include_self: bool = False,
+        filter_items: ArrayLike | None = None,
+        items: ArrayLike | None = None,
+        item_users: Any = None,
+    ) -> _Ranked: ...
     def similar_users(
-        self, userid: SupportsIndex | ArrayLike, N: int = 10
-    ) -> tuple[NDArray[np.int64], _Floats]: ...
+        self,
+        userid: SupportsIndex | ArrayLike,
+        N: int = 10,
+        *,
+        include_self: bool = False,
+        filter_users: ArrayLike | None = None,
+        users: ArrayLike | None = None,
+    ) -> _Ranked: ...
+    def partial_fit_users(self, userids: ArrayLike, user_items: Any) -> None: ...
+    def partial_fit_items(self, itemids: ArrayLike, item_users: Any) -> None: ...
+    def remove_users(self, userids: ArrayLike) -> None: ...
+    def remove_items(self, itemids: ArrayLike) -> None: ...
+    def save(
+        self,
+        path: _Path,
+        *,
+        storage: Literal["float32", "float16"] | str = "float32",
+        interactions: bool = True,
+    ) -> None: ...
+    @staticmethod
+    def load(path: _Path, *, n_threads: int | None = None) -> AlternatingLeastSquares: ...
+    @staticmethod
+    def _restore(params: str, file: bytes | None = None) -> AlternatingLeastSquares: ...
+    def __copy__(self) -> AlternatingLeastSquares: ...
+    def __deepcopy__(self, _memo: object) -> AlternatingLeastSquares: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    @property
+    def params(self) -> dict[str, Any]: ...
+    @property
+    def validation_history(self) -> list[float]: ...
     @property
     def user_factors(self) -> _Floats: ...
     @property

@@ -1,26 +1,21 @@
 //! `nearwood.AlternatingLeastSquares`.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
-use nearwood::Interactions;
-use nearwood::als::{Csr, Model, Params, Ranking, Trainer};
+use nearwood::Storage;
+use nearwood::als::{Measure, ModelFile, Params};
 use numpy::PyArray2;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyTuple};
 
-use crate::convert::{self, Pair};
+use crate::convert;
 use crate::errors::{OrRaise, value_error};
-use crate::ids::is_one;
+use crate::fitting::{self, Fit, Validation};
+use crate::held::Held;
 use crate::interactions::interactions;
-use crate::options::{Count, optional};
-use crate::sparse;
+use crate::options::{Count, optional, path_of};
+use crate::ranking::{Fitted, Question, mask, number, numbers, rankings, whole_or_none};
 use crate::train;
-
-struct Fitted {
-    model: Model,
-    data: Arc<Interactions>,
-}
 
 /// Implicit-feedback alternating least squares: a vector for every user and every item.
 ///
@@ -36,7 +31,7 @@ struct Fitted {
 ///     unobserved_weight: The weight of every pair, seen or not; 1 unless confidence is "ials".
 ///     regularization_scaling: From 0 (the same lambda for all) to 1 (in proportion to a row's
 ///         entries).
-///     solver: "auto" or "cholesky".
+///     solver: How a row is solved, one of `nearwood.SOLVERS`.
 ///     random_state: The seed.
 ///     n_threads: None: all cores.
 ///
@@ -51,7 +46,7 @@ struct Fitted {
 #[pyclass(name = "AlternatingLeastSquares", module = "nearwood", frozen)]
 pub struct PyAls {
     params: Params,
-    fitted: RwLock<Option<Arc<Fitted>>>,
+    held: Held,
 }
 
 #[pymethods]
@@ -86,7 +81,7 @@ impl PyAls {
             ..Params::default()
         };
         let params = train::named(params, confidence, solver)?;
-        Ok(PyAls { params, fitted: RwLock::new(None) })
+        Ok(PyAls::of(params, None))
     }
 
     /// Trains on users x items; returns the model itself.
@@ -96,27 +91,68 @@ impl PyAls {
     ///     progress: True: a bar on a terminal's standard error; or a callable(done, total).
     ///     callback: Called with (iteration, loss) after each epoch; a true answer ends the training
     ///         and keeps the model as it is.
+    ///     warm_start: Continue from this model's items: users are solved from them, new items by
+    ///         the first epoch. Rows and columns may have been added at the end.
+    ///     validation: Measure by entries that are not trained on, after each epoch, and keep the
+    ///         best one: a matrix of the shape of `user_items`, or a share of its entries, drawn
+    ///         from `random_state`.
+    ///     patience: With `validation`, end the training after so many epochs that were no better;
+    ///         0: never.
+    ///     metric: With `validation`, "ndcg@k" or "recall@k", over all items not trained on; of
+    ///         recall a user's denominator is min(k, held out).
     ///
     /// Raises:
     ///     ValueError: If the matrix is empty or a weight is NaN or infinite.
     ///     KeyboardInterrupt: On Ctrl-C; the model is then as it was before.
-    #[pyo3(signature = (user_items, *, progress=None, callback=None),
-        text_signature = "($self, user_items, *, progress=True, callback=None)")]
+    #[pyo3(signature = (user_items, *, progress=None, callback=None, warm_start=false,
+        validation=None, patience=Count(3), metric="ndcg@20"),
+        text_signature = "($self, user_items, *, progress=True, callback=None, warm_start=False, validation=None, patience=3, metric=\"ndcg@20\")")]
     fn fit<'py>(
         slf: Bound<'py, Self>,
         user_items: &Bound<'py, PyAny>,
         progress: Option<&Bound<'py, PyAny>>,
         callback: Option<&Bound<'py, PyAny>>,
+        warm_start: bool,
+        validation: Option<&Bound<'py, PyAny>>,
+        patience: Count,
+        metric: &str,
     ) -> PyResult<Bound<'py, Self>> {
         let py = slf.py();
         let data = interactions(user_items, "user_items")?;
+        let before = if warm_start { Some(slf.get().fitted()?) } else { None };
+        let validation = validation.map(Validation::new).transpose()?;
+        let measure: Measure = metric.parse().or_raise()?;
         let progress = train::shown(py, progress);
-        let params = &slf.get().params;
-        let model = train::run(py, Some(&progress), callback, |watched| {
-            train::attend(Trainer::new(params.clone()), watched).fit(&data.matrix)
-        })?;
-        let fitted = Arc::new(Fitted { model: model.or_raise()?, data });
-        *slf.get().fitted.write().unwrap_or_else(|e| e.into_inner()) = Some(fitted);
+        let fit = Fit {
+            params: &slf.get().params,
+            data: &data.matrix,
+            before: before.as_ref().map(|fitted| &*fitted.model),
+            validation: validation.as_ref(),
+            patience: patience.0,
+            measure,
+        };
+        let done = train::run(py, Some(&progress), callback, |watched| fit.run(watched))?;
+        let (model, measured) = done.or_raise()?;
+        slf.get().held.store(Fitted::new(model, data, measured));
+        Ok(slf)
+    }
+
+    /// Takes factors that came from elsewhere; returns the model itself, trained.
+    ///
+    /// Args:
+    ///     user_factors: (n_users, factors) numbers.
+    ///     item_factors: (n_items, factors) numbers.
+    ///     user_items: What the users have, for :meth:`recommend` and :meth:`explain`; None: it is
+    ///         given there.
+    #[pyo3(signature = (user_factors, item_factors, user_items=None))]
+    fn set_factors<'py>(
+        slf: Bound<'py, Self>,
+        user_factors: &Bound<'py, PyAny>,
+        item_factors: &Bound<'py, PyAny>,
+        user_items: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let own = slf.get();
+        own.held.store(fitting::of_factors(user_factors, item_factors, user_items, &own.params)?);
         Ok(slf)
     }
 
@@ -140,6 +176,19 @@ impl PyAls {
         Ok(self.fitted()?.model.loss_history.clone())
     }
 
+    /// What `validation` measured after each epoch of the last training, those after the best one
+    /// too; empty without.
+    #[getter]
+    fn validation_history(&self) -> PyResult<Vec<f64>> {
+        Ok(self.fitted()?.measured.clone())
+    }
+
+    /// The parameters by name.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::json(py, &self.params.to_json())
+    }
+
     /// Vectors for users from their interactions alone, the items' staying as they are.
     ///
     /// Args:
@@ -154,7 +203,25 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let fitted = self.fitted()?;
         let rows = interactions(user_items, "user_items")?;
-        let vectors = py.detach(|| fitted.model.fold_in(&rows.matrix)).or_raise()?;
+        let vectors = py.detach(|| fitted.fold_in()?.fold_in(&rows.matrix)).or_raise()?;
+        convert::owned_matrix(py, vectors, self.params.factors)
+    }
+
+    /// Vectors for items from who has them, the users' staying as they are.
+    ///
+    /// Args:
+    ///     item_users: (m, n_users) sparse matrix or `Interactions`, weighted as in the training.
+    ///
+    /// Returns:
+    ///     (m, factors) float32; zeros for an empty row.
+    fn fold_in_items<'py>(
+        &self,
+        py: Python<'py>,
+        item_users: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        let fitted = self.fitted()?;
+        let rows = interactions(item_users, "item_users")?;
+        let vectors = py.detach(|| fitted.model.fold_in_items(&rows.matrix)).or_raise()?;
         convert::owned_matrix(py, vectors, self.params.factors)
     }
 
@@ -197,25 +264,113 @@ impl PyAls {
             convert::same_rows("user_items", rows.matrix.n_rows(), users.len())?;
         }
         let vectors = match (&given, recalculate_user) {
-            (Some(rows), true) => py.detach(|| fitted.model.fold_in(&rows.matrix)).or_raise()?,
+            (Some(rows), true) => {
+                py.detach(|| fitted.fold_in()?.fold_in(&rows.matrix)).or_raise()?
+            }
             (None, true) => return Err(value_error("recalculate_user needs user_items")),
             (_, false) => fitted.model.users(&users).or_raise()?,
         };
-        let mask = item_mask(fitted.model.n_items, filter_items, items)?;
-        let seen = |at: usize| match &given {
-            Some(rows) => rows.matrix.row(at).0,
-            None => row(&fitted.data.matrix, users[at]),
+        let (only, without) = ((items, "items"), (filter_items, "filter_items"));
+        let mask = mask(fitted.model.n_items, only, without, "item")?;
+        let question = Question {
+            fitted: &fitted,
+            users: &users,
+            given: given.as_ref().map(|rows| &rows.matrix),
+            vectors: &vectors,
+            mask: mask.as_deref(),
+            without_liked: filter_already_liked_items,
+            n: N.0,
         };
-        let allowed = |at: usize, item: u32| {
-            mask.as_ref().is_none_or(|mask| mask[item as usize])
-                && !(filter_already_liked_items && seen(at).binary_search(&item).is_ok())
-        };
-        let lists = py.detach(|| fitted.model.best_items(&vectors, N.0, &allowed)).or_raise()?;
-        convert::tuple(py, rankings(py, &lists, N.0, one)?)
+        convert::tuple(py, rankings(py, &question.answer(py)?, N.0, one)?)
     }
 
-    /// The items at the smallest angle to one item or many; themselves and items without
-    /// interactions are left out.
+    /// The best items for every user, by exact search; as :meth:`recommend` with all numbers. Stops
+    /// on Ctrl-C.
+    ///
+    /// Returns:
+    ///     (ids, scores): (n_users, N), int64 and float32.
+    #[pyo3(signature = (N=Count(10), *, filter_already_liked_items=true, filter_items=None,
+        items=None),
+        text_signature = "($self, N=10, *, filter_already_liked_items=True, filter_items=None, items=None)")]
+    #[expect(non_snake_case, reason = "the name that users type")]
+    fn recommend_all<'py>(
+        &self,
+        py: Python<'py>,
+        N: Count,
+        filter_already_liked_items: bool,
+        filter_items: Option<&Bound<'py, PyAny>>,
+        items: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let fitted = self.fitted()?;
+        let (only, without) = ((items, "items"), (filter_items, "filter_items"));
+        let mask = mask(fitted.model.n_items, only, without, "item")?;
+        let users: Vec<u32> = (0..fitted.model.n_users as u32).collect();
+        let question = Question {
+            fitted: &fitted,
+            users: &users,
+            given: None,
+            vectors: &fitted.model.user_factors,
+            mask: mask.as_deref(),
+            without_liked: filter_already_liked_items,
+            n: N.0,
+        };
+        convert::tuple(py, rankings(py, &question.answer(py)?, N.0, false)?)
+    }
+
+    /// Why an item suits a user: its score as a sum over what the user has.
+    ///
+    /// Args:
+    ///     userid: A user's number.
+    ///     itemid: An item's number.
+    ///     user_items: The user's row, (1, n_items); None: that of the training.
+    ///     N: How many contributions to list.
+    ///
+    /// Returns:
+    ///     (score, [(item, contribution), ...]): the largest contributions first; those of all the
+    ///     user's items that pull add up to the score, which is that of the user folded in.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such user or item.
+    #[pyo3(signature = (userid, itemid, user_items=None, N=Count(10)),
+        text_signature = "($self, userid, itemid, user_items=None, N=10)")]
+    #[expect(non_snake_case, reason = "the name that users type")]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        userid: &Bound<'_, PyAny>,
+        itemid: &Bound<'_, PyAny>,
+        user_items: Option<&Bound<'_, PyAny>>,
+        N: Count,
+    ) -> PyResult<(f64, Vec<(u32, f64)>)> {
+        let fitted = self.fitted()?;
+        let (userid, itemid) = (number(userid, "userid")?, number(itemid, "itemid")?);
+        fitted.model.items(&[itemid]).or_raise()?;
+        let given = user_items.map(|rows| interactions(rows, "user_items")).transpose()?;
+        let (items, weights) = match &given {
+            Some(rows) => {
+                convert::same_rows("user_items", rows.matrix.n_rows(), 1)?;
+                rows.matrix.row(0)
+            }
+            None => {
+                fitted.model.users(&[userid]).or_raise()?;
+                fitted.data.matrix.row(userid as usize)
+            }
+        };
+        let why = py.detach(|| fitted.fold_in()?.explain(items, weights, itemid)).or_raise()?;
+        Ok((why.score, why.contributions.into_iter().take(N.0).collect()))
+    }
+
+    /// The items at the smallest angle to one item or many; items without interactions are left
+    /// out.
+    ///
+    /// Args:
+    ///     itemid: An item's number, or an array of m.
+    ///     N: How many.
+    ///     include_self: Whether an item may be its own answer.
+    ///     filter_items: Items to leave out.
+    ///     items: The only items to choose from.
+    ///     item_users: Rows of (m, n_users) to fold the items in from, in place of their stored
+    ///         vectors.
     ///
     /// Returns:
     ///     (ids, scores): (N,) or (m, N), int64 and float32 cosines, best first; -1 and -inf where
@@ -223,34 +378,198 @@ impl PyAls {
     ///
     /// Raises:
     ///     KeyError: If there is no such item.
-    #[pyo3(signature = (itemid, N=Count(10)), text_signature = "($self, itemid, N=10)")]
+    #[pyo3(signature = (itemid, N=Count(10), *, include_self=false, filter_items=None, items=None,
+        item_users=None),
+        text_signature = "($self, itemid, N=10, *, include_self=False, filter_items=None, items=None, item_users=None)")]
     #[expect(non_snake_case, reason = "the name that users type")]
     fn similar_items<'py>(
         &self,
         py: Python<'py>,
         itemid: &Bound<'py, PyAny>,
         N: Count,
+        include_self: bool,
+        filter_items: Option<&Bound<'py, PyAny>>,
+        items: Option<&Bound<'py, PyAny>>,
+        item_users: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
-        let (items, one) = numbers(itemid, "itemid")?;
-        let lists = py.detach(|| fitted.model.similar_items(&items, N.0)).or_raise()?;
+        let (own, one) = numbers(itemid, "itemid")?;
+        let (only, without) = ((items, "items"), (filter_items, "filter_items"));
+        let mask = mask(fitted.model.n_items, only, without, "item")?;
+        let vectors = match item_users {
+            None => fitted.model.items(&own).or_raise()?,
+            Some(rows) => {
+                let rows = interactions(rows, "item_users")?;
+                convert::same_rows("item_users", rows.matrix.n_rows(), own.len())?;
+                py.detach(|| fitted.model.fold_in_items(&rows.matrix)).or_raise()?
+            }
+        };
+        let allowed = |at: usize, item: u32| {
+            (include_self || own[at] != item)
+                && mask.as_ref().is_none_or(|mask| mask[item as usize])
+        };
+        let lists = py.detach(|| fitted.model.nearest_items(&vectors, N.0, &allowed)).or_raise()?;
         convert::tuple(py, rankings(py, &lists, N.0, one)?)
     }
 
-    /// The users at the smallest angle to one user or many, in the shapes of
-    /// :meth:`similar_items`.
-    #[pyo3(signature = (userid, N=Count(10)), text_signature = "($self, userid, N=10)")]
+    /// The users at the smallest angle to one user or many, as :meth:`similar_items`.
+    #[pyo3(signature = (userid, N=Count(10), *, include_self=false, filter_users=None, users=None),
+        text_signature = "($self, userid, N=10, *, include_self=False, filter_users=None, users=None)")]
     #[expect(non_snake_case, reason = "the name that users type")]
     fn similar_users<'py>(
         &self,
         py: Python<'py>,
         userid: &Bound<'py, PyAny>,
         N: Count,
+        include_self: bool,
+        filter_users: Option<&Bound<'py, PyAny>>,
+        users: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
-        let (users, one) = numbers(userid, "userid")?;
-        let lists = py.detach(|| fitted.model.similar_users(&users, N.0)).or_raise()?;
+        let (own, one) = numbers(userid, "userid")?;
+        let (only, without) = ((users, "users"), (filter_users, "filter_users"));
+        let mask = mask(fitted.model.n_users, only, without, "user")?;
+        let vectors = fitted.model.users(&own).or_raise()?;
+        let allowed = |at: usize, user: u32| {
+            (include_self || own[at] != user)
+                && mask.as_ref().is_none_or(|mask| mask[user as usize])
+        };
+        let lists = py.detach(|| fitted.model.nearest_users(&vectors, N.0, &allowed)).or_raise()?;
         convert::tuple(py, rankings(py, &lists, N.0, one)?)
+    }
+
+    /// Solves some users anew from their rows, the items staying as they are, and stores them with
+    /// their rows. Numbers from n_users on are new users; a gap between gets zero vectors. Works on a
+    /// copy: nothing changes on an error, and who asks meanwhile is answered by the model before.
+    ///
+    /// Args:
+    ///     userids: m numbers.
+    ///     user_items: (m, n_items) sparse matrix or `Interactions`, a row for each of them.
+    fn partial_fit_users(
+        &self,
+        py: Python<'_>,
+        userids: &Bound<'_, PyAny>,
+        user_items: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let users = whole_or_none(userids, "userids")?;
+        let rows = interactions(user_items, "user_items")?;
+        self.held.edit(py, |model, data| {
+            model.partial_fit_users(&users, &rows.matrix)?;
+            data.with_rows(&users, &rows.matrix)
+        })
+    }
+
+    /// Solves some items anew from who has them, as :meth:`partial_fit_users`. The users' vectors
+    /// stay as they are.
+    ///
+    /// Args:
+    ///     itemids: m numbers.
+    ///     item_users: (m, n_users) sparse matrix or `Interactions`, a row for each of them.
+    fn partial_fit_items(
+        &self,
+        py: Python<'_>,
+        itemids: &Bound<'_, PyAny>,
+        item_users: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let items = whole_or_none(itemids, "itemids")?;
+        let rows = interactions(item_users, "item_users")?;
+        self.held.edit(py, |model, data| {
+            model.partial_fit_items(&items, &rows.matrix)?;
+            data.with_columns(&items, &rows.matrix)
+        })
+    }
+
+    /// Takes users out; those after them move up. One at least stays.
+    fn remove_users(&self, py: Python<'_>, userids: &Bound<'_, PyAny>) -> PyResult<()> {
+        let users = whole_or_none(userids, "userids")?;
+        self.held.edit(py, |model, data| {
+            model.remove_users(&users)?;
+            data.without_rows(&users)
+        })
+    }
+
+    /// Takes items out; those after them move up. One at least stays. The other vectors stay as
+    /// they are until `fit(..., warm_start=True)`.
+    fn remove_items(&self, py: Python<'_>, itemids: &Bound<'_, PyAny>) -> PyResult<()> {
+        let items = whole_or_none(itemids, "itemids")?;
+        self.held.edit(py, |model, data| {
+            model.remove_items(&items)?;
+            data.without_columns(&items)
+        })
+    }
+
+    /// Writes the trained model to a file, atomically.
+    ///
+    /// Args:
+    ///     path: str or PathLike.
+    ///     storage: "float32", or "float16": half the bytes, scores differ by about 1e-3 of their
+    ///         size.
+    ///     interactions: Whether the interactions are kept too, without which a loaded model needs
+    ///         `user_items` to leave out what is liked and to explain.
+    #[pyo3(signature = (path, *, storage="float32", interactions=true))]
+    fn save(
+        &self,
+        py: Python<'_>,
+        path: &Bound<'_, PyAny>,
+        storage: &str,
+        interactions: bool,
+    ) -> PyResult<()> {
+        let (fitted, path) = (self.fitted()?, path_of(path)?);
+        let storage: Storage = storage.parse().or_raise()?;
+        let data = interactions.then_some(&fitted.data.matrix);
+        py.detach(|| ModelFile::write(path, &fitted.model, data, storage)).or_raise()
+    }
+
+    /// Reads a model that :meth:`save` wrote, checking every byte.
+    ///
+    /// Args:
+    ///     path: str or PathLike.
+    ///     n_threads: None: all cores.
+    ///
+    /// Raises:
+    ///     FileNotFoundError: If there is no such file.
+    ///     FormatError: If it is damaged or no model.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, n_threads=None))]
+    fn load(path: &Bound<'_, PyAny>, n_threads: Option<Count>) -> PyResult<PyAls> {
+        let file = path_of(path)?;
+        let file = path.py().detach(|| ModelFile::open(file)).or_raise()?;
+        let params = Params { n_threads: optional(n_threads), ..file.model.params.clone() };
+        PyAls::of_file(params, file)
+    }
+
+    /// Pickling and copying: the parameters, and the bytes of a file if there is a model.
+    fn __reduce__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let (py, own) = (slf.py(), slf.get());
+        let bytes = match own.fitted() {
+            Err(_) => None,
+            Ok(fitted) => {
+                let data = Some(&fitted.data.matrix);
+                let file = ModelFile::to_bytes(&fitted.model, data, Storage::Float32).or_raise()?;
+                Some(PyBytes::new(py, file.as_ref()))
+            }
+        };
+        let restore = slf.get_type().getattr("_restore")?;
+        (restore, (own.params.to_json(), bytes)).into_pyobject(py)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (params, file=None))]
+    fn _restore(params: &str, file: Option<&[u8]>) -> PyResult<PyAls> {
+        let params = Params::from_json(params).or_raise()?;
+        match file {
+            None => Ok(PyAls::of(params, None)),
+            Some(bytes) => PyAls::of_file(params, ModelFile::from_bytes(bytes).or_raise()?),
+        }
+    }
+
+    fn __copy__(&self) -> PyAls {
+        PyAls::of(self.params.clone(), self.fitted().ok())
+    }
+
+    /// What is shared never changes: the copy may.
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> PyAls {
+        self.__copy__()
     }
 
     fn __repr__(&self) -> String {
@@ -264,53 +583,16 @@ impl PyAls {
 }
 
 impl PyAls {
+    fn of(params: Params, fitted: Option<Arc<Fitted>>) -> PyAls {
+        PyAls { params, held: Held::new(fitted) }
+    }
+
+    fn of_file(params: Params, file: ModelFile) -> PyResult<PyAls> {
+        let fitted = fitting::of_file(&params, file).or_raise()?;
+        Ok(PyAls::of(params, Some(Arc::new(fitted))))
+    }
+
     fn fitted(&self) -> PyResult<Arc<Fitted>> {
-        let fitted = self.fitted.read().unwrap_or_else(|e| e.into_inner()).clone();
-        fitted
-            .ok_or_else(|| PyRuntimeError::new_err("the model is not trained yet: call fit first"))
+        self.held.fitted()
     }
-}
-
-/// A user's columns; none where there is no such row.
-fn row(matrix: &Csr, row: u32) -> &[u32] {
-    if (row as usize) < matrix.n_rows() { matrix.row(row as usize).0 } else { &[] }
-}
-
-/// Row numbers, and whether there was just one, not in an array.
-fn numbers(object: &Bound<'_, PyAny>, what: &str) -> PyResult<(Vec<u32>, bool)> {
-    if is_one(object) {
-        let number: i64 = object.extract()?;
-        let number = u32::try_from(number).map_err(|_| convert::no_such(what, number))?;
-        return Ok((vec![number], true));
-    }
-    Ok((sparse::whole(object, what)?, false))
-}
-
-/// Which items may come up; None: all.
-fn item_mask(
-    n_items: usize,
-    without: Option<&Bound<'_, PyAny>>,
-    only: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Option<Vec<bool>>> {
-    if without.is_none() && only.is_none() {
-        return Ok(None);
-    }
-    let mut mask = vec![only.is_none(); n_items];
-    for (object, what, allowed) in [(only, "items", true), (without, "filter_items", false)] {
-        let Some(object) = object else { continue };
-        for item in sparse::whole::<u32>(object, what)? {
-            let unknown = || convert::no_such("item", i64::from(item));
-            *mask.get_mut(item as usize).ok_or_else(unknown)? = allowed;
-        }
-    }
-    Ok(Some(mask))
-}
-
-fn rankings<'py>(py: Python<'py>, lists: &[Ranking], n: usize, flat: bool) -> PyResult<Pair<'py>> {
-    let hit = |at: usize| lists.get(at / n).and_then(|list| list.get(at % n)).copied();
-    let id = |at| hit(at).map_or(-1, |(id, _)| i64::from(id));
-    let score = |at| hit(at).map_or(f32::NEG_INFINITY, |(_, score)| score);
-    let ids = convert::array(py, convert::collect(lists.len(), n, id)?);
-    let scores = convert::array(py, convert::collect(lists.len(), n, score)?);
-    if flat { Ok((ids, scores)) } else { convert::fold(ids, scores, n) }
 }

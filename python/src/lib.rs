@@ -8,13 +8,17 @@ mod cli;
 mod convert;
 mod errors;
 mod filter;
+mod fitting;
 mod frame;
+mod held;
 mod ids;
+mod implicit;
 mod index;
 mod input;
 mod interactions;
 mod options;
 mod planting;
+mod ranking;
 mod recommender;
 mod sparse;
 mod train;
@@ -26,6 +30,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
 
     #[pymodule_export]
     use crate::als::PyAls;
@@ -36,6 +41,8 @@ mod _core {
     #[pymodule_export]
     use crate::filter::PyFilter;
     #[pymodule_export]
+    use crate::implicit::{implicit_leave_out, implicit_ranked, implicit_weights};
+    #[pymodule_export]
     use crate::index::PyIndex;
     #[pymodule_export]
     use crate::interactions::PyInteractions;
@@ -44,6 +51,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let solvers = nearwood::als::Solver::ALL.map(nearwood::als::Solver::name);
+        module.add("SOLVERS", PyTuple::new(module.py(), solvers)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use nearwood::als::{Confidence, Params, Solver, Trainer};
+use nearwood::als::{Confidence, Epoch, Params, Solver, Trainer};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
@@ -20,10 +20,19 @@ pub fn named(params: Params, confidence: &str, solver: &str) -> PyResult<Params>
 
 /// A trainer that reports to `watched` and stops when it says so.
 pub fn attend<'a>(trainer: Trainer<'a>, watched: &'a Watched) -> Trainer<'a> {
-    let go_on = |number, of, loss| watched.report(number, of, loss);
+    attend_and(trainer, watched, |_| ControlFlow::Continue(()))
+}
+
+/// The same, which `after` may end as well.
+pub fn attend_and<'a>(
+    trainer: Trainer<'a>,
+    watched: &'a Watched,
+    mut after: impl FnMut(&Epoch<'_>) -> ControlFlow<()> + 'a,
+) -> Trainer<'a> {
     trainer.interrupt(|| watched.stopped()).progress(move |epoch| {
-        match go_on(epoch.number, epoch.of, epoch.loss) {
-            true => ControlFlow::Continue(()),
+        let enough = after(epoch);
+        match watched.report(epoch.number, epoch.of, epoch.loss) {
+            true => enough,
             false => ControlFlow::Break(()),
         }
     })

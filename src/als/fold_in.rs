@@ -16,7 +16,7 @@ use crate::threads;
 /// half-step of the training, for any rows. An unchanged row gets the bits that it was trained to.
 ///
 /// It keeps the items' Gramian, so that one user costs a row's equations and no more. The factors
-/// may be borrowed, owned or mapped. Given the users' factors it folds in items in the same way,
+/// may be borrowed, owned or mapped. [`for_items`](Self::for_items) folds in items in the same way,
 /// from rows of item x user.
 pub struct FoldIn<F: AsRef<[f32]>> {
     factors: F,
@@ -26,7 +26,12 @@ pub struct FoldIn<F: AsRef<[f32]>> {
     /// The Gramian times alpha0 in float32.
     matrix: Vec<f32>,
     whitening: Whitening,
+    /// What is folded in, and what the factors are of.
+    sides: Sides,
 }
+
+/// "user" and "item", or the other way round, for messages.
+type Sides = (&'static str, &'static str);
 
 impl<F: AsRef<[f32]>> FoldIn<F> {
     /// From the items' factors (n_items x `params.factors`, row-major) and the parameters of the
@@ -35,11 +40,24 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
     /// # Errors
     /// If a parameter is refused or the factors do not fill whole rows.
     pub fn new(item_factors: F, params: &Params) -> Result<FoldIn<F>, TrainError> {
+        FoldIn::of(item_factors, params, ("user", "item"))
+    }
+
+    /// The items' half-step instead, from the users' factors: where this type says user it is then
+    /// an item, and where it says item a user.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn for_items(user_factors: F, params: &Params) -> Result<FoldIn<F>, TrainError> {
+        FoldIn::of(user_factors, params, ("item", "user"))
+    }
+
+    fn of(fixed: F, params: &Params, sides: Sides) -> Result<FoldIn<F>, TrainError> {
         params.check()?;
-        let (factors, d) = (item_factors.as_ref(), params.factors);
+        let (factors, d) = (fixed.as_ref(), params.factors);
         if factors.is_empty() || factors.len() % d != 0 {
             return Err(TrainError::Matrix {
-                what: "the number of values in the items' factors".into(),
+                what: format!("the number of values in the {}s' factors", sides.1),
                 got: factors.len().to_string(),
                 expected: format!("a multiple of {d}, the number of factors, and not 0"),
             });
@@ -49,7 +67,7 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
         let matrix = gramian.scaled(objective.unobserved);
         let whitening = Whitening::new(&gramian, &objective, Method::Exact, factors.len() / d, d);
         let params = params.clone();
-        Ok(FoldIn { factors: item_factors, params, objective, gramian, matrix, whitening })
+        Ok(FoldIn { factors: fixed, params, objective, gramian, matrix, whitening, sides })
     }
 
     /// How many items there are: the columns that a row may have.
@@ -73,7 +91,7 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
             return Err(TrainError::Matrix {
                 what: "the number of columns of the rows to fold in".into(),
                 got: rows.n_cols().to_string(),
-                expected: format!("{}, one for each item of the model", self.n_items()),
+                expected: format!("{}, one for each {} of the model", self.n_items(), self.sides.1),
             });
         }
         self.objective.check(rows)?;
@@ -83,7 +101,7 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
             d: self.params.factors,
             method: Method::Exact,
             gramian: &self.gramian,
-            side: "user",
+            side: self.sides.0,
             interrupt: &|| false,
         };
         let mut out = vec![0f32; rows.n_rows() * self.params.factors];
@@ -106,7 +124,15 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
         x: &mut [f32],
     ) -> Result<(), TrainError> {
         self.check_row(scratch, items, weights, x)?;
-        let fixed = Fixed {
+        solve_alone(scratch, &self.fixed(), items, weights, x).map_err(|_| TrainError::Singular {
+            side: self.sides.0,
+            row: 0,
+            regularization: self.params.regularization,
+        })
+    }
+
+    pub(super) fn fixed(&self) -> Fixed<'_> {
+        Fixed {
             objective: self.objective,
             factors: self.factors.as_ref(),
             d: self.params.factors,
@@ -114,12 +140,7 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
             gramian: &self.gramian,
             matrix: &self.matrix,
             whitening: &self.whitening,
-        };
-        solve_alone(scratch, &fixed, items, weights, x).map_err(|_| TrainError::Singular {
-            side: "user",
-            row: 0,
-            regularization: self.params.regularization,
-        })
+        }
     }
 
     fn check_row(
@@ -130,17 +151,27 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
         x: &[f32],
     ) -> Result<(), TrainError> {
         let d = self.params.factors;
-        same("the number of weights", weights.len(), items.len(), "one for each item")?;
         same("the length of the vector to fill", x.len(), d, "the number of factors")?;
         same("the size of the scratch", scratch.equations.unknowns(), d, "the number of factors")?;
-        if let Some(item) = items.iter().find(|&&i| i as usize >= self.n_items()) {
-            return Err(TrainError::Matrix {
-                what: "an item".into(),
-                got: item.to_string(),
-                expected: format!("below {}, the number of items", self.n_items()),
-            });
-        }
+        self.check_entries(items, weights)
+    }
+
+    /// That a user's entries are such.
+    pub(super) fn check_entries(&self, items: &[u32], weights: &[f32]) -> Result<(), TrainError> {
+        same("the number of weights", weights.len(), items.len(), "one for each item")?;
+        items.iter().try_for_each(|&item| self.check_item(item))?;
         self.objective.check_row(items, weights)
+    }
+
+    pub(super) fn check_item(&self, item: u32) -> Result<(), TrainError> {
+        match (item as usize) < self.n_items() {
+            true => Ok(()),
+            false => Err(TrainError::Matrix {
+                what: if self.sides.1 == "item" { "an item" } else { "a user" }.into(),
+                got: item.to_string(),
+                expected: format!("below {}, the number of {}s", self.n_items(), self.sides.1),
+            }),
+        }
     }
 }
 

@@ -1,13 +1,18 @@
 //! Implicit-feedback alternating least squares.
 //!
 //! A [`Trainer`] turns a [`Csr`] of users x items into a [`Model`]: a vector for each user and each
-//! item. [`FoldIn`] gives a vector to a user who came later. What is minimised is written in
-//! `docs/objective.md`. Private are the Gramians, the equations of one row and their repair.
+//! item. [`FoldIn`] gives a vector to a user who came later and says why an item suits one;
+//! [`EarlyStopping`] ends a training by a measure; [`ModelFile`] is a model in a file. What is
+//! minimised is written in `docs/objective.md`. Private are the Gramians, the equations of one row and their repair.
 
 pub mod csr;
+mod early;
+mod edit;
+mod explain;
 mod fold_in;
 mod gramian;
 mod half_step;
+mod incremental;
 mod loss;
 mod method;
 mod model;
@@ -18,15 +23,19 @@ mod repair;
 mod shorts;
 mod solve;
 mod start;
+mod stored;
 mod train;
 mod tridiagonal;
 mod whitening;
 
 pub use csr::Csr;
+pub use early::{EarlyStopping, HeldOut, Measure};
+pub use explain::Explanation;
 pub use fold_in::FoldIn;
 pub use model::Model;
 pub use params::{Confidence, Params, Solver};
 pub use rank::{Allowed, Ranking};
 pub use solve::Scratch;
 pub use start::Start;
+pub use stored::ModelFile;
 pub use train::{Epoch, Trainer};

@@ -27,6 +27,24 @@ pub struct Model {
 }
 
 impl Model {
+    /// A model of factors that came from elsewhere: row-major, `params.factors` a row.
+    ///
+    /// # Errors
+    /// If a parameter is refused, the values do not fill whole rows, at least one, or one is not
+    /// finite.
+    pub fn from_factors(
+        user_factors: Vec<f32>,
+        item_factors: Vec<f32>,
+        params: Params,
+    ) -> Result<Model, TrainError> {
+        params.check()?;
+        let factors = params.factors;
+        let n_users = whole_rows("users", &user_factors, factors)?;
+        let n_items = whole_rows("items", &item_factors, factors)?;
+        let loss_history = Vec::new();
+        Ok(Model { user_factors, item_factors, n_users, n_items, factors, loss_history, params })
+    }
+
     /// The vector of one user.
     ///
     /// # Panics
@@ -62,5 +80,32 @@ impl Model {
     /// solution.
     pub fn fold_in(&self, rows: &Csr) -> Result<Vec<f32>, TrainError> {
         FoldIn::new(&self.item_factors[..], &self.params)?.fold_in(rows)
+    }
+
+    /// Vectors for items from their rows alone (m x n_users), as [`fold_in`](Self::fold_in).
+    ///
+    /// # Errors
+    /// As [`fold_in`](Self::fold_in).
+    pub fn fold_in_items(&self, rows: &Csr) -> Result<Vec<f32>, TrainError> {
+        FoldIn::for_items(&self.user_factors[..], &self.params)?.fold_in(rows)
+    }
+}
+
+/// How many finite rows of `d` there are, at least one.
+pub(super) fn whole_rows(what: &str, factors: &[f32], d: usize) -> Result<usize, TrainError> {
+    if factors.is_empty() || !factors.len().is_multiple_of(d) {
+        return Err(TrainError::Matrix {
+            what: format!("the number of values in the factors of the {what}"),
+            got: factors.len().to_string(),
+            expected: format!("a multiple of {d}, the number of factors, and not 0"),
+        });
+    }
+    match factors.iter().position(|v| !v.is_finite()) {
+        None => Ok(factors.len() / d),
+        Some(at) => Err(TrainError::Matrix {
+            what: format!("the factor of the {what} in row {}, column {}", at / d, at % d),
+            got: factors[at].to_string(),
+            expected: "a finite number".into(),
+        }),
     }
 }

@@ -163,6 +163,23 @@ impl Params {
     /// The most factors: a thread needs 8 d^2 bytes, 128 MiB at this many.
     pub const MAX_FACTORS: usize = 4096;
 
+    /// The parameters as JSON, by the names of the fields.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+
+    /// Parameters from JSON; those that it does not name have their defaults.
+    ///
+    /// # Errors
+    /// If it is no such JSON or a parameter is out of its range.
+    pub fn from_json(text: &str) -> Result<Params, TrainError> {
+        let read = serde_json::from_str::<Params>(text);
+        let params =
+            read.map_err(|e| parameter("params", e.to_string(), "JSON with parameters"))?;
+        params.check().map(|()| params)
+    }
+
     /// Checks every range.
     ///
     /// # Errors

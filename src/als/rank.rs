@@ -34,8 +34,7 @@ impl Model {
     /// # Errors
     /// If there is no such item or `n` is 0.
     pub fn similar_items(&self, items: &[u32], n: usize) -> Result<Vec<Ranking>, QueryError> {
-        let vectors = gather(&self.item_factors, self.factors, items, "item")?;
-        self.similar(&self.item_factors, items, &vectors, n)
+        self.nearest_items(&self.items(items)?, n, &|at, other| items[at] != other)
     }
 
     /// The `n` users at the smallest angle to each of `users`, as
@@ -44,8 +43,35 @@ impl Model {
     /// # Errors
     /// If there is no such user or `n` is 0.
     pub fn similar_users(&self, users: &[u32], n: usize) -> Result<Vec<Ranking>, QueryError> {
-        let vectors = gather(&self.user_factors, self.factors, users, "user")?;
-        self.similar(&self.user_factors, users, &vectors, n)
+        self.nearest_users(&self.users(users)?, n, &|at, other| users[at] != other)
+    }
+
+    /// The `n` items at the smallest angle to each of many vectors, with their cosines; items
+    /// without entries are left out, and a vector of zeros gets none.
+    ///
+    /// # Errors
+    /// If the vectors do not fill whole rows or `n` is 0.
+    pub fn nearest_items(
+        &self,
+        vectors: &[f32],
+        n: usize,
+        allowed: Allowed<'_>,
+    ) -> Result<Vec<Ranking>, QueryError> {
+        self.nearest(&self.item_factors, vectors, n, allowed)
+    }
+
+    /// The `n` users at the smallest angle to each of many vectors, as
+    /// [`nearest_items`](Self::nearest_items).
+    ///
+    /// # Errors
+    /// As [`nearest_items`](Self::nearest_items).
+    pub fn nearest_users(
+        &self,
+        vectors: &[f32],
+        n: usize,
+        allowed: Allowed<'_>,
+    ) -> Result<Vec<Ranking>, QueryError> {
+        self.nearest(&self.user_factors, vectors, n, allowed)
     }
 
     /// The vectors of some users, row after row.
@@ -56,15 +82,23 @@ impl Model {
         gather(&self.user_factors, self.factors, users, "user")
     }
 
-    fn similar(
+    /// The vectors of some items, row after row.
+    ///
+    /// # Errors
+    /// If there is no such item.
+    pub fn items(&self, items: &[u32]) -> Result<Vec<f32>, QueryError> {
+        gather(&self.item_factors, self.factors, items, "item")
+    }
+
+    fn nearest(
         &self,
         factors: &[f32],
-        own: &[u32],
         vectors: &[f32],
         n: usize,
+        allowed: Allowed<'_>,
     ) -> Result<Vec<Ranking>, QueryError> {
         let row = |row: u32| &factors[row as usize * self.factors..][..self.factors];
-        let others = |at: usize, other: u32| own[at] != other && known(row(other));
+        let others = |at: usize, other: u32| allowed(at, other) && known(row(other));
         self.rank(Metric::Angular, factors, vectors, n, &others)
     }
 

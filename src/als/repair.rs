@@ -17,14 +17,28 @@ const JITTERS: [f64; 4] = [0.0, 1e-10, 1e-7, 1e-4];
 #[cold]
 pub(super) fn solve(fixed: &Fixed<'_>, columns: &[u32], values: &[f32], x: &mut [f32]) -> bool {
     let (a, rhs) = equations(fixed, columns, values);
-    let mean = a.iter().step_by(fixed.d + 1).sum::<f64>() / fixed.d as f64;
-    JITTERS.iter().any(|share| {
-        let mut solution = rhs.clone();
-        if !factor_and_solve(a.clone(), share * mean, &mut solution) {
-            return false;
-        }
-        x.iter_mut().zip(&solution).for_each(|(to, &from)| *to = from as f32);
-        x.iter().all(|v| v.is_finite())
+    let Some(solution) = attempts(fixed.d, &a, &rhs) else { return false };
+    x.iter_mut().zip(&solution).for_each(|(to, &from)| *to = from as f32);
+    true
+}
+
+/// The row's matrix against another right-hand side: A^-1 `rhs`; `None` if no attempt gives a
+/// vector that is finite in float32.
+pub(super) fn solve_for(
+    fixed: &Fixed<'_>,
+    columns: &[u32],
+    values: &[f32],
+    rhs: &[f64],
+) -> Option<Vec<f64>> {
+    attempts(fixed.d, &equations(fixed, columns, values).0, rhs)
+}
+
+fn attempts(d: usize, a: &[f64], rhs: &[f64]) -> Option<Vec<f64>> {
+    let mean = a.iter().step_by(d + 1).sum::<f64>() / d as f64;
+    JITTERS.iter().find_map(|share| {
+        let mut solution = rhs.to_vec();
+        let holds = factor_and_solve(a.to_vec(), share * mean, &mut solution);
+        (holds && solution.iter().all(|&v| (v as f32).is_finite())).then_some(solution)
     })
 }
 

@@ -1,16 +1,18 @@
 //! `nearwood inspect`.
 
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::Index;
-use crate::format::Entry;
+use crate::als::{Csr, ModelFile};
+use crate::format::{Directory, Entry, Key, Kind};
 use crate::index::Calibration;
 
 use super::failure::Failure;
-use super::options::{is_recommender, open_index, open_recommender};
+use super::options::{is_recommender, open_index, open_model, open_recommender};
 use super::output::{Align, Report, Table, bytes, percent, thousands};
 
 /// Show what a file is, how it was made, and what its bytes hold
@@ -18,7 +20,7 @@ use super::output::{Align, Report, Table, bytes, percent, thousands};
 /// --json prints one object; "calibration" holds [budget, recall] pairs for 10 neighbours.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A recommender or an index
+    /// A recommender, an index or a model
     file: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -26,6 +28,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    if let Some((directory, file)) = open_model(&args.file)? {
+        return model(args, &directory, &file, out);
+    }
     let index = open_index(&args.file)?;
     let report = report(&index, args);
     let curves = curves(&index, args)?;
@@ -35,7 +40,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         for (key, curve) in &curves {
             document[*key] = json!(curve);
         }
-        document["section_table"] = sections(&index).map(json_section).collect();
+        document["section_table"] = sections(index.directory());
         return Ok(writeln!(out, "{document}")?);
     }
     report.write(out)?;
@@ -43,7 +48,37 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     for (key, curve) in &curves {
         print_curve(key, curve, out)?;
     }
-    print_sections(&index, out)
+    print_sections(index.directory(), out)
+}
+
+fn model(
+    args: &Args,
+    directory: &Directory,
+    file: &ModelFile,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let is_half = directory.range(Key::new(Kind::HalfVectors, 0)).is_some();
+    let storage = if is_half { "float16" } else { "float32" };
+    let content = directory.header.content.name();
+    let mut report = Report::default();
+    report.file(&args.file, fs::metadata(&args.file)?.len());
+    report.add("content", content, content);
+    report.add("storage", storage, storage);
+    report.count("factors", file.model.factors);
+    report.count("users", file.model.n_users);
+    report.count("items", file.model.n_items);
+    report.count("interactions", file.interactions.as_ref().map_or(0, Csr::nnz));
+    report.count("sections", directory.sections().len());
+    let training = json!({"params": file.model.params, "loss_history": file.model.loss_history});
+    if args.json {
+        let mut document = report.to_json();
+        document["training"] = training;
+        document["section_table"] = sections(directory);
+        return Ok(writeln!(out, "{document}")?);
+    }
+    report.write(out)?;
+    print_metadata(&training, out)?;
+    print_sections(directory, out)
 }
 
 fn report(index: &Index, args: &Args) -> Report {
@@ -125,8 +160,8 @@ fn print_curve(key: &str, curve: &[(f64, f64)], out: &mut dyn Write) -> Result<(
     Ok(table.write(out)?)
 }
 
-fn sections(index: &Index) -> impl Iterator<Item = &Entry> {
-    index.directory().sections().iter()
+fn sections(directory: &Directory) -> Value {
+    directory.sections().iter().map(json_section).collect()
 }
 
 fn json_section(entry: &Entry) -> Value {
@@ -140,11 +175,11 @@ fn json_section(entry: &Entry) -> Value {
     })
 }
 
-fn print_sections(index: &Index, out: &mut dyn Write) -> Result<(), Failure> {
+fn print_sections(directory: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
     let number = [("space", Align::Right), ("tree", Align::Right)];
     let size = [("offset", Align::Right), ("bytes", Align::Right), ("crc32", Align::Right)];
     let mut table = Table::new([("section", Align::Left)].into_iter().chain(number).chain(size));
-    for entry in sections(index) {
+    for entry in directory.sections() {
         table.row(vec![
             entry.key.kind.name().to_string(),
             entry.key.space.to_string(),
@@ -154,7 +189,7 @@ fn print_sections(index: &Index, out: &mut dyn Write) -> Result<(), Failure> {
             format!("{:08x}", entry.crc),
         ]);
     }
-    let total: usize = sections(index).map(|entry| entry.range.len()).sum();
+    let total: usize = directory.sections().iter().map(|entry| entry.range.len()).sum();
     writeln!(out)?;
     table.write(out)?;
     Ok(writeln!(out, "{} in sections", bytes(total as u64))?)

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::als::{Confidence, Params};
-use crate::error::QueryError;
-use crate::format::Content;
+use crate::als::{Confidence, ModelFile, Params};
+use crate::error::{OpenError, QueryError};
+use crate::format::{Content, Directory};
 use crate::recommend::FitOptions;
+use crate::store::Bytes;
 use crate::{Effort, Ids, Index, Recommender};
 
 use super::failure::Failure;
@@ -124,6 +125,18 @@ impl ParamArgs {
 /// Opens an index, or the items of a recommender.
 pub(super) fn open_index(path: &Path) -> Result<Index, Failure> {
     Index::open(path).map_err(|error| Failure::about(path, &error))
+}
+
+/// The directory and the model of a file that holds a model; `None` for other files.
+pub(super) fn open_model(path: &Path) -> Result<Option<(Directory, ModelFile)>, Failure> {
+    let about = |error: OpenError| Failure::about(path, &error);
+    let bytes = Bytes::map(path, false).map_err(about)?;
+    let directory = Directory::parse(&bytes).map_err(about)?;
+    if directory.header.content != Content::Model {
+        return Ok(None);
+    }
+    let file = ModelFile::from_shared(&bytes).map_err(about)?;
+    Ok(Some((directory, file)))
 }
 
 /// Opens a recommender.

@@ -1,16 +1,19 @@
 //! `nearwood verify`.
 
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::format::Directory;
+
 use super::failure::Failure;
-use super::options::{is_recommender, open_index, open_recommender};
+use super::options::{is_recommender, open_index, open_model, open_recommender};
 use super::output::Report;
 
 /// Check every byte of a file: checksums, and everything that its sections name
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A recommender or an index
+    /// A recommender, an index or a model
     file: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -18,6 +21,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    if let Some((directory, _)) = open_model(&args.file)? {
+        let checked = ["header", "sections", "padding", "parameters", "factors", "interactions"];
+        return report(args, &directory, &checked, out);
+    }
     let index = open_index(&args.file)?;
     let mut checked = vec!["header", "sections", "padding", "trees", "ids"];
     let verified = match is_recommender(&index) {
@@ -28,11 +35,20 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         false => index.verify(),
     };
     verified.map_err(|error| Failure::about(&args.file, &error))?;
-    let mut report = Report::default();
+    report(args, index.directory(), &checked, out)
+}
+
+fn report(
+    args: &Args,
+    directory: &Directory,
+    checked: &[&str],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let (mut report, content) = (Report::default(), directory.header.content.name());
     report.add("result", "ok", "ok");
-    report.add("content", index.content().name(), index.content().name());
-    report.count("sections", index.directory().sections().len());
-    report.add("checked", checked.clone(), checked.join(", "));
-    report.file(&args.file, index.as_bytes().len() as u64);
+    report.add("content", content, content);
+    report.count("sections", directory.sections().len());
+    report.add("checked", checked, checked.join(", "));
+    report.file(&args.file, fs::metadata(&args.file)?.len());
     report.print(&args.file, args.json, out)
 }

@@ -33,15 +33,20 @@ pub enum Content {
     Index,
     /// An index over item factors, with user factors and who has seen what.
     Recommender,
+    /// A trained model's factors alone.
+    Model,
 }
 
 impl Content {
+    const ALL: [Content; 3] = [Content::Index, Content::Recommender, Content::Model];
+
     /// The name for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Content::Index => "index",
             Content::Recommender => "recommender",
+            Content::Model => "model",
         }
     }
 
@@ -49,11 +54,12 @@ impl Content {
         match self {
             Content::Index => 1,
             Content::Recommender => 2,
+            Content::Model => 3,
         }
     }
 
     fn from_code(code: u32) -> Option<Content> {
-        [Content::Index, Content::Recommender].into_iter().find(|c| c.code() == code)
+        Content::ALL.into_iter().find(|c| c.code() == code)
     }
 }
 
@@ -147,7 +153,7 @@ fn fields(bytes: &[u8]) -> Result<Header, OpenError> {
     let content = Content::from_code(content).ok_or_else(|| OpenError::Invalid {
         what: "the header's content code".into(),
         got: content.to_string(),
-        expected: "1 (index) or 2 (recommender)".into(),
+        expected: "1 (index), 2 (recommender) or 3 (model)".into(),
     })?;
     Ok(Header {
         content,

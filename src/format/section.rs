@@ -166,6 +166,10 @@ kinds! {
     ByteScales = 74, "byte scales", F32;
     /// What the codes are added to.
     ByteOffset = 75, "byte offset", F32;
+    /// Factors of the users in half precision.
+    HalfUserFactors = 90, "half user factors", F16;
+    /// The weight of each seen item.
+    SeenWeights = 91, "seen weights", F32;
 }
 
 impl Kind {

@@ -67,7 +67,7 @@ fn scope(kind: Kind) -> Scope {
         | ProductTiles => Scope::Tree,
         Mean | CodeScale | ByteOffset | IntIds | TextIdOffsets | TextIdBytes | IdTable
         | LabelOffsets | LabelBytes | LabelTable | UserFactors | SeenOffsets | SeenItems
-        | ItemWeights => Scope::Whole,
+        | ItemWeights | HalfUserFactors | SeenWeights => Scope::Whole,
     }
 }
 

@@ -127,6 +127,10 @@ impl Index {
     /// As [`from_bytes`](Self::from_bytes).
     pub fn from_shared(bytes: Bytes) -> Result<Index, OpenError> {
         let directory = Arc::new(Directory::parse(&bytes)?);
+        if directory.header.content == Content::Model {
+            let (got, expected) = (Content::Model.name(), Content::Index.name());
+            return Err(OpenError::Content { got, expected });
+        }
         let metric = main_metric(&directory)?;
         Index::of_space(bytes, directory, 0, metric)
     }

@@ -1,5 +1,6 @@
 //! Every operation on a file that may be damaged: answers and errors are all right, a panic is not.
 
+use nearwood::als::ModelFile;
 use nearwood::index::Searcher;
 use nearwood::recommend::RecommendOptions;
 use nearwood::{BatchOptions, Effort, Filter, Id, Index, RadiusOptions, Recommender};
@@ -14,6 +15,27 @@ pub fn as_index(bytes: &[u8]) -> bool {
 /// Opens bytes as a recommender and asks everything; whether they opened.
 pub fn as_recommender(bytes: &[u8]) -> bool {
     Recommender::from_bytes(bytes).map(|r| ask_recommender(&r)).is_ok()
+}
+
+/// Opens bytes as a model and asks everything; whether they opened.
+pub fn as_model(bytes: &[u8]) -> bool {
+    ModelFile::from_bytes(bytes).map(|file| ask_model(&file)).is_ok()
+}
+
+pub fn ask_model(file: &ModelFile) {
+    let model = &file.model;
+    for (users, n) in [(vec![0, u32::MAX], 3), (vec![0], 0), (vec![0], 2)] {
+        let _ = model.users(&users).map(|vectors| model.best_items(&vectors, n, &|_, _| true));
+        let _ = model.similar_users(&users, n);
+        let _ = model.similar_items(&users, n);
+    }
+    if let Some(rows) = &file.interactions {
+        let _ = model.fold_in(rows);
+        let _ = model.fold_in_items(&rows.transpose());
+        for item in [0, u32::MAX] {
+            let _ = rows.without_rows(&[]).and_then(|row| model.explain(&row, item));
+        }
+    }
 }
 
 pub fn ask_index(index: &Index) {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use nearwood::Metric;
 use nearwood::recommend::Weighting;
 
-use super::exercise::{as_index, as_recommender};
+use super::exercise::{as_index, as_model, as_recommender};
 use super::file::{ENTRY_SIZE, HEADER_SIZE, entry_field, get, n_sections, reseal, sections};
 use super::{Naming, small_index, small_recommender};
 
@@ -14,9 +14,10 @@ use super::{Naming, small_index, small_recommender};
 pub fn open(bytes: &[u8]) -> bool {
     as_index(bytes);
     as_recommender(bytes);
+    as_model(bytes);
     let mut sealed = bytes.to_vec();
     seal(&mut sealed);
-    as_index(&sealed) | as_recommender(&sealed)
+    as_index(&sealed) | as_recommender(&sealed) | as_model(&sealed)
 }
 
 /// Makes every checksum right as far as table and sections lie within the bytes.
@@ -36,7 +37,8 @@ fn seal(bytes: &mut [u8]) {
     reseal(bytes);
 }
 
-/// Whole files: an index for every metric and a recommender.
+/// Whole files: an index for every metric and a recommender. A model's payload is read whole by who
+/// opens it: the other target does that.
 static WHOLE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let naming = [Naming::Sequential, Naming::Ints, Naming::TextsAndLabels];
     let indexes = Metric::ALL.into_iter().zip(naming.into_iter().cycle());

@@ -11,9 +11,9 @@ pub mod fuzz;
 #[cfg(feature = "cli")]
 pub mod place;
 
-use nearwood::als::{Csr, Params};
+use nearwood::als::{Csr, Model, ModelFile, Params};
 use nearwood::recommend::{FitOptions, Weighting};
-use nearwood::{Ids, Index, Interactions, Metric, Recommender, Vectors};
+use nearwood::{Ids, Index, Interactions, Metric, Recommender, Storage, Vectors};
 
 /// A generator of the tests' own: the crate's is private.
 pub struct Numbers(u64);
@@ -74,6 +74,16 @@ pub const DIM: usize = 5;
 /// Vectors of the small indexes.
 pub fn small_values(n: usize) -> Vec<f32> {
     clustered(n, DIM, 4, &mut Numbers::new(n as u64))
+}
+
+/// The file of a model of 3 users and 4 items whose factors no training decides.
+pub fn small_model(storage: Storage) -> Vec<u8> {
+    let mut numbers = Numbers::new(5);
+    let (users, items) = (numbers.normals(3 * DIM), numbers.normals(4 * DIM));
+    let params = Params { factors: DIM, ..Params::default() };
+    let model = Model::from_factors(users, items, params).unwrap();
+    let plays = Csr::from_triplets(3, 4, &[0, 0, 2], &[1, 3, 0], &[1.0, 2.0, 3.0]).unwrap();
+    ModelFile::to_bytes(&model, Some(&plays), storage).unwrap().as_ref().to_vec()
 }
 
 /// An index of `n` rows and two trees in a few kilobytes.

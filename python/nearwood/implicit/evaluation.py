@@ -1,0 +1,142 @@
+"""``implicit.evaluation``: splits and measures, as implicit defines them. The models may be
+nearwood's or implicit's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nearwood._core import implicit_leave_out, implicit_ranked
+
+__all__ = [
+    "AUC_at_k",
+    "leave_k_out_split",
+    "mean_average_precision_at_k",
+    "ndcg_at_k",
+    "precision_at_k",
+    "ranking_metrics_at_k",
+    "train_test_split",
+]
+
+_BATCH = 4096
+
+
+def train_test_split(
+    ratings: Any, train_percentage: float = 0.8, random_state: Any = None
+) -> tuple[Any, Any]:
+    """Parts a matrix into (train, test): each entry is drawn for training with a probability, by
+    implicit's draws, so that a seed gives its split. Negative entries are left out of the test."""
+    ratings = ratings.tocoo()
+    is_train = _random(random_state).random(len(ratings.data)) < train_percentage
+    train, test = _picked(ratings, is_train), _picked(ratings, ~is_train & (ratings.data >= 0))
+    test.eliminate_zeros()
+    return train, test
+
+
+def leave_k_out_split(
+    ratings: Any, K: int = 1, train_only_size: float = 0.0, random_state: Any = None
+) -> tuple[Any, Any]:
+    """Parts a matrix into (train, test): K entries of every user with more than K + 1 are held out,
+    but for a share of the users, who only train. The draws are nearwood's, repeatable by a seed.
+
+    Raises:
+        ValueError: If K is below 1 or the share is not from 0 to below 1.
+    """
+    if K < 1:
+        raise ValueError(f"K is {K}, expected at least 1")
+    ratings = ratings.tocsr(copy=True)
+    ratings.sum_duplicates()
+    seed = int(_random(random_state).integers(2**63))
+    held = implicit_leave_out(ratings, K, train_only_size, seed)
+    ratings = ratings.tocoo()
+    return _picked(ratings, ~held), _picked(ratings, held)
+
+
+def ranking_metrics_at_k(
+    model: Any,
+    train_user_items: Any,
+    test_user_items: Any,
+    K: int = 10,
+    show_progress: bool = True,
+    num_threads: int = 1,
+) -> dict[str, float]:
+    """Measures a model on held-out entries: ``precision``, ``map``, ``ndcg`` and ``auc``, over all
+    items that are not in `train_user_items`.
+
+    Args:
+        model: Whatever has ``recommend(users, user_items, N=)``.
+        train_user_items: What users have: never ranked.
+        test_user_items: What is to be found; users without any do not count.
+        K: How many items are ranked.
+        show_progress: Taken and ignored.
+        num_threads: Taken and ignored: the model's own count.
+    """
+    train, test = train_user_items.tocsr(), test_user_items.tocsr()
+    users = np.flatnonzero(np.diff(test.indptr))
+    batches = (users[first : first + _BATCH] for first in range(0, len(users), _BATCH))
+    lists = [model.recommend(batch, train[batch], N=K)[0].ravel() for batch in batches]
+    rankings = np.concatenate([np.zeros(0, dtype=np.int64), *lists])
+    measured = implicit_ranked(rankings, K, test[users])
+    return dict(zip(("precision", "map", "ndcg", "auc"), measured, strict=True))
+
+
+def precision_at_k(
+    model: Any,
+    train_user_items: Any,
+    test_user_items: Any,
+    K: int = 10,
+    show_progress: bool = True,
+    num_threads: int = 1,
+) -> float:
+    """Held-out items among the first K, over the most there could have been."""
+    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["precision"]
+
+
+def mean_average_precision_at_k(
+    model: Any,
+    train_user_items: Any,
+    test_user_items: Any,
+    K: int = 10,
+    show_progress: bool = True,
+    num_threads: int = 1,
+) -> float:
+    """The mean over users of the average precision, over min(K, held out)."""
+    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["map"]
+
+
+def ndcg_at_k(
+    model: Any,
+    train_user_items: Any,
+    test_user_items: Any,
+    K: int = 10,
+    show_progress: bool = True,
+    num_threads: int = 1,
+) -> float:
+    """The mean over users of the discounted gain over that of the best order."""
+    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["ndcg"]
+
+
+def AUC_at_k(
+    model: Any,
+    train_user_items: Any,
+    test_user_items: Any,
+    K: int = 10,
+    show_progress: bool = True,
+    num_threads: int = 1,
+) -> float:
+    """The mean over users of the area under the curve, items beyond the first K in any order."""
+    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["auc"]
+
+
+def _random(state: Any) -> np.random.Generator:
+    if isinstance(state, np.random.RandomState):
+        state = state.randint(2**31)
+    return np.random.default_rng(state)
+
+
+def _picked(ratings: Any, mask: Any) -> Any:
+    from scipy.sparse import csr_matrix
+
+    entries = (ratings.data[mask], (ratings.row[mask], ratings.col[mask]))
+    return csr_matrix(entries, shape=ratings.shape, dtype=ratings.dtype)

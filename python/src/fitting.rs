@@ -1,0 +1,122 @@
+//! Where the factors of `nearwood.AlternatingLeastSquares` come from: a training, arrays, a file.
+
+use std::sync::Arc;
+
+use nearwood::Interactions;
+use nearwood::als::{
+    Csr, EarlyStopping, HeldOut, Measure, Model, ModelFile, Params, Start, Trainer,
+};
+use nearwood::error::TrainError;
+use pyo3::prelude::*;
+
+use crate::convert;
+use crate::errors::OrRaise;
+use crate::interactions::interactions;
+use crate::ranking::Fitted;
+use crate::train;
+use crate::watch::Watched;
+
+/// What early stopping is measured by.
+pub enum Validation {
+    /// Of the training's entries.
+    Share(f64),
+    /// Of the training's shape.
+    Matrix(Arc<Interactions>),
+}
+
+impl Validation {
+    /// A matrix, or a share.
+    pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Validation> {
+        match object.extract::<f64>() {
+            Ok(share) => Ok(Validation::Share(share)),
+            Err(_) => Ok(Validation::Matrix(interactions(object, "validation")?)),
+        }
+    }
+}
+
+/// A training as it was asked for.
+pub struct Fit<'a> {
+    pub params: &'a Params,
+    pub data: &'a Csr,
+    /// The model to continue from.
+    pub before: Option<&'a Model>,
+    pub validation: Option<&'a Validation>,
+    pub patience: usize,
+    pub measure: Measure,
+}
+
+impl Fit<'_> {
+    /// The model, and what was measured.
+    pub fn run(&self, watched: &Watched) -> Result<(Model, Vec<f64>), TrainError> {
+        let items = self.before.map(|m| m.items_to_continue(self.data.n_cols())).transpose()?;
+        let start = items.as_ref().map_or(Start::Random, |items| Start::Items(items));
+        let trainer = Trainer::new(self.params.clone()).start(start);
+        match self.validation {
+            None => Ok((train::attend(trainer, watched).fit(self.data)?, Vec::new())),
+            Some(Validation::Matrix(held)) => {
+                self.measured(trainer, watched, self.data, &held.matrix)
+            }
+            Some(Validation::Share(share)) => {
+                let (train, held) = HeldOut::split(self.data, *share, self.params.seed)?;
+                self.measured(trainer, watched, &train, &held)
+            }
+        }
+    }
+
+    fn measured(
+        &self,
+        trainer: Trainer<'_>,
+        watched: &Watched,
+        train: &Csr,
+        held: &Csr,
+    ) -> Result<(Model, Vec<f64>), TrainError> {
+        let held = HeldOut::new(train, held, self.measure, self.params.n_threads)?;
+        let mut early = EarlyStopping::new(self.patience, |epoch| held.measure(epoch));
+        let trainer = train::attend_and(trainer, watched, |epoch| early.after(epoch));
+        let mut model = trainer.fit(train)?;
+        let measured = early.finish(&mut model);
+        Ok((model, measured))
+    }
+}
+
+/// A model of two arrays.
+pub fn of_factors(
+    users: &Bound<'_, PyAny>,
+    items: &Bound<'_, PyAny>,
+    user_items: Option<&Bound<'_, PyAny>>,
+    params: &Params,
+) -> PyResult<Fitted> {
+    let (users, items) =
+        (rows(users, "user_factors", params)?, rows(items, "item_factors", params)?);
+    let model = Model::from_factors(users, items, params.clone()).or_raise()?;
+    let data = match user_items {
+        Some(rows) => interactions(rows, "user_items")?,
+        None => nothing_seen(&model).or_raise()?,
+    };
+    convert::same_rows("user_items", data.matrix.n_rows(), model.n_users)?;
+    convert::same_dim("user_items", data.matrix.n_cols(), model.n_items)?;
+    Ok(Fitted::new(model, data, Vec::new()))
+}
+
+fn rows(object: &Bound<'_, PyAny>, what: &str, params: &Params) -> PyResult<Vec<f32>> {
+    let matrix = convert::matrix(object, what)?;
+    convert::same_dim(what, matrix.as_array().ncols(), params.factors)?;
+    Ok(convert::values(&matrix)?.to_vec())
+}
+
+/// A model that was saved.
+pub fn of_file(params: &Params, file: ModelFile) -> Result<Fitted, TrainError> {
+    let mut model = file.model;
+    model.params = params.clone();
+    let data = match file.interactions {
+        Some(matrix) => Arc::new(Interactions::from_matrix(matrix)),
+        None => nothing_seen(&model)?,
+    };
+    Ok(Fitted::new(model, data, Vec::new()))
+}
+
+/// No interactions, in the shape of a model.
+fn nothing_seen(model: &Model) -> Result<Arc<Interactions>, TrainError> {
+    let nothing = Csr::from_parts(model.n_items, vec![0; model.n_users + 1], vec![], vec![])?;
+    Ok(Arc::new(Interactions::from_matrix(nothing)))
+}

@@ -1,0 +1,59 @@
+//! The model that a Python object holds: replaced as a whole, never changed where others read it.
+
+use std::sync::{Arc, Mutex, RwLock};
+
+use nearwood::Interactions;
+use nearwood::als::{Csr, Model};
+use nearwood::error::TrainError;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::errors::OrRaise;
+use crate::ranking::Fitted;
+
+/// A place for a trained model.
+pub struct Held {
+    fitted: RwLock<Option<Arc<Fitted>>>,
+    /// Held by who replaces the model by one made of it.
+    editing: Mutex<()>,
+}
+
+impl Held {
+    /// With a model, or none yet.
+    pub fn new(fitted: Option<Arc<Fitted>>) -> Held {
+        Held { fitted: RwLock::new(fitted), editing: Mutex::new(()) }
+    }
+
+    fn current(&self) -> Option<Arc<Fitted>> {
+        self.fitted.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// The model; `RuntimeError` without one.
+    pub fn fitted(&self) -> PyResult<Arc<Fitted>> {
+        let untrained = || PyRuntimeError::new_err("the model is not trained yet: call fit first");
+        self.current().ok_or_else(untrained)
+    }
+
+    /// Puts another model in its place.
+    pub fn store(&self, fitted: Fitted) {
+        *self.fitted.write().unwrap_or_else(|e| e.into_inner()) = Some(Arc::new(fitted));
+    }
+
+    /// Replaces model and data by what `change` makes of a copy of them; as they were on an error.
+    pub fn edit(
+        &self,
+        py: Python<'_>,
+        change: impl FnOnce(&mut Model, &Csr) -> Result<Csr, TrainError> + Send,
+    ) -> PyResult<()> {
+        self.fitted()?;
+        py.detach(|| {
+            let _alone = self.editing.lock().unwrap_or_else(|e| e.into_inner());
+            let Some(fitted) = self.current() else { return Ok(()) };
+            let mut model = (*fitted.model).clone();
+            let data = Interactions::from_matrix(change(&mut model, &fitted.data.matrix)?);
+            self.store(Fitted::new(model, Arc::new(data), fitted.measured.clone()));
+            Ok::<_, TrainError>(())
+        })
+        .or_raise()
+    }
+}

@@ -1,0 +1,162 @@
+//! What a model is asked, and its rankings as arrays.
+
+use std::sync::{Arc, OnceLock};
+
+use nearwood::Interactions;
+use nearwood::als::{Csr, FoldIn, Model, Ranking};
+use nearwood::error::{QueryError, TrainError};
+use pyo3::prelude::*;
+
+use crate::convert::{self, Pair};
+use crate::errors::OrRaise;
+use crate::ids::is_one;
+use crate::sparse;
+use crate::watch;
+
+/// Longer questions look for Ctrl-C after every so many users.
+const BLOCK: usize = 4096;
+
+/// A trained model, what it was trained on, and what is made of it at the first need.
+pub struct Fitted {
+    pub model: Arc<Model>,
+    pub data: Arc<Interactions>,
+    /// What early stopping measured.
+    pub measured: Vec<f64>,
+    fold_in: OnceLock<FoldIn<ItemFactors>>,
+}
+
+/// The items' factors of a model that is shared.
+pub struct ItemFactors(Arc<Model>);
+
+impl AsRef<[f32]> for ItemFactors {
+    fn as_ref(&self) -> &[f32] {
+        &self.0.item_factors
+    }
+}
+
+impl Fitted {
+    pub fn new(model: Model, data: Arc<Interactions>, measured: Vec<f64>) -> Fitted {
+        Fitted { model: Arc::new(model), data, measured, fold_in: OnceLock::new() }
+    }
+
+    /// Folds users in; the items' Gramian is kept.
+    pub fn fold_in(&self) -> Result<&FoldIn<ItemFactors>, TrainError> {
+        if self.fold_in.get().is_none() {
+            let items = ItemFactors(self.model.clone());
+            // Another thread may have been faster: either result is the same.
+            let _ = self.fold_in.set(FoldIn::new(items, &self.model.params)?);
+        }
+        self.fold_in.get().ok_or(TrainError::Cancelled)
+    }
+}
+
+/// A question for the best items of some users.
+pub struct Question<'a> {
+    pub fitted: &'a Fitted,
+    pub users: &'a [u32],
+    /// The users' rows, if they were given.
+    pub given: Option<&'a Csr>,
+    /// The users' vectors.
+    pub vectors: &'a [f32],
+    /// Which items may come up.
+    pub mask: Option<&'a [bool]>,
+    /// Whether what a user has may not.
+    pub without_liked: bool,
+    pub n: usize,
+}
+
+impl Question<'_> {
+    /// The rankings, with the interpreter released; a long question in blocks that Ctrl-C can part.
+    pub fn answer(&self, py: Python<'_>) -> PyResult<Vec<Ranking>> {
+        if self.users.len() <= BLOCK {
+            return py.detach(|| self.block(0, self.users.len())).or_raise();
+        }
+        let work = |watched: &watch::Watched| {
+            let mut all = Vec::with_capacity(self.users.len());
+            for first in (0..self.users.len()).step_by(BLOCK) {
+                if watched.stopped() {
+                    break;
+                }
+                all.extend(self.block(first, self.users.len().min(first + BLOCK))?);
+            }
+            Ok::<_, QueryError>(all)
+        };
+        watch::run(py, work, |_, _| Ok(true))?.or_raise()
+    }
+
+    fn block(&self, first: usize, end: usize) -> Result<Vec<Ranking>, QueryError> {
+        let d = self.fitted.model.factors;
+        let seen = |at: usize| match self.given {
+            Some(rows) => rows.row(at).0,
+            None => row(&self.fitted.data.matrix, self.users[at]),
+        };
+        let allowed = |at: usize, item: u32| {
+            self.mask.is_none_or(|mask| mask[item as usize])
+                && !(self.without_liked && seen(first + at).binary_search(&item).is_ok())
+        };
+        self.fitted.model.best_items(&self.vectors[first * d..end * d], self.n, &allowed)
+    }
+}
+
+/// A user's columns; none where there is no such row.
+fn row(matrix: &Csr, row: u32) -> &[u32] {
+    if (row as usize) < matrix.n_rows() { matrix.row(row as usize).0 } else { &[] }
+}
+
+/// Row numbers, and whether there was just one, not in an array.
+pub fn numbers(object: &Bound<'_, PyAny>, what: &str) -> PyResult<(Vec<u32>, bool)> {
+    match is_one(object) {
+        true => Ok((vec![number(object, what)?], true)),
+        false => Ok((whole_or_none(object, what)?, false)),
+    }
+}
+
+/// A row's number.
+pub fn number(object: &Bound<'_, PyAny>, what: &str) -> PyResult<u32> {
+    let number: i64 = object.extract()?;
+    u32::try_from(number).map_err(|_| convert::no_such(what, number))
+}
+
+/// Which rows may come up; None: all.
+pub fn mask(
+    n: usize,
+    only: (Option<&Bound<'_, PyAny>>, &str),
+    without: (Option<&Bound<'_, PyAny>>, &str),
+    what: &str,
+) -> PyResult<Option<Vec<bool>>> {
+    if without.0.is_none() && only.0.is_none() {
+        return Ok(None);
+    }
+    let mut mask = vec![only.0.is_none(); n];
+    for ((object, name), allowed) in [(only, true), (without, false)] {
+        let Some(object) = object else { continue };
+        for number in whole_or_none(object, name)? {
+            let unknown = || convert::no_such(what, i64::from(number));
+            *mask.get_mut(number as usize).ok_or_else(unknown)? = allowed;
+        }
+    }
+    Ok(Some(mask))
+}
+
+/// Row numbers; an empty list, whose dtype numpy makes up, is one too.
+pub fn whole_or_none(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u32>> {
+    match object.len() {
+        Ok(0) => Ok(Vec::new()),
+        _ => sparse::whole(object, what),
+    }
+}
+
+/// (m, n) ids and scores, or (n,) if `flat`; -1 and -inf where there are no more.
+pub fn rankings<'py>(
+    py: Python<'py>,
+    lists: &[Ranking],
+    n: usize,
+    flat: bool,
+) -> PyResult<Pair<'py>> {
+    let hit = |at: usize| lists.get(at / n).and_then(|list| list.get(at % n)).copied();
+    let id = |at| hit(at).map_or(-1, |(id, _)| i64::from(id));
+    let score = |at| hit(at).map_or(f32::NEG_INFINITY, |(_, score)| score);
+    let ids = convert::array(py, convert::collect(lists.len(), n, id)?);
+    let scores = convert::array(py, convert::collect(lists.len(), n, score)?);
+    if flat { Ok((ids, scores)) } else { convert::fold(ids, scores, n) }
+}
