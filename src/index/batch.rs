@@ -286,7 +286,7 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
                 continue;
             }
             best.reset(self.k);
-            self.engine.rerank(query, found, index.positions(), &mut best);
+            self.engine.rerank_sorted(query, found, index.positions(), self.k, &mut best);
             let hit =
                 |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
             out.write(best.sorted().iter().map(hit), false);
