@@ -7,8 +7,9 @@ use std::collections::HashSet;
 
 use common::{Numbers, clustered};
 use nearwood::error::{BuildError, IdsError, QueryError};
+use nearwood::exact::Rows;
 use nearwood::forest::{
-    CodedRows, Request, Scratch, Tree, TreeParams, Workspace, build_tree, search,
+    CodedRows, Request, Scratch, Tree, TreeData, TreeParams, Workspace, build_tree, search,
 };
 use nearwood::kernel::code::{CodeRows, TILE};
 use nearwood::progress::Work;
@@ -384,47 +385,42 @@ fn duplicates_by_the_thousand_do_not_hide_others() {
     }
 }
 
+/// Tiles, bias and scale of a tree's members.
+type Packed = (Vec<u8>, Vec<f32>, Vec<f32>);
+
+fn pack(rows: Rows<'_>, coded: &CodedRows, tree: &TreeData) -> Packed {
+    let n = tree.members.len();
+    let (mut tiles, mut bias, mut scale) = (vec![0u8; n * DIM], vec![0f32; n], vec![0f32; n]);
+    coded.pack(rows, &tree.members, &mut tiles, &mut bias, &mut scale);
+    (tiles, bias, scale)
+}
+
+fn view<'a>(tree: &'a TreeData, (tiles, bias, scale): &'a Packed) -> Tree<'a> {
+    let of = |(tiles, bias, scale)| CodeRows { tiles, bias, scale };
+    Tree {
+        group_offsets: &tree.group_offsets,
+        groups: of(tree.group_codes()),
+        leaf_offsets: &tree.leaf_offsets,
+        leaves: of(tree.leaf_codes()),
+        members: &tree.members,
+        codes: CodeRows { tiles, bias, scale },
+        width: DIM,
+        member_width: DIM,
+        product: None,
+    }
+}
+
 #[test]
 fn a_budget_counts_distinct_rows_over_all_trees() {
     let (values, queries) = data(4000, 5);
-    let rows = nearwood::exact::Rows {
-        metric: Metric::Euclidean,
-        dim: DIM,
-        values: values[..].into(),
-        inverse_norms: &[],
-    };
+    let rows =
+        Rows { metric: Metric::Euclidean, dim: DIM, values: values[..].into(), inverse_norms: &[] };
     let coded = CodedRows::new(rows, &Workspace::default()).unwrap();
     let params = TreeParams { leaf_size: 60, ..TreeParams::for_metric(Metric::Euclidean) };
     let trees: Vec<_> =
         (0..3).map(|seed| build_tree(rows, &coded, seed, params, &Work::unwatched())).collect();
-    let packed: Vec<_> = trees
-        .iter()
-        .map(|tree| {
-            let n = tree.members.len();
-            let mut tiles = vec![0u8; n * DIM];
-            let (mut bias, mut scale) = (vec![0f32; n], vec![0f32; n]);
-            coded.pack(rows, &tree.members, &mut tiles, &mut bias, &mut scale);
-            (tiles, bias, scale)
-        })
-        .collect();
-    let views: Vec<Tree<'_>> = trees
-        .iter()
-        .zip(&packed)
-        .map(|(tree, (tiles, bias, scale))| {
-            let of = |(tiles, bias, scale)| CodeRows { tiles, bias, scale };
-            Tree {
-                group_offsets: &tree.group_offsets,
-                groups: of(tree.group_codes()),
-                leaf_offsets: &tree.leaf_offsets,
-                leaves: of(tree.leaf_codes()),
-                members: &tree.members,
-                codes: CodeRows { tiles, bias, scale },
-                width: DIM,
-                member_width: DIM,
-                product: None,
-            }
-        })
-        .collect();
+    let packed: Vec<_> = trees.iter().map(|tree| pack(rows, &coded, tree)).collect();
+    let views: Vec<Tree<'_>> = trees.iter().zip(&packed).map(|(t, p)| view(t, p)).collect();
     let longest = views.iter().flat_map(|t| t.leaf_offsets.windows(2)).map(|w| w[1] - w[0]).max();
     let longest = longest.unwrap() as usize;
     assert!(longest.is_multiple_of(TILE));

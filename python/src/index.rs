@@ -7,14 +7,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
 use crate::answering::radius_blocks;
+use crate::build;
 use crate::convert::{self, Queries};
 use crate::errors::{OrRaise, value_error};
 use crate::filter::{filter, next_token};
 use crate::ids;
 use crate::input;
-use crate::options::{Count, Progress, optional, path_of};
+use crate::options::{Count, optional, path_of};
 use crate::planting::Planting;
-use crate::watch;
 
 /// Vectors and the trees to search them: built here, or mapped from a file.
 ///
@@ -109,7 +109,6 @@ impl PyIndex {
         first_tree: Option<Count>,
         memory_limit: Option<Count>,
     ) -> PyResult<PyIndex> {
-        let py = vectors.py();
         let metric: Metric = metric.parse().or_raise()?;
         let mut builder = Index::builder(metric).seed(seed).threads(optional(n_threads));
         builder = builder.storage(storage.parse().or_raise()?);
@@ -139,19 +138,7 @@ impl PyIndex {
             convert::same_dim("calibration_queries", queries.dim(), rows.dim())?;
             builder = builder.calibration_queries(queries.to_values()?);
         }
-        let path = path.map(path_of).transpose()?;
-        let progress = Progress::new(progress, "building")?;
-        let heard = progress.is_heard();
-        let work = |watched: &watch::Watched| -> Result<Index, nearwood::Error> {
-            let told = |done, total| watched.go_on(heard, done, total);
-            let vectors = rows.vectors()?;
-            match path {
-                None => Ok(builder.build_with(vectors, &told)?),
-                Some(path) => builder.build_to_with(path, vectors, &told),
-            }
-        };
-        let index = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
-        Ok(PyIndex::new(index.or_raise()?))
+        build::run(vectors.py(), &builder, &rows, path, progress).map(PyIndex::new)
     }
 
     /// Opens a file by mapping it, in microseconds: nothing is read until a search needs it.

@@ -4,6 +4,7 @@
 mod als;
 mod annoy;
 mod answering;
+mod build;
 mod cli;
 mod convert;
 mod errors;

@@ -56,7 +56,7 @@ impl Best {
     pub fn push(&mut self, key: f32, tag: u32) {
         if key <= self.bound {
             self.pairs.push((key, tag));
-            if self.pairs.len() >= 4 * self.capacity + 16 {
+            if self.pairs.len() >= self.capacity.saturating_mul(4).saturating_add(16) {
                 self.cut();
             }
         }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn keeps_what_a_sort_would_keep_whatever_the_order() {
         let mut r = Random::new(8, 0);
-        for capacity in [0, 1, 5, 40] {
+        for capacity in [0, 1, 5, 40, usize::MAX] {
             let all: Vec<(f32, u32)> = (0..500).map(|i| (r.below(30) as f32, i)).collect();
             let mut sorted = all.clone();
             sorted.sort_by(order);

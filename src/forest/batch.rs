@@ -15,13 +15,14 @@ use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
 use crate::metric::Metric;
 use crate::quant;
 
-/// Bytes of tiles that are scored together: they stay in the first cache level, together with their
-/// scores for four queries, while one four of queries after another reads them.
-const STEP_BYTES: usize = 24 << 10;
+/// Bytes of tiles that are scored together: they stay in the second cache level while one four of
+/// queries after another reads them. With a quarter, which the first level holds, all takes 5 to 8
+/// per cent longer: what is done for each query and step is more than a line's longer way.
+const STEP_BYTES: usize = 96 << 10;
 
 /// Rows scored together.
 fn step(width: usize) -> usize {
-    (STEP_BYTES / width.max(1)).clamp(4 * TILE, 32 * TILE) / (4 * TILE) * (4 * TILE)
+    (STEP_BYTES / width.max(1)).clamp(4 * TILE, 64 * TILE) / (4 * TILE) * (4 * TILE)
 }
 
 /// What one query of a block asks for, besides what all ask for.
@@ -71,12 +72,12 @@ pub struct BlockScratch {
 }
 
 impl BlockScratch {
-    /// The best candidates of a query of the last block, (score, row), in no order.
+    /// The best candidates of a query of the last block, (score, row), sorted.
     ///
     /// # Panics
     /// If the block had no such query.
     pub fn candidates(&mut self, query: usize) -> &[(f32, u32)] {
-        self.found[query].unsorted()
+        self.found[query].sorted()
     }
 }
 

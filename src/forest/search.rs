@@ -411,8 +411,10 @@ pub(super) fn coded_query(
     (128 * about.sum, factor * about.scale)
 }
 
-/// Products are taken with the query at length 1, which is what the leaves' bias counts on.
-fn inverse_length(query: &[f32]) -> f32 {
+/// Products are taken with the query at length 1, which is what the leaves' bias counts on: what
+/// they are multiplied with for it.
+#[must_use]
+pub fn inverse_length(query: &[f32]) -> f32 {
     let length = float::dot(query, query).sqrt();
     if length > 1e-30 { 1.0 / length } else { 0.0 }
 }

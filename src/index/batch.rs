@@ -209,7 +209,7 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
         }
         // Several trees have rows in common, which each query counts once.
         let [tree] = engine.trees[..] else { return None };
-        // Without VNNI a product of bytes costs four times as much, and reading them together
+        // Without VNNI a product of bytes costs several times as much, and reading them together
         // does not make up for it where a look-up says as much as four of them.
         let is_wide = tree.product.is_some() && quant::part_width(self.index.dim()) > 2;
         if is_wide && Isa::active() != Isa::Avx512 {
@@ -286,7 +286,7 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
                 continue;
             }
             best.reset(self.k);
-            self.engine.rerank(query, found, index.positions(), &mut best);
+            self.engine.rerank_sorted(query, found, index.positions(), self.k, &mut best);
             let hit =
                 |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
             out.write(best.sorted().iter().map(hit), false);

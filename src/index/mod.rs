@@ -17,6 +17,7 @@ mod names;
 mod plan;
 mod radius;
 mod recall;
+mod rerank;
 mod search;
 mod space;
 mod stored;

@@ -61,6 +61,10 @@ const THINNER: f64 = 0.7;
 /// From so many times what chance would do, passing rows are not spread evenly over leaves.
 const UNEVEN: f64 = 2.0;
 
+/// How many times cheaper than brute force the trees must be, as far as known without the query,
+/// for its surroundings to be looked at: that costs up to a tenth of the brute force.
+const LOOK: usize = 2;
+
 /// The largest `k` that calibrations measure.
 const MEASURED: usize = 100;
 
@@ -110,8 +114,9 @@ fn local<'a>(index: &Index, filter: &'a Filter, k: usize, recall: f64) -> Plan<'
     let n = index.len();
     let share = filter.len() as f64 / n as f64;
     let reach = (k as f64 / (THINNER * share)).min(n as f64) as usize;
-    match filtered(filter, budget(index, reach, recall), n) {
-        Plan::Budget(budget) => Plan::Local(Local { filter, k, recall, budget }),
+    let budget = budget(index, reach, recall);
+    match filtered(filter, LOOK * budget, n) {
+        Plan::Budget(_) => Plan::Local(Local { filter, k, recall, budget: budget.min(n) }),
         plan => plan,
     }
 }
@@ -182,7 +187,8 @@ impl Engine<'_> {
         loop {
             let about = self.about(query, evaluated, filter, scratch);
             let needed = match about.passing {
-                0 => 4 * evaluated,
+                // They may come up anywhere: on average after half of all rows.
+                0 => (n / 2).max(4 * evaluated),
                 _ if about.is_even() => budget(index, (k as f64 / about.share()) as usize, recall),
                 passing if passing >= wanted => evaluated,
                 passing => (about.rows as f64 * wanted as f64 / passing as f64) as usize,

@@ -139,36 +139,6 @@ impl<'a> Engine<'a> {
             Some(first..first.saturating_add(codes.n_filled() as u32))
         })
     }
-
-    /// Asks the memory for a row that is about to be compared.
-    fn prefetch(&self, row: u32) {
-        self.rows.values.stored(row as usize, self.rows.dim).prefetch();
-    }
-
-    /// The exact key of a candidate. Bits were compared themselves: their score is the distance.
-    pub fn exact_key(&self, query: &[f32], &(score, row): &(f32, u32)) -> f32 {
-        match self.rows.metric {
-            Metric::Hamming => score,
-            _ => self.rows.key(query, row as usize),
-        }
-    }
-
-    /// Offers candidates by their exact keys and positions.
-    pub fn rerank(&self, query: &[f32], found: &[(f32, u32)], positions: &[u32], best: &mut Best) {
-        let mut offer = |row: usize, key| {
-            if let Some(&position) = positions.get(row) {
-                best.push(key, position);
-            }
-        };
-        // Bits were compared themselves: the score is the distance.
-        if self.rows.metric == Metric::Hamming {
-            return found.iter().for_each(|&(score, row)| offer(row as usize, score));
-        }
-        for &(_, row) in found {
-            self.prefetch(row);
-        }
-        self.rows.keys(query, found.iter().map(|&(_, row)| row as usize), offer);
-    }
 }
 
 /// Asks one question after another, keeping the memory that they need: once warm, nothing is

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::nameless::{name, nameless};
 use crate::error::SaveError;
 
 const BUFFER: usize = 1 << 18;
 
-/// A file being written beside its target; [`commit`](Self::commit) renames it there. Dropped
-/// before that, it leaves nothing and the target as it was.
+/// A file being written beside its target; [`commit`](Self::commit) puts it there. Dropped before
+/// that, it leaves nothing and the target as it was. Where it can it has no name until then, so that
+/// it leaves nothing even if the process is killed; elsewhere it is a hidden temporary file.
 ///
 /// A target that is no regular file (a pipe, a device), and standard output (`-`), are written
 /// straight: replacing `/dev/null` by a file would be worse than not being atomic.
@@ -21,6 +23,7 @@ pub(crate) struct AtomicFile {
 }
 
 enum Sink {
+    Nameless(BufWriter<File>),
     Beside(BufWriter<NamedTempFile>),
     Straight(BufWriter<File>),
     Stdout(BufWriter<Stdout>),
@@ -49,7 +52,7 @@ impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
             Sink::Beside(file) => file.write(bytes),
-            Sink::Straight(file) => file.write(bytes),
+            Sink::Nameless(file) | Sink::Straight(file) => file.write(bytes),
             Sink::Stdout(out) => out.write(bytes),
         }
     }
@@ -57,7 +60,7 @@ impl Write for AtomicFile {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
             Sink::Beside(file) => file.flush(),
-            Sink::Straight(file) => file.flush(),
+            Sink::Nameless(file) | Sink::Straight(file) => file.flush(),
             Sink::Stdout(out) => out.flush(),
         }
     }
@@ -75,17 +78,28 @@ fn open_sink(path: &Path) -> io::Result<Sink> {
         }
         // A rename would replace it all the same: who protected the file meant otherwise.
         Ok(meta) if meta.permissions().readonly() => Err(io::ErrorKind::PermissionDenied.into()),
-        _ => {
-            let file = builder(path).tempfile_in(folder(&resolved(path)))?;
-            Ok(Sink::Beside(BufWriter::with_capacity(BUFFER, file)))
-        }
+        _ => open_beside(path),
     }
+}
+
+fn open_beside(path: &Path) -> io::Result<Sink> {
+    let target = resolved(path);
+    if let Ok((file, true)) = nameless(folder(&target)) {
+        return Ok(Sink::Nameless(BufWriter::with_capacity(BUFFER, file)));
+    }
+    let file = builder(path).tempfile_in(folder(&target))?;
+    Ok(Sink::Beside(BufWriter::with_capacity(BUFFER, file)))
 }
 
 fn finish_sink(path: &Path, sink: Sink) -> io::Result<()> {
     match sink {
         Sink::Stdout(mut out) => out.flush(),
         Sink::Straight(mut file) => file.flush(),
+        Sink::Nameless(file) => {
+            let file = file.into_inner().map_err(|e| e.into_error())?;
+            file.sync_all()?;
+            name(&file, path)
+        }
         Sink::Beside(file) => {
             let file = file.into_inner().map_err(|e| e.into_error())?;
             file.as_file().sync_all()?;
@@ -133,17 +147,17 @@ fn builder(_path: &Path) -> tempfile::Builder<'static, 'static> {
 
 /// A rename is only lasting once its folder is on the disk.
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
 /// Writes `bytes` to `path` so that whatever happens the old file or the new one stands there:
-/// a temporary file beside it, synced, renamed over it, and the folder synced.
+/// a file without a name or a temporary one beside it, synced, renamed over it, and the folder synced.
 ///
 /// # Errors
 /// If the system refuses at any step; the temporary file is then removed.
@@ -193,6 +207,40 @@ mod tests {
         assert_eq!(
             (fs::read(&path).unwrap(), names(dir.path())),
             (b"new".to_vec(), vec!["t".into()])
+        );
+    }
+
+    #[test]
+    fn both_ways_of_writing_beside_a_target_replace_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        for old in [None, Some("old")] {
+            old.into_iter().for_each(|old| fs::write(&path, old).unwrap());
+            let before = names(dir.path());
+            let mut file = AtomicFile::create(&path).unwrap();
+            file.write_all(b"new").unwrap();
+            file.flush().unwrap();
+            // What a killed process would leave.
+            let can_be_named = nameless(dir.path()).unwrap().1;
+            assert_eq!(names(dir.path()) == before, can_be_named);
+            file.commit().unwrap();
+            assert_eq!(
+                (fs::read(&path).unwrap(), names(dir.path())),
+                (b"new".into(), vec!["t".into()])
+            );
+            fs::remove_file(&path).unwrap();
+        }
+        // What stands in where files cannot do without a name.
+        fs::write(&path, "old").unwrap();
+        let file = builder(&path).tempfile_in(dir.path()).unwrap();
+        let sink = Sink::Beside(BufWriter::new(file));
+        let mut file = AtomicFile { target: path.clone(), sink };
+        file.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        file.commit().unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), names(dir.path())),
+            (b"new".into(), vec!["t".into()])
         );
     }
 

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod atomic;
+mod nameless;
 mod room;
 
 use std::fs::File;

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use memmap2::{MmapMut, MmapOptions};
 
-use super::atomic::{folder, persist, resolved, save_error, write_atomic};
+use super::atomic::{folder, resolved, save_error, write_atomic};
+use super::nameless::{name, nameless};
 use crate::error::SaveError;
 use crate::format::AlignedBytes;
 
@@ -129,12 +130,7 @@ impl Draft {
             return write_atomic(&target, &map);
         }
         let done = map.flush().and_then(|()| file.sync_all()).and_then(|()| name(&file, &target));
-        match done {
-            Ok(()) => Ok(()),
-            // Where /proc is not mounted there is no way to name it: it is copied.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => write_atomic(&target, &map),
-            Err(e) => Err(save_error(&target, e)),
-        }
+        done.map_err(|source| save_error(&target, source))
     }
 }
 
@@ -148,43 +144,6 @@ impl AsMut<[u8]> for Draft {
     fn as_mut(&mut self) -> &mut [u8] {
         &mut self.map
     }
-}
-
-/// A file that has no name, and whether it can be given one: only Linux can, on most of its file
-/// systems.
-#[cfg(target_os = "linux")]
-fn nameless(folder: &Path) -> io::Result<(File, bool)> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
-    match File::options().read(true).write(true).mode(0o666).custom_flags(flags).open(folder) {
-        Ok(file) => Ok((file, true)),
-        Err(_) => Ok((tempfile::tempfile_in(folder)?, false)),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn nameless(folder: &Path) -> io::Result<(File, bool)> {
-    Ok((tempfile::tempfile_in(folder)?, false))
-}
-
-/// Gives a file without a name its target's, by way of a temporary one: a link does not replace.
-#[cfg(target_os = "linux")]
-fn name(file: &File, target: &Path) -> io::Result<()> {
-    use rustix::fs::{AtFlags, CWD, linkat};
-    use std::os::fd::AsRawFd;
-    let target = resolved(target);
-    if let Ok(meta) = fs::metadata(&target) {
-        file.set_permissions(meta.permissions())?;
-    }
-    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let link = |path: &Path| Ok(linkat(CWD, &open, CWD, path, AtFlags::SYMLINK_FOLLOW)?);
-    let named = tempfile::Builder::new().prefix(".nearwood-").make_in(folder(&target), link)?;
-    persist(named, &target)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn name(_file: &File, _target: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::NotFound.into())
 }
 
 fn map(file: &File, length: usize) -> io::Result<MmapMut> {

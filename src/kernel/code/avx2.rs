@@ -1,5 +1,5 @@
-//! Code scans with 16-bit multiply-adds. The 8-bit multiply-add of AVX2 saturates at 16 bits, so
-//! both sides are widened first.
+//! Code scans with 8-bit multiply-adds. Those of AVX2 saturate at 16 bits, which two products of a
+//! byte up to 255 may pass, so a row's sign is moved to the query first: 2 x 128 x 127 fits.
 
 use std::arch::x86_64::*;
 
@@ -17,20 +17,19 @@ pub(super) unsafe fn score(query: CodeQuery<'_>, rows: CodeRows<'_>, out: &mut [
     }
 }
 
-/// Scores every row for four queries, two at a time: sixteen registers hold no more.
+/// Scores every row for four queries: with two registers each, and two lines, they fit the sixteen.
 ///
 /// # Safety
 /// As for [`score`], for each query.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn score4(queries: [CodeQuery<'_>; 4], rows: CodeRows<'_>, out: [&mut [f32]; 4]) {
-    let [a, b, c, d] = queries;
-    let [p, q, r, s] = out;
+pub(super) unsafe fn score4(
+    queries: [CodeQuery<'_>; 4],
+    rows: CodeRows<'_>,
+    mut out: [&mut [f32]; 4],
+) {
     for tile in 0..rows.bias.len() / TILE {
         // SAFETY: the tile exists.
-        unsafe {
-            score_tile(&[a, b], rows, &mut [&mut *p, &mut *q], tile);
-            score_tile(&[c, d], rows, &mut [&mut *r, &mut *s], tile);
-        }
+        unsafe { score_tile(&queries, rows, &mut out, tile) };
     }
 }
 
@@ -45,36 +44,33 @@ unsafe fn score_tile<const Q: usize>(
     tile: usize,
 ) {
     let codes = queries[0].codes.len();
+    let (ones, centre) = (_mm256_set1_epi16(1), _mm256_set1_epi8(-128));
     // SAFETY: every address below lies in the tile, in the queries' codes or in the rows' constants
     // and scores, whose lengths the caller has checked.
     unsafe {
         let start = rows.tiles.as_ptr().add(tile * codes * TILE);
-        // Each register sums 4 rows, two partial sums a row.
-        let mut sums = [[_mm256_setzero_si256(); 4]; Q];
+        // Each register sums 8 rows.
+        let mut sums = [[_mm256_setzero_si256(); 2]; Q];
         for at in (0..codes).step_by(4) {
-            let mut lines = [_mm256_setzero_si256(); 4];
-            for (quarter, line) in lines.iter_mut().enumerate() {
-                let bytes = _mm_loadu_si128(start.add(at * TILE + quarter * 16).cast());
-                *line = _mm256_cvtepu8_epi16(bytes);
-            }
-            for (query, sums) in queries.iter().zip(&mut sums) {
-                let four = query.codes.as_ptr().add(at).cast::<i32>().read_unaligned();
-                let four = _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(four)));
-                for (sum, line) in sums.iter_mut().zip(lines) {
-                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(line, four));
+            for half in 0..2 {
+                let bytes = _mm256_loadu_si256(start.add(at * TILE + half * 32).cast());
+                let row = _mm256_xor_si256(bytes, centre);
+                let size = _mm256_abs_epi8(row);
+                for (query, sums) in queries.iter().zip(&mut sums) {
+                    let four = query.codes.as_ptr().add(at).cast::<i32>().read_unaligned();
+                    let signed = _mm256_sign_epi8(_mm256_set1_epi32(four), row);
+                    let pairs = _mm256_maddubs_epi16(size, signed);
+                    sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(pairs, ones));
                 }
             }
         }
         for ((query, sums), out) in queries.iter().zip(sums).zip(out) {
-            for half in 0..2 {
+            for (half, sum) in sums.into_iter().enumerate() {
                 let at = tile * TILE + half * 8;
-                let pairs = _mm256_hadd_epi32(sums[2 * half], sums[2 * half + 1]);
-                let sum = _mm256_permute4x64_epi64::<0b11_01_10_00>(pairs);
-                let product = _mm256_sub_epi32(sum, _mm256_set1_epi32(query.shift));
                 let scale = _mm256_loadu_ps(rows.scale.as_ptr().add(at));
                 let factor = _mm256_mul_ps(scale, _mm256_set1_ps(query.multiplier));
                 let bias = _mm256_loadu_ps(rows.bias.as_ptr().add(at));
-                let score = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(product), bias);
+                let score = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(sum), bias);
                 _mm256_storeu_ps(out.as_mut_ptr().add(at), score);
             }
         }

@@ -185,10 +185,13 @@ mod tests {
             true => [-127, 127][r.below(2)],
             false => r.below(255) as i8,
         };
-        let mut vectors = |n: usize| -> Vec<Vec<i8>> {
-            (0..n).map(|i| (0..codes).map(|_| code(i % 3 == 0).max(-127)).collect()).collect()
+        // A row's byte may be anything in a damaged file; a query's codes are made here.
+        let mut vectors = |n: usize, least: i8| -> Vec<Vec<i8>> {
+            let mut value = |i: usize| code(i % 3 == 0).max(least);
+            (0..n).map(|i| (0..codes).map(|_| value(i)).collect()).collect()
         };
-        let (queries, rows) = (vectors(4), vectors(tiles * TILE));
+        let (queries, mut rows) = (vectors(4, -127), vectors(tiles * TILE, -128));
+        rows.iter_mut().take(3).for_each(|row| row.fill(-128));
         let mut packed = vec![0; tiles * TILE * codes];
         for (i, row) in rows.iter().enumerate() {
             place(&mut packed, i, row);
