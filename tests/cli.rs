@@ -212,7 +212,8 @@ fn recommend_to_everybody_in_every_format() {
     let model = Recommender::open(place.path("m.nw")).unwrap();
     for user in 0..60 {
         let Id::Text(name) = table.users.get(user) else { panic!("{:?}", table.users) };
-        let options = nearwood::recommend::RecommendOptions { k: 4, ..Default::default() };
+        let effort = nearwood::Effort::Exact;
+        let options = nearwood::recommend::RecommendOptions { k: 4, effort, ..Default::default() };
         let hits = model.recommend(model.find_user(&name).unwrap(), options).unwrap();
         let told = table.matrix.row(user).0.iter().map(|&i| table.items.get(i as usize));
         let found = hits.iter().map(|hit| model.items().id(hit.position));
@@ -222,6 +223,10 @@ fn recommend_to_everybody_in_every_format() {
         place.command(&["recommend", "m.nw", "--all", "-k", "4", "-o", "-"]).output().unwrap(),
     );
     assert_eq!((done.code, done.out), (0, fs::read_to_string(place.path("r.csv")).unwrap()));
+    let text = masked(&place.run("recommend m.nw --all -k 4 --exact --resume -o r.csv").ok());
+    assert_eq!(text, "users    60\nresumed  0\nrows     240\nseconds  _\nfile     r.csv");
+    let error = place.run("recommend m.nw --all --resume -o -").failure();
+    assert!(error.contains("only a file can be gone on with"), "{error}");
     place.run("recommend m.nw --all -k 1 -o r.jsonl").ok();
     let lines = fs::read_to_string(place.path("r.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -512,6 +517,7 @@ fn wrong_usage_ends_with_two() {
         ("recommend i.nw --all", "--output <FILE>"),
         ("recommend i.nw --user 1 -o x.csv", "cannot be used with"),
         ("recommend i.nw --user 1 --all -o x.csv", "cannot be used with"),
+        ("recommend i.nw --user 1 --resume", "cannot be used with"),
         ("train p.csv --weighting tfidf -o x.nw", "expected \"raw\", \"log1p\" or \"bm25\""),
         ("train p.csv --format xlsx -o x.nw", "expected \"table\", \"lists\" or \"parquet\""),
     ] {

@@ -98,7 +98,8 @@ fn a_batch_and_all_users_are_what_one_user_is() {
     let filter = Filter::from_positions(r.items(), (0..ITEMS as u32).step_by(3));
     for filter in [None, Some(&filter)] {
         for n_threads in [Some(1), Some(2), Some(3), None] {
-            let o = RecommendOptions { k: 7, filter, n_threads, ..RecommendOptions::default() };
+            let effort = Effort::Exact;
+            let o = RecommendOptions { k: 7, filter, n_threads, effort, include_seen: false };
             let one = |user: u32| r.recommend(user, o).unwrap();
             let users: Vec<u32> = (0..USERS as u32).rev().chain([3, 3]).collect();
             let batch = r.recommend_batch(&users, o).unwrap();

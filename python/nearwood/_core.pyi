@@ -359,11 +359,13 @@ class Recommender:
         k: int = 20,
         out: None = None,
         *,
+        users: ArrayLike | None = None,
         include_seen: bool = False,
         recall: float | None = None,
         exact: bool = False,
         filter: _Filter = None,
         n_threads: int | None = None,
+        resume: bool = False,
         progress: _Progress = False,
     ) -> _Pair: ...
     @overload
@@ -372,11 +374,13 @@ class Recommender:
         k: int = 20,
         *,
         out: _Path,
+        users: ArrayLike | None = None,
         include_seen: bool = False,
         recall: float | None = None,
         exact: bool = False,
         filter: _Filter = None,
         n_threads: int | None = None,
+        resume: bool = False,
         progress: _Progress = False,
     ) -> int: ...
     def similar(

@@ -12,6 +12,8 @@ pub mod annoy;
 mod arrow;
 #[cfg(feature = "tables")]
 mod delimited;
+#[cfg(feature = "tables")]
+mod everybody;
 pub mod fvecs;
 #[cfg(feature = "tables")]
 mod interactions;
@@ -23,6 +25,8 @@ mod npy_header;
 mod numbers;
 #[cfg(feature = "tables")]
 mod parquet;
+#[cfg(feature = "tables")]
+mod parts;
 mod source;
 #[cfg(feature = "tables")]
 mod table;
@@ -34,6 +38,8 @@ mod writer;
 pub use arrow::ArrowRows;
 #[cfg(feature = "tables")]
 pub use delimited::Delimiter;
+#[cfg(feature = "tables")]
+pub use everybody::{EverybodyOptions, Written, recommend_everybody};
 #[cfg(feature = "tables")]
 pub use interactions::{Format, ReadOptions, read_interactions};
 pub use matrix::Matrix;
