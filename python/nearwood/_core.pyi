@@ -205,11 +205,19 @@ class Index:
 class Interactions:
     @staticmethod
     def from_frame(
-        table: Any, *, user: str | int, item: str | int, weight: str | int | None = None
+        table: Any,
+        *,
+        user: str | int,
+        item: str | int,
+        weight: str | int | None = None,
+        time: str | int | None = None,
     ) -> Interactions: ...
     @staticmethod
     def from_columns(
-        users: ArrayLike, items: ArrayLike, weights: ArrayLike | None = None
+        users: ArrayLike,
+        items: ArrayLike,
+        weights: ArrayLike | None = None,
+        times: ArrayLike | None = None,
     ) -> Interactions: ...
     @staticmethod
     def from_matrix(
@@ -222,12 +230,15 @@ class Interactions:
         user: str | int | None = None,
         item: str | int | None = None,
         weight: str | int | None = None,
+        time: str | int | None = None,
         format: Literal["table", "csv", "tsv", "lists", "parquet"] | None = None,
     ) -> Interactions: ...
     def weighted(self, weighting: _Weighting | str) -> Interactions: ...
     def to_scipy(self) -> Any: ...
     @property
     def matrix(self) -> tuple[NDArray[np.int64], NDArray[Any], _Floats]: ...
+    @property
+    def times(self) -> NDArray[np.int64] | None: ...
     @property
     def user_ids(self) -> _Ids: ...
     @property

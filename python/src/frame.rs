@@ -19,6 +19,8 @@ pub struct Names {
     pub item: String,
     /// Of weights.
     pub weight: Option<String>,
+    /// Of times.
+    pub time: Option<String>,
 }
 
 /// The interactions of a table that exports itself; None if it does not, or cannot.
@@ -39,6 +41,7 @@ pub fn interactions(table: &Bound<'_, PyAny>, names: &Names) -> PyResult<Option<
 fn selected<'py>(table: &Bound<'py, PyAny>, names: &Names) -> Bound<'py, PyAny> {
     let mut wanted = vec![&names.user, &names.item];
     wanted.extend(&names.weight);
+    wanted.extend(&names.time);
     wanted.sort();
     wanted.dedup();
     match table.is_instance_of::<pyo3::types::PyDict>() {
@@ -51,6 +54,7 @@ struct Columns {
     user: usize,
     item: usize,
     weight: Option<usize>,
+    time: Option<usize>,
 }
 
 impl Columns {
@@ -63,7 +67,8 @@ impl Columns {
             })
         };
         let weight = names.weight.as_ref().map(find).transpose()?;
-        Ok(Columns { user: find(&names.user)?, item: find(&names.item)?, weight })
+        let time = names.time.as_ref().map(find).transpose()?;
+        Ok(Columns { user: find(&names.user)?, item: find(&names.item)?, weight, time })
     }
 }
 
@@ -73,7 +78,9 @@ fn read(stream: Box<dyn RecordBatchReader + Send>, columns: &Columns) -> PyResul
         let batch = batch.map_err(|e| value_error(e.to_string()))?;
         let (users, items) = (plain(&batch, columns.user)?, plain(&batch, columns.item)?);
         let weights = columns.weight.map(|at| plain(&batch, at)).transpose()?;
-        rows.push(&users, &items, weights.as_ref().map(|w| w as &dyn Array)).or_raise()?;
+        let times = columns.time.map(|at| plain(&batch, at)).transpose()?;
+        let [weights, times] = [&weights, &times].map(|c| c.as_ref().map(|c| c as &dyn Array));
+        rows.push(&users, &items, weights, times).or_raise()?;
     }
     rows.finish().or_raise()
 }

@@ -56,25 +56,31 @@ impl PyInteractions {
     ///     user: The column of user ids, integers or strings.
     ///     item: The column of item ids, integers or strings.
     ///     weight: The column of weights, any numbers; None: each row weighs 1.
+    ///     time: The column of times: integers, kept as they are, or timestamps, dates and ISO 8601
+    ///         strings, which become seconds since 1970.
     ///
     /// Raises:
     ///     KeyError: If there is no such column.
-    ///     ValueError: If an id is missing, or a weight is NaN or infinite; the row is named.
+    ///     ValueError: If an id or a time is missing, or a weight is NaN or infinite; the row is
+    ///         named.
     #[staticmethod]
-    #[pyo3(signature = (table, *, user, item, weight=None))]
+    #[pyo3(signature = (table, *, user, item, weight=None, time=None))]
     fn from_frame(
         table: &Bound<'_, PyAny>,
         user: &Bound<'_, PyAny>,
         item: &Bound<'_, PyAny>,
         weight: Option<&Bound<'_, PyAny>>,
+        time: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
-        if let Some(names) = names(user, item, weight)
+        if let Some(names) = names(user, item, weight, time)
             && let Some(data) = frame::interactions(table, &names)?
         {
             return Ok(PyInteractions::new(data));
         }
         let weights = weight.map(|name| column(table, name)).transpose()?;
-        Self::from_columns(&column(table, user)?, &column(table, item)?, weights.as_ref())
+        let times = time.map(|name| column(table, name)).transpose()?;
+        let (users, items) = (column(table, user)?, column(table, item)?);
+        Self::from_columns(&users, &items, weights.as_ref(), times.as_ref())
     }
 
     /// From columns of equal length.
@@ -83,21 +89,26 @@ impl PyInteractions {
     ///     users: (n,) integers or strings.
     ///     items: (n,) integers or strings.
     ///     weights: (n,) numbers; None: each row weighs 1.
+    ///     times: (n,) integers, kept as they are, or datetimes and ISO 8601 strings, which become
+    ///         seconds since 1970.
     ///
     /// Raises:
-    ///     ValueError: If the lengths differ, an id is -1, or a weight is NaN or infinite.
+    ///     ValueError: If the lengths differ, an id is -1, a time is missing, or a weight is NaN or
+    ///         infinite.
     #[staticmethod]
-    #[pyo3(signature = (users, items, weights=None))]
+    #[pyo3(signature = (users, items, weights=None, times=None))]
     fn from_columns(
         users: &Bound<'_, PyAny>,
         items: &Bound<'_, PyAny>,
         weights: Option<&Bound<'_, PyAny>>,
+        times: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
         let weights = weights.map(|weights| sparse::weights(weights, "weights")).transpose()?;
+        let times = times.map(|times| ids::times(times, "times")).transpose()?;
         let (user_ids, item_ids) = (ids::column(users, "users")?, ids::column(items, "items")?);
         let made = users
             .py()
-            .detach(|| Interactions::from_columns(user_ids, item_ids, weights))
+            .detach(|| Interactions::from_columns(user_ids, item_ids, weights, times))
             .or_raise();
         made.map(PyInteractions::new)
     }
@@ -132,6 +143,8 @@ impl PyInteractions {
     ///     user: The column of users, by name or by number from 0; lists need none.
     ///     item: The column of items, likewise.
     ///     weight: The column of weights, likewise; None: each row weighs 1.
+    ///     time: The column of times, likewise: whole numbers, kept as they are, or dates, which
+    ///         become seconds since 1970.
     ///     format: "table", "lists" or "parquet"; None: told from the file.
     ///
     /// Raises:
@@ -139,12 +152,13 @@ impl PyInteractions {
     ///     FormatError: If a line is not what its format asks for; it is named.
     ///     ValueError: If there is no such column; those there are are named.
     #[staticmethod]
-    #[pyo3(signature = (path, *, user=None, item=None, weight=None, format=None))]
+    #[pyo3(signature = (path, *, user=None, item=None, weight=None, time=None, format=None))]
     fn read(
         path: &Bound<'_, PyAny>,
         user: Option<&Bound<'_, PyAny>>,
         item: Option<&Bound<'_, PyAny>>,
         weight: Option<&Bound<'_, PyAny>>,
+        time: Option<&Bound<'_, PyAny>>,
         format: Option<&str>,
     ) -> PyResult<PyInteractions> {
         let file = path_of(path)?;
@@ -155,6 +169,7 @@ impl PyInteractions {
             user: name(user).transpose()?,
             item: name(item).transpose()?,
             weight: name(weight).transpose()?,
+            time: name(time).transpose()?,
             format,
             ..ReadOptions::default()
         };
@@ -198,6 +213,13 @@ impl PyInteractions {
         sparse.call_method1("csr_array", ((data, indices, indptr), self.shape()))
     }
 
+    /// When each interaction was, int64, in the order of `matrix`; of summed rows the latest. None
+    /// if no times were given. A copy.
+    #[getter]
+    fn times<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<i64>>> {
+        self.data.times.as_ref().map(|times| PyArray1::from_slice(py, times))
+    }
+
     /// The ids of the rows: int64, or an object array of str. A copy.
     #[getter]
     fn user_ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
@@ -233,9 +255,11 @@ fn names(
     user: &Bound<'_, PyAny>,
     item: &Bound<'_, PyAny>,
     weight: Option<&Bound<'_, PyAny>>,
+    time: Option<&Bound<'_, PyAny>>,
 ) -> Option<Names> {
     let weight = weight.map(|name| name.extract()).transpose().ok()?;
-    Some(Names { user: user.extract().ok()?, item: item.extract().ok()?, weight })
+    let time = time.map(|name| name.extract()).transpose().ok()?;
+    Some(Names { user: user.extract().ok()?, item: item.extract().ok()?, weight, time })
 }
 
 /// A table's column. Libraries differ in what they raise for one that is not there.

@@ -204,6 +204,49 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
         nw.Interactions.read(tmp_path / "none.csv", user="u", item="i")
 
 
+def test_times(tmp_path: Path) -> None:
+    import pandas as pd
+    import polars as pl
+
+    columns: dict[str, Any] = {"u": [1, 1, 2, 1], "i": [5, 6, 5, 5], "t": [7, 8, 9, 3]}
+    days = {"t": pd.to_datetime([8, 9, 10, 4], unit="D")}
+    written = {"t": ["1970-01-09", "1970-01-10", "1970-01-11", "1970-01-05"]}
+    for frame, unit in [
+        (columns, 1),
+        (pd.DataFrame(columns), 1),
+        (pl.DataFrame(columns), 1),
+        (pd.DataFrame({**columns, **days}), 86400),
+        (pl.DataFrame({**columns, **days}), 86400),
+        (pl.DataFrame({**columns, **days}).cast({"t": pl.Date}), 86400),
+        (pl.DataFrame({**columns, **written}), 86400),
+        ({**columns, **written}, 86400),
+        ({**columns, "t": np.array(written["t"], "M8[us]")}, 86400),
+    ]:
+        data = nw.Interactions.from_frame(frame, user="u", item="i", time="t")
+        offset = 0 if unit == 1 else 1
+        assert data.times is not None and data.times.dtype == np.int64
+        assert data.times.tolist() == [
+            (7 + offset) * unit,
+            (8 + offset) * unit,
+            (9 + offset) * unit,
+        ]
+        assert (data.weighted("log1p").times == data.times).all()
+    pd.DataFrame({**columns, **written}).to_csv(tmp_path / "t.csv", index=False)
+    pd.DataFrame({**columns, **days}).to_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        data = nw.Interactions.read(tmp_path / name, user="u", item="i", time="t")
+        assert data.times is not None and data.times.tolist() == [8 * 86400, 9 * 86400, 10 * 86400]
+    assert nw.Interactions.from_columns([1], [2]).times is None
+    cases: list[tuple[Any, str]] = [
+        ([1.5], "expected integers or datetimes"),
+        (np.array(["NaT"], "M8[s]"), "times: row 0 is not a time"),
+        ([1, 2], "times is 2, expected 1"),
+    ]
+    for times, text in cases:
+        with pytest.raises(ValueError, match=text):
+            nw.Interactions.from_columns([1], [2], times=times)
+
+
 def test_weighted() -> None:
     data = nw.Interactions.from_columns(USERS, ITEMS, PLAYS)
     log = data.weighted("log1p")

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::als::{Model, Params, Trainer};
-use crate::io::{Delimiter, Format, ReadOptions, read_interactions};
 use crate::recommend::{FitOptions, Weighting};
 use crate::{Interactions, Recommender};
 
+use super::columns::ColumnArgs;
 use super::failure::Failure;
 use super::options::{ParamArgs, labels_of, positive};
 use super::output::Report;
@@ -23,25 +23,11 @@ use super::progress::Progress;
 pub(super) struct Args {
     /// The interactions; - is standard input
     input: PathBuf,
-    /// The column of users, by name or by number from 0
-    #[arg(long, value_name = "COLUMN")]
-    user: Option<String>,
-    /// The column of items, by name or by number from 0
-    #[arg(long, value_name = "COLUMN")]
-    item: Option<String>,
-    /// The column of weights (play counts, for instance); without it each row weighs 1
-    #[arg(long, value_name = "COLUMN")]
-    weight: Option<String>,
+    #[command(flatten)]
+    columns: ColumnArgs,
     /// How weights become confidence: log1p, raw or bm25
     #[arg(long, default_value_t)]
     weighting: Weighting,
-    /// table, lists or parquet; told from the file unless given
-    #[arg(long)]
-    format: Option<Format>,
-    /// What stands between the fields of a table, such as , or tab or ::; told from the file
-    /// unless given
-    #[arg(long, value_name = "CHARACTER")]
-    delimiter: Option<Delimiter>,
     /// A file of (item id, name) lines, so that people can ask by name
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
@@ -62,7 +48,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let params = args.params.params(args.threads);
     // A wrong parameter should not wait for a long file to be read.
     params.check()?;
-    let data = read(args)?;
+    let data = args.columns.read(&args.input)?;
     let labels = args.names.as_ref().map(|file| labels_of(&data.items, file)).transpose()?;
     let (model, training) = train(&data, args.weighting, params.clone())?;
     let options = FitOptions { params, weighting: args.weighting, labels };
@@ -77,20 +63,6 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     report.time("building_seconds", building);
     report.file(&args.output, recommender.as_bytes().len() as u64);
     report.print(&args.output, args.json, out)
-}
-
-fn read(args: &Args) -> Result<Interactions, Failure> {
-    let progress = Progress::spinner("reading");
-    progress.message(args.input.display().to_string());
-    let options = ReadOptions {
-        user: args.user.clone(),
-        item: args.item.clone(),
-        weight: args.weight.clone(),
-        format: args.format,
-        delimiter: args.delimiter,
-        ..ReadOptions::default()
-    };
-    Ok(read_interactions(&args.input, &options)?)
 }
 
 /// Trains under a bar that shows the loss.

@@ -4,22 +4,25 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrowPrimitiveType, StringArray};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::error::ReadError;
 use crate::index::IdRef;
 use crate::recommend::{Interactions, InteractionsBuilder};
 
 use super::source::format_error;
+use super::times;
 
 /// Collects the columns of Arrow batches, a batch at a time.
 ///
-/// Ids are integers of any width or Utf8 strings and keep their type; weights are any numbers;
-/// nothing may be null. Memory is that of [`InteractionsBuilder`].
+/// Ids are integers of any width or Utf8 strings and keep their type; weights are any numbers; times
+/// are integers, kept as they are, or timestamps, dates and ISO 8601 text, which become seconds
+/// since 1970; nothing may be null. Memory is that of [`InteractionsBuilder`].
 pub struct ArrowRows {
     path: PathBuf,
     builder: InteractionsBuilder,
@@ -36,19 +39,20 @@ impl ArrowRows {
     ///
     /// # Errors
     /// If the columns differ in length, are of another type, or hold a null, an id that is -1 or
-    /// beyond int64, or a weight that is not finite: the row is named.
+    /// beyond int64, a weight that is not finite, or a time that is none: the row is named.
     pub fn push(
         &mut self,
         users: &dyn Array,
         items: &dyn Array,
         weights: Option<&dyn Array>,
+        times: Option<&dyn Array>,
     ) -> Result<(), ReadError> {
         let before = self.builder.len();
         let at_row = |(row, problem): Fault| match row {
             Some(row) => format_error(&self.path, format!("row {}: {problem}", before + row)),
             None => format_error(&self.path, problem),
         };
-        let lengths = [Some(items.len()), weights.map(|w| w.len())];
+        let lengths = [Some(items), weights, times].map(|column| column.map(|c| c.len()));
         if let Some(other) = lengths.into_iter().flatten().find(|&len| len != users.len()) {
             let problem = format!("got columns of {} and {other} rows", users.len());
             return Err(format_error(&self.path, problem));
@@ -56,9 +60,15 @@ impl ArrowRows {
         let (n, users) = (users.len(), IdArray::new(users, "user id").map_err(at_row)?);
         let items = IdArray::new(items, "item id").map_err(at_row)?;
         let weights = weights.map(numbers).transpose().map_err(at_row)?;
+        let times = times.map(moments).transpose().map_err(at_row)?;
         for row in 0..n {
             let weight = weights.as_ref().map_or(1.0, |w| w[row]);
-            self.builder.push(users.get(row), items.get(row), weight)?;
+            match &times {
+                Some(times) => {
+                    self.builder.push_at(users.get(row), items.get(row), weight, times[row])
+                }
+                None => self.builder.push(users.get(row), items.get(row), weight),
+            }?;
         }
         Ok(())
     }
@@ -66,7 +76,7 @@ impl ArrowRows {
     /// The interactions.
     ///
     /// # Errors
-    /// If the sum of a pair's weights leaves float32.
+    /// If the sum of a pair's weights leaves float32, or some batches had times and others none.
     pub fn finish(self) -> Result<Interactions, ReadError> {
         Ok(self.builder.finish()?)
     }
@@ -84,19 +94,11 @@ enum IdArray<'a> {
 impl<'a> IdArray<'a> {
     fn new(array: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
         refuse_nulls(array, what)?;
-        let integers = match array.data_type() {
-            DataType::Utf8 => return Ok(IdArray::Text(array.as_string())),
-            DataType::Int8 => map::<Int8Type, _>(array, i64::from),
-            DataType::Int16 => map::<Int16Type, _>(array, i64::from),
-            DataType::Int32 => map::<Int32Type, _>(array, i64::from),
-            DataType::Int64 => map::<Int64Type, _>(array, |v| v),
-            DataType::UInt8 => map::<UInt8Type, _>(array, i64::from),
-            DataType::UInt16 => map::<UInt16Type, _>(array, i64::from),
-            DataType::UInt32 => map::<UInt32Type, _>(array, i64::from),
-            DataType::UInt64 => large(array, what)?,
-            other => return Err((None, wrong_type(what, other, "integers or strings"))),
-        };
-        Ok(IdArray::Int(integers))
+        match (integers(array, what)?, array.data_type()) {
+            (Some(integers), _) => Ok(IdArray::Int(integers)),
+            (None, DataType::Utf8) => Ok(IdArray::Text(array.as_string())),
+            (None, other) => Err((None, wrong_type(what, other, "integers or strings"))),
+        }
     }
 
     fn get(&self, row: usize) -> IdRef<'_> {
@@ -105,6 +107,52 @@ impl<'a> IdArray<'a> {
             IdArray::Text(values) => IdRef::Text(values.value(row)),
         }
     }
+}
+
+/// A column of integers; None if it holds something else.
+fn integers(array: &dyn Array, what: &str) -> Result<Option<Vec<i64>>, Fault> {
+    Ok(Some(match array.data_type() {
+        DataType::Int8 => map::<Int8Type, _>(array, i64::from),
+        DataType::Int16 => map::<Int16Type, _>(array, i64::from),
+        DataType::Int32 => map::<Int32Type, _>(array, i64::from),
+        DataType::Int64 => map::<Int64Type, _>(array, |v| v),
+        DataType::UInt8 => map::<UInt8Type, _>(array, i64::from),
+        DataType::UInt16 => map::<UInt16Type, _>(array, i64::from),
+        DataType::UInt32 => map::<UInt32Type, _>(array, i64::from),
+        DataType::UInt64 => large(array, what)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// A column of times: integers as they are, all others in seconds since 1970, rounded down.
+fn moments(array: &dyn Array) -> Result<Vec<i64>, Fault> {
+    refuse_nulls(array, "time")?;
+    if let Some(integers) = integers(array, "time")? {
+        return Ok(integers);
+    }
+    Ok(match array.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => map::<TimestampSecondType, _>(array, |v| v),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            map::<TimestampMillisecondType, _>(array, |v| v.div_euclid(1_000))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            map::<TimestampMicrosecondType, _>(array, |v| v.div_euclid(1_000_000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            map::<TimestampNanosecondType, _>(array, |v| v.div_euclid(1_000_000_000))
+        }
+        DataType::Date32 => map::<Date32Type, _>(array, |days| i64::from(days) * times::DAY),
+        DataType::Date64 => map::<Date64Type, _>(array, |v| v.div_euclid(1_000)),
+        DataType::Utf8 => return written(array.as_string()),
+        other => {
+            return Err((None, wrong_type("time", other, "integers, timestamps, dates or text")));
+        }
+    })
+}
+
+fn written(texts: &StringArray) -> Result<Vec<i64>, Fault> {
+    let time = |row| times::parse(texts.value(row).as_bytes()).map_err(|e| (Some(row), e));
+    (0..texts.len()).map(time).collect()
 }
 
 fn numbers(array: &dyn Array) -> Result<Vec<f32>, Fault> {
@@ -168,8 +216,8 @@ mod tests {
     fn batches_become_interactions() {
         let mut rows = ArrowRows::new("the table");
         let (users, items) = (StringArray::from(vec!["a", "b"]), Int32Array::from(vec![7, 8]));
-        rows.push(&users, &items, Some(&Float64Array::from(vec![1.0, 2.0]))).unwrap();
-        rows.push(&users, &items, None).unwrap();
+        rows.push(&users, &items, Some(&Float64Array::from(vec![1.0, 2.0])), None).unwrap();
+        rows.push(&users, &items, None, None).unwrap();
         let data = rows.finish().unwrap();
         assert_eq!(data.users, Ids::Text(vec!["a".into(), "b".into()]));
         assert_eq!((data.items, data.matrix.values()), (Ids::Int(vec![7, 8]), &[2.0, 3.0][..]));
@@ -180,8 +228,8 @@ mod tests {
         let two = Int32Array::from(vec![1, 2]);
         let refused = |users: &dyn Array, items: &dyn Array, weights: Option<&dyn Array>| {
             let mut rows = ArrowRows::new("the table");
-            rows.push(&two, &two, None).unwrap();
-            rows.push(users, items, weights).unwrap_err().to_string()
+            rows.push(&two, &two, None, None).unwrap();
+            rows.push(users, items, weights, None).unwrap_err().to_string()
         };
         let null = Int32Array::from(vec![Some(1), None]);
         assert!(refused(&two, &null, None).contains("the table: row 3: the item id is null"));

@@ -58,6 +58,9 @@ pub struct ReadOptions {
     pub item: Option<String>,
     /// The column of weights, by name or by number from 0; without it each row weighs 1.
     pub weight: Option<String>,
+    /// The column of times, by name or by number from 0: whole numbers, which are kept as they are,
+    /// or dates, which become seconds since 1970 in UTC.
+    pub time: Option<String>,
     /// None: told from the extension and the first bytes.
     pub format: Option<Format>,
     /// What stands between the fields of a table. None: told from the first line.
@@ -88,15 +91,17 @@ impl ReadOptions {
     }
 
     fn names_columns(&self) -> bool {
-        self.user.is_some() || self.item.is_some() || self.weight.is_some()
+        [&self.user, &self.item, &self.weight, &self.time].iter().any(|name| name.is_some())
     }
 }
 
 /// Reads who had what, and how often.
 ///
 /// A **table** is UTF-8 text with a header, or without one if columns are given by number; fields
-/// may be quoted; a pair that stands twice is summed. **Lists** are lines `user item item ...`
-/// ([`lists`]). **Parquet** columns are integers or strings, weights any numbers.
+/// may be quoted; a pair that stands twice is summed and keeps its latest time; dates are ISO 8601,
+/// in UTC unless they say otherwise. **Lists** are lines `user item item ...` ([`lists`]).
+/// **Parquet** columns are integers or strings, weights any numbers, times integers, timestamps,
+/// dates or such text.
 /// Without `options.format`, Parquet is known by its first bytes; lists are taken for granted only
 /// if no column is named and the first lines are integers with single spaces between them;
 /// anything else is a table. Each may be gzipped, and `-` is standard input.
@@ -107,7 +112,7 @@ impl ReadOptions {
 ///
 /// # Errors
 /// If the file cannot be read, a column is missing, or a line has an empty id, a weight that is no
-/// finite number, bytes that are not UTF-8, or another number of fields than the first: the line
+/// finite number, a time that is none, bytes that are not UTF-8, or another number of fields than the first: the line
 /// is named.
 pub fn read_interactions(
     path: impl AsRef<Path>,

@@ -30,6 +30,8 @@ mod parts;
 mod source;
 #[cfg(feature = "tables")]
 mod table;
+#[cfg(feature = "tables")]
+mod times;
 mod vectors;
 #[cfg(feature = "tables")]
 mod writer;

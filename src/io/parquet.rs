@@ -38,7 +38,8 @@ pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interac
     let mut rows = ArrowRows::new(&path);
     while let Some(batch) = guarded(&path, || reader.next().transpose())? {
         let column = |root| wanted.column(&batch, root);
-        rows.push(column(wanted.user), column(wanted.item), wanted.weight.map(column))?;
+        let (weights, times) = (wanted.weight.map(column), wanted.time.map(column));
+        rows.push(column(wanted.user), column(wanted.item), weights, times)?;
     }
     rows.finish()
 }
@@ -79,6 +80,7 @@ struct Wanted {
     user: usize,
     item: usize,
     weight: Option<usize>,
+    time: Option<usize>,
 }
 
 impl Wanted {
@@ -95,12 +97,14 @@ impl Wanted {
             })
         };
         let weight = options.weight.as_deref().map(locate).transpose()?;
-        Ok(Wanted { user: locate(user)?, item: locate(item)?, weight })
+        let time = options.time.as_deref().map(locate).transpose()?;
+        Ok(Wanted { user: locate(user)?, item: locate(item)?, weight, time })
     }
 
     /// Each column once, in the file's order, which is also the batches'.
     fn roots(&self) -> Vec<usize> {
-        let mut roots: Vec<usize> = [self.user, self.item].into_iter().chain(self.weight).collect();
+        let needed = [self.user, self.item].into_iter();
+        let mut roots: Vec<usize> = needed.chain(self.weight).chain(self.time).collect();
         roots.sort_unstable();
         roots.dedup();
         roots
@@ -118,8 +122,9 @@ mod tests {
 
     use arrow_array::types::Int32Type as Key;
     use arrow_array::{
-        ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
-        Int64Array, LargeStringArray, StringArray, StringViewArray, UInt64Array,
+        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
+        Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+        TimestampMillisecondArray, UInt64Array,
     };
     use parquet::arrow::ArrowWriter;
 
@@ -200,6 +205,31 @@ mod tests {
                 read(vec![("u", ints(&[1, 2])), ("i", ints(&[1, 2])), ("w", array)], Some("w"));
             assert_eq!(data.unwrap().matrix.values(), want);
         }
+    }
+
+    #[test]
+    fn times_are_integers_timestamps_or_dates() {
+        let stamps = TimestampMillisecondArray::from(vec![1500, -1500]).with_timezone("UTC");
+        let dates = Date32Array::from(vec![1, -1]);
+        let texts = StringArray::from(vec!["1970-01-01T00:00:01", "12"]);
+        let arrays: [(ArrayRef, [i64; 2]); 4] = [
+            (ints(&[3, -4]), [3, -4]),
+            (Arc::new(stamps), [1, -2]),
+            (Arc::new(dates), [86_400, -86_400]),
+            (Arc::new(texts), [1, 12]),
+        ];
+        let named = |name: &str| Some(name.to_string());
+        let (user, item, time) = (named("u"), named("i"), named("t"));
+        let options = ReadOptions { user, item, time, ..Default::default() };
+        for (array, want) in arrays {
+            let file = file(vec![("u", ints(&[1, 2])), ("t", array), ("i", ints(&[1, 2]))]);
+            let data = super::super::read_interactions(file.path(), &options).unwrap();
+            assert_eq!(data.times, Some(want.to_vec()));
+        }
+        let wrong: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+        let file = file(vec![("u", ints(&[1, 2])), ("i", ints(&[1, 2])), ("t", wrong)]);
+        let error = super::super::read_interactions(file.path(), &options).unwrap_err();
+        assert!(error.to_string().contains("time column holds Boolean, expected"), "{error}");
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl IdColumn {
     }
 }
 
-/// A user-item matrix of raw weights with the ids of its rows and columns.
+/// A user-item matrix of raw weights with the ids of its rows and columns, and when it was, if that
+/// is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interactions {
     /// Users x items; raw weights.
@@ -49,6 +50,9 @@ pub struct Interactions {
     pub users: Ids,
     /// The id of each column.
     pub items: Ids,
+    /// When each stored entry was, in the matrix's order; of summed rows the latest. Seconds since
+    /// 1970 where dates were read, else in the unit of whoever gave them.
+    pub times: Option<Vec<i64>>,
 }
 
 impl Interactions {
@@ -56,12 +60,13 @@ impl Interactions {
     #[must_use]
     pub fn from_matrix(matrix: Csr) -> Interactions {
         let (users, items) = (Ids::Sequential(matrix.n_rows()), Ids::Sequential(matrix.n_cols()));
-        Interactions { matrix, users, items }
+        Interactions { matrix, users, items, times: None }
     }
 
     /// Interactions from the columns of a table; without `weights` each row weighs 1.
     ///
-    /// Users and items are numbered in order of first appearance, rows of the same pair are summed.
+    /// Users and items are numbered in order of first appearance, rows of the same pair are summed
+    /// and keep their latest time.
     ///
     /// # Errors
     /// If the columns differ in length, an id is -1, a weight is not finite (the row, from 0, is
@@ -70,15 +75,22 @@ impl Interactions {
         users: IdColumn,
         items: IdColumn,
         weights: Option<Vec<f32>>,
+        times: Option<Vec<i64>>,
     ) -> Result<Interactions, ReadError> {
         check_length("item ids", items.len(), users.len())?;
         if let Some(weights) = &weights {
             check_length("weights", weights.len(), users.len())?;
         }
+        if let Some(times) = &times {
+            check_length("times", times.len(), users.len())?;
+        }
         let mut builder = InteractionsBuilder::new();
         for row in 0..users.len() {
             let weight = weights.as_ref().map_or(1.0, |w| w[row]);
-            builder.push(users.get(row), items.get(row), weight)?;
+            match &times {
+                Some(times) => builder.push_at(users.get(row), items.get(row), weight, times[row]),
+                None => builder.push(users.get(row), items.get(row), weight),
+            }?;
         }
         Ok(builder.finish()?)
     }
@@ -90,9 +102,8 @@ impl Interactions {
     /// # Errors
     /// If the weighting is BM25 and a weight is negative.
     pub fn weighted(self, weighting: Weighting) -> Result<Interactions, TrainError> {
-        let Interactions { matrix, users, items } = self;
-        let matrix = WeightModel::fit(weighting, &matrix)?.apply(matrix)?;
-        Ok(Interactions { matrix, users, items })
+        let matrix = WeightModel::fit(weighting, &self.matrix)?.apply(self.matrix)?;
+        Ok(Interactions { matrix, ..self })
     }
 }
 
@@ -119,7 +130,7 @@ mod tests {
     fn small(weights: &[f32]) -> Interactions {
         let users = IdColumn::Int(vec![9, 9, 4, 4, 4]);
         let items = texts(&["b", "a", "a", "c", "a"]);
-        Interactions::from_columns(users, items, Some(weights.to_vec())).unwrap()
+        Interactions::from_columns(users, items, Some(weights.to_vec()), None).unwrap()
     }
 
     #[test]
@@ -129,7 +140,7 @@ mod tests {
         assert_eq!(data.items, Ids::Text(["b", "a", "c"].map(String::from).to_vec()));
         assert_eq!(data.matrix.row(0), (&[0u32, 1][..], &[1.0f32, 2.0][..]));
         assert_eq!(data.matrix.row(1), (&[1u32, 2][..], &[8.0f32, 4.0][..]));
-        let ones = Interactions::from_columns(texts(&["1"]), IdColumn::Int(vec![1]), None);
+        let ones = Interactions::from_columns(texts(&["1"]), IdColumn::Int(vec![1]), None, None);
         let ones = ones.unwrap();
         assert_eq!((ones.users, ones.matrix.values()), (Ids::Text(vec!["1".into()]), &[1.0][..]));
     }
@@ -137,14 +148,29 @@ mod tests {
     #[test]
     fn columns_that_make_no_sense_are_refused() {
         let ints = |v: &[i64]| IdColumn::Int(v.to_vec());
-        let got = Interactions::from_columns(ints(&[1, 2]), ints(&[1]), None);
+        let got = Interactions::from_columns(ints(&[1, 2]), ints(&[1]), None, None);
         assert!(got.unwrap_err().to_string().contains("item ids is 1, expected 2"));
-        let got = Interactions::from_columns(ints(&[1]), ints(&[1]), Some(vec![]));
+        let got = Interactions::from_columns(ints(&[1]), ints(&[1]), Some(vec![]), None);
         assert!(got.unwrap_err().to_string().contains("weights is 0, expected 1"));
-        let got = Interactions::from_columns(ints(&[1, -1]), ints(&[1, 1]), None);
+        let got = Interactions::from_columns(ints(&[1]), ints(&[1]), None, Some(vec![3, 4]));
+        assert!(got.unwrap_err().to_string().contains("times is 2, expected 1"));
+        let got = Interactions::from_columns(ints(&[1, -1]), ints(&[1, 1]), None, None);
         assert!(matches!(got, Err(ReadError::Ids(IdsError::Reserved { row: 1 }))));
-        let got = Interactions::from_columns(ints(&[1]), ints(&[7]), Some(vec![f32::INFINITY]));
+        let infinite = Some(vec![f32::INFINITY]);
+        let got = Interactions::from_columns(ints(&[1]), ints(&[7]), infinite, None);
         assert!(matches!(got, Err(ReadError::Weight { row: 0, .. })));
+    }
+
+    #[test]
+    fn a_summed_pair_keeps_its_latest_time() {
+        let users = IdColumn::Int(vec![9, 9, 4, 4, 4]);
+        let items = texts(&["b", "a", "a", "c", "a"]);
+        let times = Some(vec![5, -6, 8, 2, 7]);
+        let data = Interactions::from_columns(users, items, None, times).unwrap();
+        assert_eq!(data.times, Some(vec![5, -6, 8, 2]));
+        assert_eq!(data.matrix.values(), [1.0, 1.0, 2.0, 1.0]);
+        let log = data.clone().weighted(Weighting::Log1p).unwrap();
+        assert_eq!(log.times, data.times);
     }
 
     #[test]
