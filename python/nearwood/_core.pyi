@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
@@ -31,7 +32,8 @@ _Progress: TypeAlias = bool | Callable[[int, int], object] | None
 _Callback: TypeAlias = Callable[[int, float], object] | None
 _Metric: TypeAlias = Literal["euclidean", "angular", "dot", "manhattan", "hamming"]
 _Storage: TypeAlias = Literal["float32", "float16", "int8"]
-_Weighting: TypeAlias = Literal["raw", "log1p", "bm25"]
+_Weighting: TypeAlias = Literal["raw", "log1p", "bm25", "normalized"]
+_OnBadRows: TypeAlias = Literal["raise", "skip"]
 _Confidence: TypeAlias = Literal["ials", "implicit", "spark"]
 _Solver: TypeAlias = Literal["auto", "cholesky"]
 
@@ -211,6 +213,7 @@ class Interactions:
         item: str | int,
         weight: str | int | None = None,
         time: str | int | None = None,
+        errors: _OnBadRows = "raise",
     ) -> Interactions: ...
     @staticmethod
     def from_columns(
@@ -232,8 +235,22 @@ class Interactions:
         weight: str | int | None = None,
         time: str | int | None = None,
         format: Literal["table", "csv", "tsv", "lists", "parquet"] | None = None,
+        errors: _OnBadRows = "raise",
     ) -> Interactions: ...
-    def weighted(self, weighting: _Weighting | str) -> Interactions: ...
+    def weighted(
+        self,
+        weighting: _Weighting | str,
+        *,
+        half_life: float | timedelta | None = None,
+        now: int | datetime | None = None,
+    ) -> Interactions: ...
+    def decayed(
+        self, half_life: float | timedelta, now: int | datetime | None = None
+    ) -> Interactions: ...
+    @property
+    def n_skipped(self) -> int: ...
+    @property
+    def skipped(self) -> list[str]: ...
     def to_scipy(self) -> Any: ...
     @property
     def matrix(self) -> tuple[NDArray[np.int64], NDArray[Any], _Floats]: ...

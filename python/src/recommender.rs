@@ -71,7 +71,8 @@ impl PyRecommender {
     /// Args:
     ///     data: `Interactions` with raw weights, or a scipy sparse matrix (users x items).
     ///     factors: The length of a vector, 1 to 4096.
-    ///     weighting: What makes raw weights ready: "log1p", "raw" or "bm25".
+    ///     weighting: What makes raw weights ready: "log1p", "raw", "bm25", "normalized" or
+    ///         "normalized:0.3": see `Interactions.weighted`.
     ///     item_names: Names for people: a dict from item id, or a list in the order of
     ///         `data.item_ids`. An item without a name is named by its id.
     ///     progress: True: a bar on a terminal's standard error; or a callable(done, total).

@@ -1,11 +1,13 @@
 //! How a file of interactions is read, for every command that takes one.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::Interactions;
-use crate::io::{Delimiter, Format, ReadOptions, read_interactions};
+use crate::io::{Delimiter, Format, ReadOptions, read_interactions_counted};
 
 use super::failure::Failure;
+use super::output::thousands;
 use super::progress::Progress;
 
 /// The columns and the format of a file of interactions.
@@ -27,6 +29,9 @@ pub(super) struct ColumnArgs {
     /// unless given
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<Delimiter>,
+    /// Pass over rows that cannot be read, and say how many there were
+    #[arg(long)]
+    skip_bad_rows: bool,
 }
 
 impl ColumnArgs {
@@ -46,8 +51,15 @@ impl ColumnArgs {
             time: time.map(String::from),
             format: self.format,
             delimiter: self.delimiter,
+            skip_bad_rows: self.skip_bad_rows,
             ..ReadOptions::default()
         };
-        Ok(read_interactions(path, &options)?)
+        let (data, bad) = read_interactions_counted(path, &options)?;
+        drop(progress);
+        if bad.count() > 0 {
+            let first = bad.first().join("\n  ");
+            writeln!(io::stderr(), "skipped {} bad rows:\n  {first}", thousands(bad.count()))?;
+        }
+        Ok(data)
     }
 }

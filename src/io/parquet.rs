@@ -14,16 +14,19 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use crate::error::ReadError;
 use crate::recommend::Interactions;
 
-use super::ReadOptions;
 use super::arrow::ArrowRows;
 use super::source::{Source, format_error, io_error};
+use super::{BadRows, ReadOptions};
 
 /// What a Parquet file begins with.
 pub(super) const MAGIC: &[u8] = b"PAR1";
 /// Rows decoded at a time.
 const BATCH: usize = 1 << 16;
 
-pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interactions, ReadError> {
+pub(super) fn read_from(
+    source: Source,
+    options: &ReadOptions,
+) -> Result<(Interactions, BadRows), ReadError> {
     let path = source.path().to_path_buf();
     let file = seekable(source)?;
     // Parquet's own types say all there is to know; the Arrow schema that some writers embed only
@@ -35,13 +38,13 @@ pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interac
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.roots());
     let builder = builder.with_projection(mask).with_batch_size(BATCH);
     let mut reader = guarded(&path, || builder.build())?;
-    let mut rows = ArrowRows::new(&path);
+    let mut rows = ArrowRows::new(&path).skip_bad_rows(options.skip_bad_rows);
     while let Some(batch) = guarded(&path, || reader.next().transpose())? {
         let column = |root| wanted.column(&batch, root);
         let (weights, times) = (wanted.weight.map(column), wanted.time.map(column));
         rows.push(column(wanted.user), column(wanted.item), weights, times)?;
     }
-    rows.finish()
+    rows.finish_counted()
 }
 
 /// Parquet is read from its end: what cannot be sought goes through an unnamed file.

@@ -4,12 +4,15 @@ use crate::error::ReadError;
 use crate::index::canonical_int;
 use crate::recommend::{Interactions, InteractionsBuilder};
 
-use super::ReadOptions;
 use super::delimited::{Delimiter, Records};
 use super::source::{Source, format_error, shown, utf8};
 use super::times;
+use super::{BadRows, ReadOptions};
 
-pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interactions, ReadError> {
+pub(super) fn read_from(
+    source: Source,
+    options: &ReadOptions,
+) -> Result<(Interactions, BadRows), ReadError> {
     let delimiter =
         options.delimiter.unwrap_or_else(|| Delimiter::guess(first_line(source.head())));
     let path = source.path().to_path_buf();
@@ -18,14 +21,16 @@ pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interac
         return Err(format_error(&path, "the file is empty: expected a header or rows"));
     }
     let columns = Columns::find(&records, options, &path)?;
-    let mut table = Table { columns, builder: InteractionsBuilder::new() };
+    let bad = BadRows::new(options.skip_bad_rows);
+    let mut table = Table { columns, builder: InteractionsBuilder::new(), bad };
     if !table.columns.header {
         table.push_first(&mut records, options)?;
     }
     while records.advance()? {
-        table.push(&records).map_err(|problem| records.error(problem))?;
+        table.take(&records)?;
     }
-    Ok(table.builder.finish()?)
+    let bad = table.bad.finish()?;
+    Ok((table.builder.finish()?, bad))
 }
 
 fn first_line(head: &[u8]) -> &[u8] {
@@ -81,6 +86,7 @@ fn numbers(count: usize) -> Vec<String> {
 struct Table {
     columns: Columns,
     builder: InteractionsBuilder,
+    bad: BadRows,
 }
 
 impl Table {
@@ -99,7 +105,7 @@ impl Table {
             return Err(records.error(format!("got {weight:?} as a weight; {problem}")));
         }
         let row = records.texts();
-        self.push(records).map_err(|problem| records.error(problem))?;
+        self.take(records)?;
         if !records.advance()? {
             return Ok(());
         }
@@ -107,7 +113,15 @@ impl Table {
             let problem = format!("the line before has {row:?}, this one integers; {problem}");
             return Err(records.error(problem));
         }
-        self.push(records).map_err(|problem| records.error(problem))
+        self.take(records)
+    }
+
+    /// Adds a row, or notes what is wrong with it.
+    fn take(&mut self, records: &Records) -> Result<(), ReadError> {
+        match self.push(records) {
+            Ok(()) => Ok(()),
+            Err(problem) => self.bad.note(|| records.error(problem)),
+        }
     }
 
     fn has_integers(&self, records: &Records) -> bool {
@@ -185,7 +199,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t");
         std::fs::write(&path, text).unwrap();
-        read_from(Source::open(&path)?, options)
+        read_from(Source::open(&path)?, options).map(|read| read.0)
     }
 
     fn columns(user: &str, item: &str, weight: Option<&str>) -> ReadOptions {

@@ -5,6 +5,15 @@ use super::source::{shown, utf8};
 /// Seconds of a day; there are no leap seconds in the count since 1970.
 pub(super) const DAY: i64 = 86_400;
 
+/// What a time of a table means: [`read_interactions`](super::read_interactions) reads its column of
+/// times by this.
+///
+/// # Errors
+/// If the text is neither a whole number nor a date.
+pub fn parse_time(text: &str) -> Result<i64, String> {
+    parse(text.as_bytes())
+}
+
 /// A whole number as it is, or an ISO 8601 date (`2024-01-31`, `2024-01-31T18:30:00.5+01:00`, a
 /// space for the T) as seconds since 1970, rounded down; UTC unless it says otherwise.
 pub(super) fn parse(field: &[u8]) -> Result<i64, String> {
