@@ -221,3 +221,38 @@ fn another_job_is_not_gone_on_with() {
     assert!(text.starts_with("user,item,rank,score\n4998,"), "the last has no items");
     assert_eq!(names(dir.path()), ["r.csv"]);
 }
+
+/// Runs the command for all users and kills it once the first block is done; whether it was killed
+/// before the last.
+#[cfg(feature = "cli")]
+fn killed(model: &Path, target: &Path) -> bool {
+    let words = ["--all", "-k", "3", "--exact", "--threads", "1", "-o"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nearwood"));
+    command.arg("recommend").arg(model).args(words).arg(target);
+    let mut job = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let part = target.with_extension("csv.parts").join("part-00000000");
+    while !part.exists() && job.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    job.kill().unwrap();
+    !job.wait().unwrap().success()
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn a_killed_command_leaves_its_parts_alone_and_is_gone_on_with() {
+    let (dir, r) = (tempfile::tempdir().unwrap(), tied(80_000, 60));
+    let (model, target) = (dir.path().join("m.nw"), dir.path().join("r.csv"));
+    r.save(&model).unwrap();
+    // It may be done before this process gets a turn, but not ten times.
+    assert!((0..10).any(|_| killed(&model, &target)));
+    let left = names(dir.path());
+    assert!(left.iter().all(|n| ["m.nw", "r.csv", "r.csv.parts"].contains(&&n[..])), "{left:?}");
+    let new = EverybodyOptions { recommend: exact(3), ..EverybodyOptions::default() };
+    let resumed = write(&r, &target, EverybodyOptions { resume: true, ..new }, usize::MAX);
+    assert!(resumed.unwrap() >= 4096);
+    let whole = dir.path().join("w.csv");
+    write(&r, &whole, new, usize::MAX);
+    assert!(fs::read(&target).unwrap() == fs::read(&whole).unwrap(), "the same bytes");
+    assert_eq!(names(dir.path()), ["m.nw", "r.csv", "w.csv"]);
+}

@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use common::{Numbers, fit_options, plays, small_recommender};
+use nearwood::als::Csr;
 use nearwood::error::{Error, QueryError, TrainError};
+use nearwood::format::{Element, Kind};
 use nearwood::recommend::{FitOptions, RecommendOptions, Weighting};
 use nearwood::{BatchOptions, Effort, Filter, Hit, Id, Ids, Index, Interactions, Recommender};
 
@@ -75,6 +77,17 @@ fn what_was_seen_comes_up_only_when_asked_for() {
     }
     assert_eq!(came_up, 3 * data.matrix.nnz());
     assert!(r.seen(USERS as u32).is_empty());
+}
+
+#[test]
+fn offsets_of_interactions_have_room_beyond_32_bits() {
+    let offsets: fn(&Csr) -> &[u64] = Csr::indptr;
+    let data = data();
+    assert_eq!(offsets(&data.matrix).last(), Some(&(data.matrix.nnz() as u64)));
+    assert_eq!(Kind::SeenOffsets.element(), Element::U64);
+    // What an offset of 32 bits would wrap to is not read.
+    let beyond = vec![0, 1 << 32, (1 << 32) + 2];
+    assert!(Csr::from_parts(9, beyond, vec![1, 2], vec![1.0, 1.0]).is_err());
 }
 
 #[test]

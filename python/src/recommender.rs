@@ -250,7 +250,8 @@ impl PyRecommender {
     ///
     /// Raises:
     ///     KeyError: If there is no such user.
-    ///     OSError: If the file cannot be written, or `resume` finds the parts of another job.
+    ///     OSError: If the file cannot be written.
+    ///     ValueError: If `resume` finds the parts of another job.
     #[pyo3(signature = (k=Count(20), out=None, *, users=None, include_seen=false, recall=None,
         exact=false, filter=None, n_threads=None, resume=false, progress=None),
         text_signature = "($self, k=20, out=None, *, users=None, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, resume=False, progress=False)")]

@@ -172,7 +172,7 @@ def test_a_job_that_was_ended_is_gone_on_with(tmp_path: Path) -> None:
         rec.recommend_all(out=out, progress=stop, **asked)
     assert calls == [4096, 8192] and not out.exists()
     assert (tmp_path / "recs.parquet.parts").is_dir()
-    with pytest.raises(OSError, match="parts of another job"):
+    with pytest.raises(ValueError, match="parts of another job"):
         rec.recommend_all(out=out, resume=True, **{**asked, "k": 4})
     assert rec.recommend_all(out=out, resume=True, n_threads=1, **asked) == 27_000
     whole = tmp_path / "whole.parquet"

@@ -111,9 +111,9 @@ fn fill(from: Rows<'_>, rows: &[u32], tile: &mut [u8]) -> Tile {
     let width = quant::code_len(from.dim);
     let largest = rows.iter().map(|&row| largest(&from.row(row as usize))).fold(0.0, f64::max);
     let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
-    // Places past the last row hold codes of zero, which may pass and are then passed over.
-    (0..TILE).for_each(|at| place(tile, at, &vec![0; width]));
     let mut codes = vec![0i8; width];
+    // Places past the last row hold codes of zero, which may pass and are then passed over.
+    (rows.len()..TILE).for_each(|at| place(tile, at, &codes));
     let mut error = 0f64;
     for (at, &row) in rows.iter().enumerate() {
         error = error.max(code(&from.row(row as usize), scale, &mut codes));

@@ -56,6 +56,10 @@ pub fn recommend_everybody(
     mut progress: impl FnMut(usize, usize) -> bool,
 ) -> Result<Option<Written>, Error> {
     let target = target.as_ref();
+    let is_file = Parts::are_possible(target);
+    if options.resume && !is_file {
+        return Err(refused(target, "only a file can be gone on with: give -o a path").into());
+    }
     let total = options.users.map_or(recommender.n_users(), <[u32]>::len);
     let job = Job { recommender, options, total, ids: recommender.items().ids() };
     let kinds = match recommender.has_text_user_ids() {
@@ -64,7 +68,9 @@ pub fn recommend_everybody(
     };
     let mut writer = RankingWriter::recommendations(target, kinds, IdKind::from(&job.ids))?;
     let block = Everybody::block_of(options.recommend.k);
-    let mut parts = job.parts(target, block)?;
+    // Opened even if a single block needs none: another job's are thrown away, or refused.
+    let parts = is_file.then(|| Parts::open(target, &job.fingerprint(block), options.resume));
+    let mut parts = parts.transpose()?.filter(|_| total > block);
     let mut everybody = None;
     let mut written = Written { users: 0, resumed: 0, rows: 0 };
     for (number, first) in (0..total).step_by(block).enumerate() {
@@ -107,18 +113,6 @@ impl Job<'_> {
     /// The user at a place of the job.
     fn user(&self, at: usize) -> u32 {
         self.options.users.map_or(at as u32, |users| users[at])
-    }
-
-    /// Where finished blocks are kept; nowhere if there is only one, or the target is no file.
-    fn parts(&self, target: &Path, block: usize) -> Result<Option<Parts>, Error> {
-        if !Parts::are_possible(target) {
-            return match self.options.resume {
-                true => Err(refused(target, "only a file can be gone on with: give -o a path"))?,
-                false => Ok(None),
-            };
-        }
-        let parts = Parts::open(target, &self.fingerprint(block), self.options.resume)?;
-        Ok((self.total > block).then_some(parts))
     }
 
     /// What decides the lists, and their blocks.

@@ -125,9 +125,9 @@ mod tests {
 
     use arrow_array::types::Int32Type as Key;
     use arrow_array::{
-        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
-        Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
-        TimestampMillisecondArray, UInt64Array,
+        ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
+        Int64Array, LargeStringArray, StringArray, StringViewArray, TimestampMillisecondArray,
+        UInt64Array,
     };
     use parquet::arrow::ArrowWriter;
 
@@ -257,8 +257,8 @@ mod tests {
         let float: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
         assert!(fault(float.clone(), good()).contains("user id column holds Float64"));
         assert!(fault(good(), float).contains("row 1 (user 2, item 2) has weight NaN"));
-        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
-        assert!(fault(good(), flags).contains("weight column holds Boolean, expected numbers"));
+        let words: ArrayRef = Arc::new(StringArray::from(vec!["1", "2"]));
+        assert!(fault(good(), words).contains("weight column holds Utf8, expected numbers"));
         let large: ArrayRef = Arc::new(UInt64Array::from(vec![1, u64::MAX]));
         assert!(fault(large, good()).contains("row 1: the user id is 18446744073709551615"));
         let minus = read(vec![("u", ints(&[1, -1])), ("i", good())], None);

@@ -13,6 +13,9 @@ const JOURNAL: &str = "job.txt";
 /// Begins the journal: what has another beginning is nobody's to delete.
 const FIRST_LINE: &str = "nearwood: parts of a job that is not done, format 1";
 
+/// Begins the names of files that are being written.
+const UNFINISHED: &str = ".part-";
+
 /// A folder of finished blocks.
 ///
 /// A part is, little-endian: for each user the number of items as u32, then each item's position as
@@ -41,7 +44,7 @@ impl Parts {
             Ok(left) => Some(left),
             Err(e) if e.kind() == io::ErrorKind::NotFound && !folder.exists() => None,
             // Killed between making the folder and its journal.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && is_empty(&folder) => None,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && is_just_begun(&folder) => None,
             Err(e) => return Err(save_error(&folder.join(JOURNAL), e)),
         };
         let mut parts = Parts { folder, exists: left.is_some(), journal };
@@ -105,7 +108,7 @@ impl Parts {
     }
 
     /// Deletes them: the table is whole.
-    pub(super) fn remove(self) -> Result<(), crate::Error> {
+    pub(super) fn remove(self) -> Result<(), SaveError> {
         if self.exists {
             remove(&self.folder).map_err(|e| save_error(&self.folder, e))?;
         }
@@ -113,8 +116,12 @@ impl Parts {
     }
 }
 
-fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+/// Whether a folder holds nothing but files that were about to be renamed.
+fn is_just_begun(folder: &Path) -> bool {
+    let unfinished = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED))
+    };
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.all(unfinished))
 }
 
 /// Deletes what this file writes and nothing else.
@@ -122,7 +129,7 @@ fn remove(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("part-") || name.starts_with(".part-") {
+        if name.starts_with("part-") || name.starts_with(UNFINISHED) {
             fs::remove_file(path)?;
         }
     }
@@ -132,7 +139,7 @@ fn remove(folder: &Path) -> io::Result<()> {
 }
 
 fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".part-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
@@ -203,6 +210,10 @@ mod tests {
         let target = dir.path().join("t.csv");
         let mut parts = Parts::open(&target, "k 3", true).unwrap();
         assert!(fs::read_dir(dir.path()).unwrap().next().is_none(), "nothing before a part");
+        // What a kill may leave before the first part.
+        fs::create_dir(&parts.folder).unwrap();
+        fs::write(parts.folder.join(".part-x"), "half").unwrap();
+        assert!(Parts::open(&target, "k 4", true).is_ok());
         parts.write(1, &lists()).unwrap();
         let again = Parts::open(&target, "k 3", true).unwrap();
         assert_eq!((again.read(1, 3, 5), again.read(0, 3, 5)), (Some(lists()), None));

@@ -12,7 +12,8 @@ use super::{RecommendOptions, Recommender};
 use crate::error::QueryError;
 use crate::exact::{self, Panel, Rows, SweepScratch};
 use crate::index::{
-    Answers, BatchOptions, Filter, Hit, check_effort, check_finite, likely_budget, search_batch,
+    Answers, BatchOptions, Effort, Filter, Hit, check_effort, check_finite, likely_budget,
+    search_batch,
 };
 use crate::threads;
 
@@ -31,8 +32,6 @@ const SHARE: usize = 128;
 /// An answer depends neither on the threads nor, in a sweep or with [`Effort::Exact`], on the block
 /// that its user comes in. Searched by the index, users who come together may be scored by more
 /// precise codes than one who comes alone.
-///
-/// [`Effort::Exact`]: crate::Effort::Exact
 pub struct Everybody<'a> {
     recommender: &'a Recommender,
     options: RecommendOptions<'a>,
@@ -74,7 +73,7 @@ impl Recommender {
         let n_items = o.filter.map_or(self.items().len(), Filter::len);
         match o.effort {
             // So much work and no more was asked for.
-            crate::Effort::Budget(_) => false,
+            Effort::Budget(_) => false,
             _ => budget.is_none_or(|budget| budget.saturating_mul(SWEEP_GAIN) > n_items),
         }
     }

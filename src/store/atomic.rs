@@ -1,17 +1,19 @@
 //! Writing a file whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, Seek, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::room::{name, nameless};
 use crate::error::SaveError;
 
 const BUFFER: usize = 1 << 18;
 
-/// A file being written beside its target; [`commit`](Self::commit) renames it there. Dropped
-/// before that, it leaves nothing and the target as it was.
+/// A file being written on its target's disk, without a name where the system can do that, else
+/// beside the target; [`commit`](Self::commit) puts it there. Dropped before that, it leaves nothing
+/// and the target as it was; without a name it leaves nothing behind even if the process is killed.
 ///
 /// A target that is no regular file (a pipe, a device), and standard output (`-`), are written
 /// straight: replacing `/dev/null` by a file would be worse than not being atomic.
@@ -21,6 +23,7 @@ pub(crate) struct AtomicFile {
 }
 
 enum Sink {
+    Nameless(BufWriter<File>),
     Beside(BufWriter<NamedTempFile>),
     Straight(BufWriter<File>),
     Stdout(BufWriter<Stdout>),
@@ -49,7 +52,7 @@ impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
             Sink::Beside(file) => file.write(bytes),
-            Sink::Straight(file) => file.write(bytes),
+            Sink::Nameless(file) | Sink::Straight(file) => file.write(bytes),
             Sink::Stdout(out) => out.write(bytes),
         }
     }
@@ -57,7 +60,7 @@ impl Write for AtomicFile {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
             Sink::Beside(file) => file.flush(),
-            Sink::Straight(file) => file.flush(),
+            Sink::Nameless(file) | Sink::Straight(file) => file.flush(),
             Sink::Stdout(out) => out.flush(),
         }
     }
@@ -75,23 +78,44 @@ fn open_sink(path: &Path) -> io::Result<Sink> {
         }
         // A rename would replace it all the same: who protected the file meant otherwise.
         Ok(meta) if meta.permissions().readonly() => Err(io::ErrorKind::PermissionDenied.into()),
-        _ => {
-            let file = builder(path).tempfile_in(folder(&resolved(path)))?;
-            Ok(Sink::Beside(BufWriter::with_capacity(BUFFER, file)))
-        }
+        _ => match nameless(folder(&resolved(path)))? {
+            (file, true) => Ok(Sink::Nameless(BufWriter::with_capacity(BUFFER, file))),
+            (_, false) => Ok(Sink::Beside(BufWriter::with_capacity(BUFFER, beside(path)?))),
+        },
     }
+}
+
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    builder(path).tempfile_in(folder(&resolved(path)))
 }
 
 fn finish_sink(path: &Path, sink: Sink) -> io::Result<()> {
     match sink {
         Sink::Stdout(mut out) => out.flush(),
         Sink::Straight(mut file) => file.flush(),
+        Sink::Nameless(file) => {
+            let file = file.into_inner().map_err(|e| e.into_error())?;
+            file.sync_all()?;
+            match name(&file, path) {
+                // Where /proc is not mounted there is no way to name it: it is copied.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => copied(file, path),
+                named => named,
+            }
+        }
         Sink::Beside(file) => {
             let file = file.into_inner().map_err(|e| e.into_error())?;
             file.as_file().sync_all()?;
             persist(file, &resolved(path))
         }
     }
+}
+
+fn copied(mut file: File, path: &Path) -> io::Result<()> {
+    let mut copy = beside(path)?;
+    file.rewind()?;
+    io::copy(&mut file, &mut copy)?;
+    copy.as_file().sync_all()?;
+    persist(copy, &resolved(path))
 }
 
 /// Renames a file that is on the disk, and makes the rename lasting.
@@ -181,6 +205,9 @@ mod tests {
         let mut file = AtomicFile::create(&path).unwrap();
         file.write_all(b"half").unwrap();
         file.flush().unwrap();
+        if cfg!(target_os = "linux") {
+            assert_eq!(names(dir.path()), ["t"], "nothing that a kill would leave");
+        }
         assert_eq!(fs::read(&path).unwrap(), b"old");
         drop(file);
         assert_eq!(
@@ -193,6 +220,19 @@ mod tests {
         assert_eq!(
             (fs::read(&path).unwrap(), names(dir.path())),
             (b"new".to_vec(), vec!["t".into()])
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_named_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        let mut file = tempfile::tempfile_in(dir.path()).unwrap();
+        file.write_all(b"whole").unwrap();
+        copied(file, &path).unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), names(dir.path())),
+            (b"whole".into(), vec!["t".into()])
         );
     }
 

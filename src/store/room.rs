@@ -153,7 +153,7 @@ impl AsMut<[u8]> for Draft {
 /// A file that has no name, and whether it can be given one: only Linux can, on most of its file
 /// systems.
 #[cfg(target_os = "linux")]
-fn nameless(folder: &Path) -> io::Result<(File, bool)> {
+pub(super) fn nameless(folder: &Path) -> io::Result<(File, bool)> {
     use std::os::unix::fs::OpenOptionsExt;
     let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
     match File::options().read(true).write(true).mode(0o666).custom_flags(flags).open(folder) {
@@ -163,13 +163,13 @@ fn nameless(folder: &Path) -> io::Result<(File, bool)> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn nameless(folder: &Path) -> io::Result<(File, bool)> {
+pub(super) fn nameless(folder: &Path) -> io::Result<(File, bool)> {
     Ok((tempfile::tempfile_in(folder)?, false))
 }
 
 /// Gives a file without a name its target's, by way of a temporary one: a link does not replace.
 #[cfg(target_os = "linux")]
-fn name(file: &File, target: &Path) -> io::Result<()> {
+pub(super) fn name(file: &File, target: &Path) -> io::Result<()> {
     use rustix::fs::{AtFlags, CWD, linkat};
     use std::os::fd::AsRawFd;
     let target = resolved(target);
@@ -183,7 +183,7 @@ fn name(file: &File, target: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn name(_file: &File, _target: &Path) -> io::Result<()> {
+pub(super) fn name(_file: &File, _target: &Path) -> io::Result<()> {
     Err(io::ErrorKind::NotFound.into())
 }
 
