@@ -74,7 +74,7 @@ fn ties_go_by_the_number_of_the_item() {
             let o = RecommendOptions { filter, include_seen, ..exact(25) };
             r.recommend_all(o, |user, hits| {
                 let passes = |item: u32| {
-                    (filter.is_none() || item % 3 == 0)
+                    (filter.is_none() || item.is_multiple_of(3))
                         && (include_seen || !r.seen(user).contains(&item))
                 };
                 let expected = naive(&r, user, 25, &passes);

@@ -170,8 +170,10 @@ impl Coded {
 
     /// Whether rows no longer than `longest` may still count.
     fn reaches(&self, longest: f64, bound: f32) -> bool {
+        let needed = -f64::from(bound) * (1.0 - SLACK) - f64::from(f32::MIN_POSITIVE);
         // So written that what is not a number goes on.
-        !(longest * self.length < -f64::from(bound) * (1.0 - SLACK) - f64::from(f32::MIN_POSITIVE))
+        let falls_short = longest * self.length < needed;
+        !falls_short
     }
 }
 
@@ -315,7 +317,7 @@ mod tests {
         let panel = Panel::new(rows, all);
         // Tags run against the rows' order, so that ties show.
         let tag = |q: usize, row: u32| {
-            let passes = row % 7 != 3 && (row as usize + q) % 5 != 0;
+            let passes = row % 7 != 3 && !(row as usize + q).is_multiple_of(5);
             passes.then(|| rows.len() as u32 - row)
         };
         let expected = search(rows, queries, k, tag);
@@ -335,7 +337,8 @@ mod tests {
             // Lengths over ten powers of ten, some rows zero.
             let mut rows = |n: usize| -> Vec<f32> {
                 let mut row = |i: usize| {
-                    let length = if i % 11 == 0 { 0.0 } else { 10f64.powf(r.normal() * 2.0) };
+                    let length =
+                        if i.is_multiple_of(11) { 0.0 } else { 10f64.powf(r.normal() * 2.0) };
                     (0..dim).map(|_| (r.normal() * length) as f32).collect::<Vec<f32>>()
                 };
                 (0..n).flat_map(&mut row).collect()

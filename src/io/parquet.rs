@@ -125,9 +125,9 @@ mod tests {
 
     use arrow_array::types::Int32Type as Key;
     use arrow_array::{
-        ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
-        Int64Array, LargeStringArray, StringArray, StringViewArray, TimestampMillisecondArray,
-        UInt64Array,
+        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
+        Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+        TimestampMillisecondArray, UInt64Array,
     };
     use parquet::arrow::ArrowWriter;
 
