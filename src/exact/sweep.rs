@@ -124,9 +124,11 @@ fn fill(from: Rows<'_>, rows: &[u32], tile: &mut [u8]) -> Tile {
 
 /// The nearest codes, and the length of what they are wrong by.
 fn code(x: &[f32], scale: f64, codes: &mut [i8]) -> f64 {
-    let mut error = 0f64;
+    let (mut error, inverse) = (0f64, 1.0 / scale);
     for (code, &x) in codes.iter_mut().zip(x) {
-        *code = (f64::from(x) / scale).round().clamp(-127.0, 127.0) as i8;
+        // To the nearest: the cast cuts off, and unlike `round` it is one instruction.
+        let wanted = f64::from(x) * inverse;
+        *code = (wanted + 0.5f64.copysign(wanted)).clamp(-127.0, 127.0) as i8;
         error += (f64::from(x) - scale * f64::from(*code)).powi(2);
     }
     error.sqrt()
@@ -189,7 +191,7 @@ pub struct SweepScratch {
 /// The `k` rows of the panel with the largest products for each of `queries`, on the calling
 /// thread: `each` gets a query's number and (minus the product, tag), the largest product first,
 /// equal ones by tag. `tag` names a row for a query; `None` leaves it out. `rows` are those that the
-/// panel was made of.
+/// panel was made of. Returns how many rows were compared by their codes, over all queries.
 ///
 /// # Panics
 /// If the rows are others or compared by another metric than the inner product.
@@ -201,13 +203,13 @@ pub fn sweep(
     scratch: &mut SweepScratch,
     tag: impl Fn(usize, u32) -> Option<u32>,
     mut each: impl FnMut(usize, &[(f32, u32)]),
-) {
+) -> usize {
     assert!(rows.metric == crate::metric::Metric::Dot && rows.dim == panel.dim, "other rows");
     let coded: Vec<Coded> = queries.chunks_exact(rows.dim).map(Coded::new).collect();
     scratch.best.resize_with(coded.len().max(scratch.best.len()), || Best::new(0));
     scratch.best[..coded.len()].iter_mut().for_each(|best| best.reset(k));
     let mut going: Vec<usize> = (0..coded.len()).collect();
-    let step = panel.step();
+    let (step, mut compared) = (panel.step(), 0);
     for first in (0..panel.n_tiles()).step_by(step) {
         let reaches = |&q: &usize| coded[q].reaches(panel.longest[first], scratch.best[q].bound());
         going.retain(reaches);
@@ -215,6 +217,7 @@ pub fn sweep(
             break;
         }
         let tiles = first..panel.n_tiles().min(first + step);
+        compared += tiles.len() * TILE * going.len();
         for four in going.chunks(TOGETHER) {
             let chunk = Chunk { rows, panel, queries, coded: &coded, tiles: tiles.clone() };
             chunk.compare(four, scratch, &tag);
@@ -223,6 +226,7 @@ pub fn sweep(
     for (q, best) in scratch.best[..coded.len()].iter_mut().enumerate() {
         each(q, best.sorted());
     }
+    compared
 }
 
 /// Some tiles of a sweep.
@@ -323,7 +327,9 @@ mod tests {
         let expected = search(rows, queries, k, tag);
         let mut scratch = SweepScratch::default();
         let mut found = vec![Vec::new(); expected.len()];
-        sweep(rows, &panel, queries, k, &mut scratch, tag, |q, best| found[q] = best.to_vec());
+        let each = |q: usize, best: &[(f32, u32)]| found[q] = best.to_vec();
+        let compared = sweep(rows, &panel, queries, k, &mut scratch, tag, each);
+        assert!(compared <= found.len() * panel.len().next_multiple_of(TILE), "{what}");
         for (q, (found, expected)) in found.iter().zip(&expected).enumerate() {
             assert_eq!(found, expected, "{what}, query {q}");
         }

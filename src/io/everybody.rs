@@ -118,15 +118,14 @@ impl Job<'_> {
     /// What decides the lists, and their blocks.
     fn fingerprint(&self, block: usize) -> String {
         let RecommendOptions { k, include_seen, effort, filter, .. } = self.options.recommend;
-        let swept = self.recommender.is_swept(self.total, self.options.recommend);
-        // Batches of the index differ between instruction sets, sweeps do not.
-        let way = if swept { "sweep".to_string() } else { format!("index, {}", Isa::active()) };
+        // Batches of the index differ between instruction sets, exact lists do not.
+        let way = if effort.is_exact() { "any".to_string() } else { Isa::active().to_string() };
         let filter =
             filter.map_or(0, |filter| crc32fast::hash(bytemuck::cast_slice(filter.bits())));
         let users = self.options.users.map_or(0, |u| crc32fast::hash(bytemuck::cast_slice(u)));
         format!(
             "file {:08x}, {} users ({users:08x}) by {block}, k {k}, include_seen {include_seen}, \
-             {effort:?}, filter {filter:08x}, {way}",
+             {effort:?}, filter {filter:08x}, instruction set {way}",
             identity(self.recommender.items().directory()),
             self.total,
         )

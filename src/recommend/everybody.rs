@@ -17,8 +17,26 @@ use crate::index::{
 };
 use crate::threads;
 
-/// A sweep is taken where the index would look through more than one item in so many.
-const SWEEP_GAIN: usize = 8;
+/// How users are answered.
+enum Way {
+    /// One by one or in batches, by the index.
+    Index,
+    /// By a sweep.
+    Sweep,
+    /// By a sweep if it compares few rows, measured on some users, beside those that the index
+    /// would look through.
+    Measured(usize),
+}
+
+/// Unmeasured, a sweep is taken where the index would look through more than one item in so many.
+const UNMEASURED: usize = 8;
+/// Measured, a sweep is taken if it compares no more than so many rows for each that the index
+/// would look through: rows in their order, of which most are only compared, cost half as much.
+const MEASURED: usize = 2;
+/// From one user in so many items on, coding the items is little beside answering.
+const ITEMS_A_USER: usize = 100;
+/// Users that are measured.
+const SAMPLE: usize = 64;
 /// From so many users on, the items are coded for a sweep even if a single search would do.
 const WORTH_CODING: usize = 32;
 /// The most users answered together, and the most items that are listed for them.
@@ -40,7 +58,7 @@ pub struct Everybody<'a> {
 
 impl Recommender {
     /// Makes ready for `n_users` users in all. Where sweeping is faster the items are coded, which
-    /// takes 100 to 200 ns an item on one thread, and a byte a factor and 5 bytes an item meanwhile.
+    /// takes about as long as 30 exact searches, and a byte a factor and 5 bytes an item meanwhile.
     ///
     /// # Errors
     /// If an option is out of its range.
@@ -50,31 +68,46 @@ impl Recommender {
         options: RecommendOptions<'a>,
     ) -> Result<Everybody<'a>, QueryError> {
         check_effort(options.k, options.effort)?;
-        let panel = self.is_swept(n_users, options).then(|| {
-            let rows = self.rows();
-            let listed = match options.filter {
-                Some(filter) => filter.rows(rows.len()).collect(),
-                None => (0..rows.len() as u32).collect(),
-            };
-            threads::run(options.n_threads, || Panel::new(rows, listed))
-        });
-        Ok(Everybody { recommender: self, options, panel })
+        let mut everybody = Everybody { recommender: self, options, panel: None };
+        everybody.panel = match self.way(n_users, options) {
+            Way::Index => None,
+            Way::Sweep => Some(self.panel(options)),
+            Way::Measured(budget) => {
+                let panel = self.panel(options);
+                let most = budget.saturating_mul(MEASURED);
+                (everybody.compared(&panel)? <= most).then_some(panel)
+            }
+        };
+        Ok(everybody)
     }
 
-    /// Whether so many users are swept for.
-    pub(crate) fn is_swept(&self, n_users: usize, o: RecommendOptions<'_>) -> bool {
-        if n_users < WORTH_CODING {
-            return false;
+    fn panel(&self, options: RecommendOptions<'_>) -> Panel {
+        let rows = self.rows();
+        let listed = match options.filter {
+            Some(filter) => filter.rows(rows.len()).collect(),
+            None => (0..rows.len() as u32).collect(),
+        };
+        threads::run(options.n_threads, || Panel::new(rows, listed))
+    }
+
+    /// Decided by the file, the options and the number of users alone, so that neither the threads
+    /// nor who is asked for shows in the answers.
+    fn way(&self, n_users: usize, o: RecommendOptions<'_>) -> Way {
+        // So much work and no more was asked for.
+        if n_users < WORTH_CODING || matches!(o.effort, Effort::Budget(_)) {
+            return Way::Index;
         }
-        // Of all users, so that which way is taken does not depend on who is asked for.
         let n_seen = self.n_seen() / self.n_users().max(1);
         let n_excluded = if o.include_seen { 0 } else { n_seen };
         let budget = likely_budget(self.items(), o.effort, o.filter, o.k, n_excluded);
         let n_items = o.filter.map_or(self.items().len(), Filter::len);
-        match o.effort {
-            // So much work and no more was asked for.
-            Effort::Budget(_) => false,
-            _ => budget.is_none_or(|budget| budget.saturating_mul(SWEEP_GAIN) > n_items),
+        match budget.filter(|_| !o.effort.is_exact()) {
+            None => Way::Sweep,
+            Some(budget) if budget.saturating_mul(UNMEASURED) > n_items => Way::Sweep,
+            Some(budget) if n_users.saturating_mul(ITEMS_A_USER) >= n_items => {
+                Way::Measured(budget)
+            }
+            Some(_) => Way::Index,
         }
     }
 
@@ -141,21 +174,36 @@ impl<'a> Everybody<'a> {
         self.panel.is_some()
     }
 
+    /// How many rows a sweep compares a user, over users spread over all.
+    fn compared(&self, panel: &Panel) -> Result<usize, QueryError> {
+        let n = self.recommender.n_users();
+        let users: Vec<u32> = (0..n).step_by(n.div_ceil(SAMPLE).max(1)).map(|u| u as u32).collect();
+        let (vectors, known) = self.vectors(&users)?;
+        let block = Block { everybody: self, users: &users, vectors: &vectors, known: &known };
+        let (_, compared) = block.part(panel, 0..known.len(), &mut SweepScratch::default());
+        Ok(compared / known.len().max(1))
+    }
+
+    /// The vectors of users, and which of them have one.
+    fn vectors(&self, users: &[u32]) -> Result<(Vec<f32>, Vec<usize>), QueryError> {
+        let dim = self.recommender.items().dim();
+        let mut vectors = Vec::with_capacity(users.len() * dim);
+        for &user in users {
+            vectors.extend_from_slice(self.recommender.user_vector(user)?);
+        }
+        check_finite(&vectors, dim)?;
+        let is_known = |at: &usize| vectors[at * dim..][..dim].iter().any(|&x| x != 0.0);
+        let known = (0..users.len()).filter(is_known).collect();
+        Ok((vectors, known))
+    }
+
     /// The best items for some users, as [`Recommender::recommend_batch`] gives them.
     ///
     /// # Errors
     /// If there is no such user or a stored vector is not finite.
     pub fn answer(&self, users: &[u32]) -> Result<Answers, QueryError> {
         let (recommender, k) = (self.recommender, self.options.k);
-        let dim = recommender.items().dim();
-        let mut vectors = Vec::with_capacity(users.len() * dim);
-        for &user in users {
-            vectors.extend_from_slice(recommender.user_vector(user)?);
-        }
-        check_finite(&vectors, dim)?;
-        let known: Vec<usize> = (0..users.len())
-            .filter(|at| vectors[at * dim..][..dim].iter().any(|&x| x != 0.0))
-            .collect();
+        let (vectors, known) = self.vectors(users)?;
         let block = Block { everybody: self, users, vectors: &vectors, known: &known };
         let found = match &self.panel {
             Some(panel) => block.sweep(panel),
@@ -207,11 +255,17 @@ impl Block<'_> {
         };
         threads::run(n_threads, || {
             let parts = starts.par_iter().map_init(SweepScratch::default, part);
-            parts.flatten_iter().collect()
+            parts.flat_map_iter(|part| part.0).collect()
         })
     }
 
-    fn part(&self, panel: &Panel, range: Range<usize>, scratch: &mut SweepScratch) -> Vec<List> {
+    /// The lists of some of the known, and how many rows were compared for them.
+    fn part(
+        &self,
+        panel: &Panel,
+        range: Range<usize>,
+        scratch: &mut SweepScratch,
+    ) -> (Vec<List>, usize) {
         let Everybody { recommender, options, .. } = self.everybody;
         let (rows, positions) = (recommender.rows(), recommender.items().positions());
         let tag = |query: usize, row: u32| {
@@ -222,8 +276,9 @@ impl Block<'_> {
         let mut lists = Vec::with_capacity(range.len());
         let each = |_, best: &[(f32, u32)]| lists.push((best.iter().map(hit).collect(), true));
         let k = options.k.min(rows.len());
-        exact::sweep(rows, panel, &self.vectors(range.clone()), k, scratch, tag, each);
-        lists
+        let vectors = self.vectors(range.clone());
+        let compared = exact::sweep(rows, panel, &vectors, k, scratch, tag, each);
+        (lists, compared)
     }
 
     fn search(&self) -> Result<Vec<List>, QueryError> {
