@@ -24,8 +24,12 @@ fn plays() -> (Vec<String>, Vec<String>, Vec<f32>) {
 /// Trains and asks.
 pub fn main() -> Result<(), Error> {
     let (users, songs, counts) = plays();
-    let data =
-        Interactions::from_columns(IdColumn::Text(users), IdColumn::Text(songs), Some(counts))?;
+    let data = Interactions::from_columns(
+        IdColumn::Text(users),
+        IdColumn::Text(songs),
+        Some(counts),
+        None,
+    )?;
     let params = Params { factors: 16, iterations: 8, ..Params::default() };
     let options = FitOptions { params, weighting: Weighting::Log1p, labels: None };
     let recommender = Recommender::fit(&data, &options)?;

@@ -459,6 +459,18 @@ pub enum ReadError {
         /// What was got, what was expected, what to do.
         problem: String,
     },
+    /// Several rows of an input are wrong.
+    #[error(
+        "{}{count} rows cannot be read: {}; {}repair or drop them, or have them skipped (errors=\"skip\", --skip-bad-rows)", if *gave_up { "at least " } else { "" }, first.join("; "), more(*count, first.len())
+    )]
+    Rows {
+        /// How many.
+        count: u64,
+        /// What is wrong with the first ones.
+        first: Vec<String>,
+        /// Whether reading was given up at this number.
+        gave_up: bool,
+    },
     /// No such column.
     #[error("{path} has no column {column:?}; it has {}", available.join(", "))]
     Column {
@@ -489,4 +501,12 @@ pub enum ReadError {
     /// The interactions were refused.
     #[error(transparent)]
     Interactions(#[from] TrainError),
+}
+
+/// "and 3 more; " where not all are listed.
+fn more(count: u64, listed: usize) -> String {
+    match count.saturating_sub(listed as u64) {
+        0 => String::new(),
+        more => format!("and {more} more; "),
+    }
 }

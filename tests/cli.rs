@@ -103,6 +103,30 @@ fn options_of_train_reach_the_file() {
 }
 
 #[test]
+fn old_plays_count_less_and_bad_rows_are_passed_over() {
+    let place = Place::new();
+    let mut rows = String::from("who,what,plays,day\n");
+    for (user, item) in (0..30).flat_map(|user| (0..4).map(move |at| (user, (user + at) % 9))) {
+        rows += &format!("u{user},s{item},8,2024-01-0{}\n", 1 + item % 3);
+    }
+    fs::write(place.path("whole.csv"), &rows).unwrap();
+    fs::write(place.path("bad.csv"), format!("{rows},s1,2,2024-01-01\nu1,s1,2,yesterday\n"))
+        .unwrap();
+    let words = "--user who --item what --weight plays --factors 4 --time day --half-life 1d";
+    place.run(&format!("train whole.csv {words} -o whole.nw")).ok();
+    let error = place.run(&format!("train bad.csv {words} -o bad.nw")).failure();
+    assert!(error.contains("2 rows cannot be read") && error.contains("line 122"), "{error}");
+    let done = place.run(&format!("train bad.csv {words} --skip-bad-rows -o bad.nw"));
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.err.contains("skipped 2 bad rows:\n  bad.csv, line 122: "), "{}", done.err);
+    let (whole, bad) = (fs::read(place.path("whole.nw")), fs::read(place.path("bad.nw")));
+    assert!(whole.unwrap() == bad.unwrap(), "the same rows, the same file");
+    // Later than all by a half-life: a half of every weight, another file.
+    place.run(&format!("train whole.csv {words} --now 2024-01-04 -o late.nw")).ok();
+    assert_ne!(fs::read(place.path("late.nw")).unwrap(), fs::read(place.path("bad.nw")).unwrap());
+}
+
+#[test]
 fn similar_by_id_and_by_label() {
     let place = Place::with_model();
     let text = place.run("similar m.nw 101 -k 3").ok();
@@ -213,7 +237,8 @@ fn recommend_to_everybody_in_every_format() {
     let model = Recommender::open(place.path("m.nw")).unwrap();
     for user in 0..60 {
         let Id::Text(name) = table.users.get(user) else { panic!("{:?}", table.users) };
-        let options = nearwood::recommend::RecommendOptions { k: 4, ..Default::default() };
+        let effort = nearwood::Effort::Exact;
+        let options = nearwood::recommend::RecommendOptions { k: 4, effort, ..Default::default() };
         let hits = model.recommend(model.find_user(&name).unwrap(), options).unwrap();
         let told = table.matrix.row(user).0.iter().map(|&i| table.items.get(i as usize));
         let found = hits.iter().map(|hit| model.items().id(hit.position));
@@ -223,6 +248,10 @@ fn recommend_to_everybody_in_every_format() {
         place.command(&["recommend", "m.nw", "--all", "-k", "4", "-o", "-"]).output().unwrap(),
     );
     assert_eq!((done.code, done.out), (0, fs::read_to_string(place.path("r.csv")).unwrap()));
+    let text = masked(&place.run("recommend m.nw --all -k 4 --exact --resume -o r.csv").ok());
+    assert_eq!(text, "users    60\nresumed  0\nrows     240\nseconds  _\nfile     r.csv");
+    let error = place.run("recommend m.nw --all --resume -o -").failure();
+    assert!(error.contains("only a file can be gone on with"), "{error}");
     place.run("recommend m.nw --all -k 1 -o r.jsonl").ok();
     let lines = fs::read_to_string(place.path("r.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -538,7 +567,10 @@ fn wrong_usage_ends_with_two() {
         ("recommend i.nw --all", "--output <FILE>"),
         ("recommend i.nw --user 1 -o x.csv", "cannot be used with"),
         ("recommend i.nw --user 1 --all -o x.csv", "cannot be used with"),
-        ("train p.csv --weighting tfidf -o x.nw", "expected \"raw\", \"log1p\" or \"bm25\""),
+        ("recommend i.nw --user 1 --resume", "cannot be used with"),
+        ("train p.csv --weighting tfidf -o x.nw", "expected \"raw\", \"log1p\", \"bm25\", "),
+        ("train p.csv --time t -o x.nw", "--half-life <TIME>"),
+        ("train p.csv --time t --half-life 3y -o x.nw", "such as 90d, 12h or 3600"),
         ("train p.csv --format xlsx -o x.nw", "expected \"table\", \"lists\" or \"parquet\""),
     ] {
         let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();

@@ -90,10 +90,12 @@ fn options() -> impl Strategy<Value = ReadOptions> {
         Just(Some(Format::Lists)),
         Just(Some(Format::Parquet))
     ];
-    (name(), name(), name(), format, delimiter, any::<Option<bool>>()).prop_map(
-        |(user, item, weight, format, delimiter, header)| {
-            let [user, item, weight] = [user, item, weight].map(|n| n.map(String::from));
-            ReadOptions { user, item, weight, format, delimiter, header }
+    let flags = (any::<Option<bool>>(), any::<bool>());
+    (name(), name(), name(), name(), format, delimiter, flags).prop_map(
+        |(user, item, weight, time, format, delimiter, (header, skip_bad_rows))| {
+            let columns = [user, item, weight, time].map(|n| n.map(String::from));
+            let [user, item, weight, time] = columns;
+            ReadOptions { user, item, weight, time, format, delimiter, header, skip_bad_rows }
         },
     )
 }

@@ -7,7 +7,9 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use common::{Numbers, fit_options, plays, small_recommender};
+use nearwood::als::Csr;
 use nearwood::error::{Error, QueryError, TrainError};
+use nearwood::format::{Element, Kind};
 use nearwood::recommend::{FitOptions, RecommendOptions, Weighting};
 use nearwood::{BatchOptions, Effort, Filter, Hit, Id, Ids, Index, Interactions, Recommender};
 
@@ -78,6 +80,17 @@ fn what_was_seen_comes_up_only_when_asked_for() {
 }
 
 #[test]
+fn offsets_of_interactions_have_room_beyond_32_bits() {
+    let offsets: fn(&Csr) -> &[u64] = Csr::indptr;
+    let data = data();
+    assert_eq!(offsets(&data.matrix).last(), Some(&(data.matrix.nnz() as u64)));
+    assert_eq!(Kind::SeenOffsets.element(), Element::U64);
+    // What an offset of 32 bits would wrap to is not read.
+    let beyond = vec![0, 1 << 32, (1 << 32) + 2];
+    assert!(Csr::from_parts(9, beyond, vec![1, 2], vec![1.0, 1.0]).is_err());
+}
+
+#[test]
 fn who_has_no_history_gets_nothing() {
     for weighting in Weighting::ALL {
         let r = fit(weighting);
@@ -98,7 +111,8 @@ fn a_batch_and_all_users_are_what_one_user_is() {
     let filter = Filter::from_positions(r.items(), (0..ITEMS as u32).step_by(3));
     for filter in [None, Some(&filter)] {
         for n_threads in [Some(1), Some(2), Some(3), None] {
-            let o = RecommendOptions { k: 7, filter, n_threads, ..RecommendOptions::default() };
+            let effort = Effort::Exact;
+            let o = RecommendOptions { k: 7, filter, n_threads, effort, include_seen: false };
             let one = |user: u32| r.recommend(user, o).unwrap();
             let users: Vec<u32> = (0..USERS as u32).rev().chain([3, 3]).collect();
             let batch = r.recommend_batch(&users, o).unwrap();

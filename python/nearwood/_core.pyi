@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
@@ -36,7 +37,8 @@ _Progress: TypeAlias = bool | Callable[[int, int], object] | None
 _Callback: TypeAlias = Callable[[int, float], object] | None
 _Metric: TypeAlias = Literal["euclidean", "angular", "dot", "manhattan", "hamming"]
 _Storage: TypeAlias = Literal["float32", "float16", "int8"]
-_Weighting: TypeAlias = Literal["raw", "log1p", "bm25"]
+_Weighting: TypeAlias = Literal["raw", "log1p", "bm25", "normalized"]
+_OnBadRows: TypeAlias = Literal["raise", "skip"]
 _Confidence: TypeAlias = Literal["ials", "implicit", "spark"]
 _Solver: TypeAlias = Literal["auto", "cholesky", "cg", "block"]
 _Ranked: TypeAlias = tuple[NDArray[np.int64], _Floats]
@@ -218,11 +220,20 @@ class Index:
 class Interactions:
     @staticmethod
     def from_frame(
-        table: Any, *, user: str | int, item: str | int, weight: str | int | None = None
+        table: Any,
+        *,
+        user: str | int,
+        item: str | int,
+        weight: str | int | None = None,
+        time: str | int | None = None,
+        errors: _OnBadRows = "raise",
     ) -> Interactions: ...
     @staticmethod
     def from_columns(
-        users: ArrayLike, items: ArrayLike, weights: ArrayLike | None = None
+        users: ArrayLike,
+        items: ArrayLike,
+        weights: ArrayLike | None = None,
+        times: ArrayLike | None = None,
     ) -> Interactions: ...
     @staticmethod
     def from_matrix(
@@ -235,12 +246,29 @@ class Interactions:
         user: str | int | None = None,
         item: str | int | None = None,
         weight: str | int | None = None,
+        time: str | int | None = None,
         format: Literal["table", "csv", "tsv", "lists", "parquet"] | None = None,
+        errors: _OnBadRows = "raise",
     ) -> Interactions: ...
-    def weighted(self, weighting: _Weighting | str) -> Interactions: ...
+    def weighted(
+        self,
+        weighting: _Weighting | str,
+        *,
+        half_life: float | timedelta | None = None,
+        now: int | datetime | None = None,
+    ) -> Interactions: ...
+    def decayed(
+        self, half_life: float | timedelta, now: int | datetime | None = None
+    ) -> Interactions: ...
+    @property
+    def n_skipped(self) -> int: ...
+    @property
+    def skipped(self) -> list[str]: ...
     def to_scipy(self) -> Any: ...
     @property
     def matrix(self) -> tuple[NDArray[np.int64], NDArray[Any], _Floats]: ...
+    @property
+    def times(self) -> NDArray[np.int64] | None: ...
     @property
     def user_ids(self) -> _Ids: ...
     @property
@@ -430,11 +458,13 @@ class Recommender:
         k: int = 20,
         out: None = None,
         *,
+        users: ArrayLike | None = None,
         include_seen: bool = False,
         recall: float | None = None,
         exact: bool = False,
         filter: _Filter = None,
         n_threads: int | None = None,
+        resume: bool = False,
         progress: _Progress = False,
     ) -> _Pair: ...
     @overload
@@ -443,11 +473,13 @@ class Recommender:
         k: int = 20,
         *,
         out: _Path,
+        users: ArrayLike | None = None,
         include_seen: bool = False,
         recall: float | None = None,
         exact: bool = False,
         filter: _Filter = None,
         n_threads: int | None = None,
+        resume: bool = False,
         progress: _Progress = False,
     ) -> int: ...
     def similar(

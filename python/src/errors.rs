@@ -40,7 +40,7 @@ pub fn exception(error: Error) -> PyErr {
         | Error::Save(SaveError::Io { source, .. })
         | Error::Read(ReadError::Io { source, .. }) => system(&source, text),
         Error::Open(_) => FormatError::new_err(text),
-        Error::Read(ReadError::Format { .. } | ReadError::Line { .. }) => {
+        Error::Read(ReadError::Format { .. } | ReadError::Line { .. } | ReadError::Rows { .. }) => {
             FormatError::new_err(text)
         }
         Error::Query(QueryError::UnknownId { .. }) => UnknownIdError::new_err(text),

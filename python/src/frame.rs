@@ -4,7 +4,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Schema};
 use nearwood::Interactions;
-use nearwood::io::ArrowRows;
+use nearwood::io::{ArrowRows, BadRows};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_arrow::PyRecordBatchReader;
@@ -19,10 +19,16 @@ pub struct Names {
     pub item: String,
     /// Of weights.
     pub weight: Option<String>,
+    /// Of times.
+    pub time: Option<String>,
 }
 
 /// The interactions of a table that exports itself; None if it does not, or cannot.
-pub fn interactions(table: &Bound<'_, PyAny>, names: &Names) -> PyResult<Option<Interactions>> {
+pub fn interactions(
+    table: &Bound<'_, PyAny>,
+    names: &Names,
+    skip_bad: bool,
+) -> PyResult<Option<(Interactions, BadRows)>> {
     let py = table.py();
     let narrow = selected(table, names);
     if !narrow.hasattr(intern!(py, "__arrow_c_stream__"))? {
@@ -32,13 +38,14 @@ pub fn interactions(table: &Bound<'_, PyAny>, names: &Names) -> PyResult<Option<
     let stream = narrow.extract::<PyRecordBatchReader>().and_then(PyRecordBatchReader::into_reader);
     let Ok(stream) = stream else { return Ok(None) };
     let columns = Columns::find(&stream.schema(), names)?;
-    py.detach(|| read(stream, &columns)).map(Some)
+    py.detach(|| read(stream, &columns, skip_bad)).map(Some)
 }
 
 /// The table with no more columns than are needed, where it can do that.
 fn selected<'py>(table: &Bound<'py, PyAny>, names: &Names) -> Bound<'py, PyAny> {
     let mut wanted = vec![&names.user, &names.item];
     wanted.extend(&names.weight);
+    wanted.extend(&names.time);
     wanted.sort();
     wanted.dedup();
     match table.is_instance_of::<pyo3::types::PyDict>() {
@@ -51,6 +58,7 @@ struct Columns {
     user: usize,
     item: usize,
     weight: Option<usize>,
+    time: Option<usize>,
 }
 
 impl Columns {
@@ -63,19 +71,26 @@ impl Columns {
             })
         };
         let weight = names.weight.as_ref().map(find).transpose()?;
-        Ok(Columns { user: find(&names.user)?, item: find(&names.item)?, weight })
+        let time = names.time.as_ref().map(find).transpose()?;
+        Ok(Columns { user: find(&names.user)?, item: find(&names.item)?, weight, time })
     }
 }
 
-fn read(stream: Box<dyn RecordBatchReader + Send>, columns: &Columns) -> PyResult<Interactions> {
-    let mut rows = ArrowRows::new("the table");
+fn read(
+    stream: Box<dyn RecordBatchReader + Send>,
+    columns: &Columns,
+    skip_bad: bool,
+) -> PyResult<(Interactions, BadRows)> {
+    let mut rows = ArrowRows::new("the table").skip_bad_rows(skip_bad);
     for batch in stream {
         let batch = batch.map_err(|e| value_error(e.to_string()))?;
         let (users, items) = (plain(&batch, columns.user)?, plain(&batch, columns.item)?);
         let weights = columns.weight.map(|at| plain(&batch, at)).transpose()?;
-        rows.push(&users, &items, weights.as_ref().map(|w| w as &dyn Array)).or_raise()?;
+        let times = columns.time.map(|at| plain(&batch, at)).transpose()?;
+        let [weights, times] = [&weights, &times].map(|c| c.as_ref().map(|c| c as &dyn Array));
+        rows.push(&users, &items, weights, times).or_raise()?;
     }
-    rows.finish().or_raise()
+    rows.finish_counted().or_raise()
 }
 
 /// A column whose strings, of whatever make, are Utf8.

@@ -49,6 +49,33 @@ fn integers(array: &Bound<'_, PyUntypedArray>, what: &str) -> PyResult<Vec<i64>>
     Ok(wide.cast::<PyArray1<i64>>()?.try_readonly()?.as_array().iter().copied().collect())
 }
 
+/// A column of times: an integer array as it is; datetimes, or what numpy makes such of, in seconds
+/// since 1970.
+pub fn times(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<i64>> {
+    let array = as_array(object)?;
+    if array.ndim() != 1 {
+        return Err(value_error(format!("{what} has {} dimensions, expected 1", array.ndim())));
+    }
+    match kind(&array) {
+        b'i' | b'u' => integers(&array, what),
+        b'M' | b'O' | b'U' | b'T' => {
+            let seconds = array.call_method1(intern!(object.py(), "astype"), ("M8[s]",))?;
+            let seconds: Vec<i64> = integers(seconds.cast()?, what)?;
+            match seconds.iter().position(|&time| time == NOT_A_TIME) {
+                Some(row) => Err(value_error(format!("{what}: row {row} is not a time"))),
+                None => Ok(seconds),
+            }
+        }
+        _ => {
+            let got = array.dtype();
+            Err(value_error(format!("{what} holds {got}, expected integers or datetimes")))
+        }
+    }
+}
+
+/// numpy's NaT as an integer.
+const NOT_A_TIME: i64 = i64::MIN;
+
 fn from_objects(objects: &Bound<'_, PyAny>, what: &str) -> PyResult<IdColumn> {
     let mut column: Option<IdColumn> = None;
     for (row, object) in objects.try_iter()?.enumerate() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nearwood::io::{Format, ReadOptions, read_interactions};
+use nearwood::io::{BadRows, Format, ReadOptions, read_interactions_counted};
 use nearwood::recommend::Weighting;
 use nearwood::{Ids, Interactions};
 use numpy::PyArray1;
@@ -30,11 +30,17 @@ use crate::sparse;
 pub struct PyInteractions {
     /// Shared with the models trained on it.
     pub data: Arc<Interactions>,
+    /// Rows that were passed over when it was read, and what was wrong with the first of them.
+    skipped: (u64, Vec<String>),
 }
 
 impl PyInteractions {
     fn new(data: Interactions) -> PyInteractions {
-        PyInteractions { data: Arc::new(data) }
+        PyInteractions { data: Arc::new(data), skipped: (0, Vec::new()) }
+    }
+
+    fn counted((data, bad): (Interactions, BadRows)) -> PyInteractions {
+        PyInteractions { data: Arc::new(data), skipped: (bad.count(), bad.first()) }
     }
 }
 
@@ -56,25 +62,40 @@ impl PyInteractions {
     ///     user: The column of user ids, integers or strings.
     ///     item: The column of item ids, integers or strings.
     ///     weight: The column of weights, any numbers; None: each row weighs 1.
+    ///     time: The column of times: integers, kept as they are, or timestamps, dates and ISO 8601
+    ///         strings, which become seconds since 1970.
+    ///     errors: What becomes of rows that cannot be read: "raise", or "skip" to count them
+    ///         (`n_skipped`), which takes a table with the Arrow C stream.
     ///
     /// Raises:
     ///     KeyError: If there is no such column.
-    ///     ValueError: If an id is missing, or a weight is NaN or infinite; the row is named.
+    ///     ValueError: If an id or a time is missing, or a weight is NaN or infinite; the first such
+    ///         rows are named.
     #[staticmethod]
-    #[pyo3(signature = (table, *, user, item, weight=None))]
+    #[pyo3(signature = (table, *, user, item, weight=None, time=None, errors="raise"))]
     fn from_frame(
         table: &Bound<'_, PyAny>,
         user: &Bound<'_, PyAny>,
         item: &Bound<'_, PyAny>,
         weight: Option<&Bound<'_, PyAny>>,
+        time: Option<&Bound<'_, PyAny>>,
+        errors: &str,
     ) -> PyResult<PyInteractions> {
-        if let Some(names) = names(user, item, weight)
-            && let Some(data) = frame::interactions(table, &names)?
+        let skip = is_skip(errors)?;
+        if let Some(names) = names(user, item, weight, time)
+            && let Some(read) = frame::interactions(table, &names, skip)?
         {
-            return Ok(PyInteractions::new(data));
+            return Ok(PyInteractions::counted(read));
+        }
+        if skip {
+            let text = "errors=\"skip\" needs a table with the Arrow C stream (pandas with pyarrow, \
+                        polars, pyarrow, DuckDB) and columns named by strings";
+            return Err(value_error(text));
         }
         let weights = weight.map(|name| column(table, name)).transpose()?;
-        Self::from_columns(&column(table, user)?, &column(table, item)?, weights.as_ref())
+        let times = time.map(|name| column(table, name)).transpose()?;
+        let (users, items) = (column(table, user)?, column(table, item)?);
+        Self::from_columns(&users, &items, weights.as_ref(), times.as_ref())
     }
 
     /// From columns of equal length.
@@ -83,21 +104,26 @@ impl PyInteractions {
     ///     users: (n,) integers or strings.
     ///     items: (n,) integers or strings.
     ///     weights: (n,) numbers; None: each row weighs 1.
+    ///     times: (n,) integers, kept as they are, or datetimes and ISO 8601 strings, which become
+    ///         seconds since 1970.
     ///
     /// Raises:
-    ///     ValueError: If the lengths differ, an id is -1, or a weight is NaN or infinite.
+    ///     ValueError: If the lengths differ, an id is -1, a time is missing, or a weight is NaN or
+    ///         infinite.
     #[staticmethod]
-    #[pyo3(signature = (users, items, weights=None))]
+    #[pyo3(signature = (users, items, weights=None, times=None))]
     fn from_columns(
         users: &Bound<'_, PyAny>,
         items: &Bound<'_, PyAny>,
         weights: Option<&Bound<'_, PyAny>>,
+        times: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
         let weights = weights.map(|weights| sparse::weights(weights, "weights")).transpose()?;
+        let times = times.map(|times| ids::times(times, "times")).transpose()?;
         let (user_ids, item_ids) = (ids::column(users, "users")?, ids::column(items, "items")?);
         let made = users
             .py()
-            .detach(|| Interactions::from_columns(user_ids, item_ids, weights))
+            .detach(|| Interactions::from_columns(user_ids, item_ids, weights, times))
             .or_raise();
         made.map(PyInteractions::new)
     }
@@ -132,20 +158,27 @@ impl PyInteractions {
     ///     user: The column of users, by name or by number from 0; lists need none.
     ///     item: The column of items, likewise.
     ///     weight: The column of weights, likewise; None: each row weighs 1.
+    ///     time: The column of times, likewise: whole numbers, kept as they are, or dates, which
+    ///         become seconds since 1970.
     ///     format: "table", "lists" or "parquet"; None: told from the file.
+    ///     errors: What becomes of rows that cannot be read: "raise", or "skip" to count them
+    ///         (`n_skipped`).
     ///
     /// Raises:
     ///     FileNotFoundError: If there is no such file.
-    ///     FormatError: If a line is not what its format asks for; it is named.
+    ///     FormatError: If lines are not what their format asks for; the first are named.
     ///     ValueError: If there is no such column; those there are are named.
     #[staticmethod]
-    #[pyo3(signature = (path, *, user=None, item=None, weight=None, format=None))]
+    #[pyo3(signature = (path, *, user=None, item=None, weight=None, time=None, format=None,
+        errors="raise"))]
     fn read(
         path: &Bound<'_, PyAny>,
         user: Option<&Bound<'_, PyAny>>,
         item: Option<&Bound<'_, PyAny>>,
         weight: Option<&Bound<'_, PyAny>>,
+        time: Option<&Bound<'_, PyAny>>,
         format: Option<&str>,
+        errors: &str,
     ) -> PyResult<PyInteractions> {
         let file = path_of(path)?;
         let name =
@@ -155,19 +188,73 @@ impl PyInteractions {
             user: name(user).transpose()?,
             item: name(item).transpose()?,
             weight: name(weight).transpose()?,
+            time: name(time).transpose()?,
             format,
+            skip_bad_rows: is_skip(errors)?,
             ..ReadOptions::default()
         };
-        let data = path.py().detach(|| read_interactions(&file, &options));
-        data.or_raise().map(PyInteractions::new)
+        let read = path.py().detach(|| read_interactions_counted(&file, &options));
+        read.or_raise().map(PyInteractions::counted)
     }
 
     /// The same interactions with weights made ready for training: "raw", "log1p" (sign(w) ln(1 +
-    /// |w|)) or "bm25". A `Recommender` does this itself: give it the raw ones.
-    fn weighted(&self, py: Python<'_>, weighting: &str) -> PyResult<PyInteractions> {
+    /// |w|)), "bm25", "normalized" (w divided by the root of how many items the user has times how
+    /// many users the item has) or "normalized:0.3" for another exponent than 0.5. A `Recommender`
+    /// does this itself: give it the raw ones.
+    ///
+    /// Args:
+    ///     weighting: Its name.
+    ///     half_life: Let the weights decay afterwards, as :meth:`decayed` does.
+    ///     now: As there.
+    #[pyo3(signature = (weighting, *, half_life=None, now=None))]
+    fn weighted(
+        &self,
+        py: Python<'_>,
+        weighting: &str,
+        half_life: Option<&Bound<'_, PyAny>>,
+        now: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyInteractions> {
         let weighting: Weighting = weighting.parse().or_raise()?;
-        let data = py.detach(|| (*self.data).clone().weighted(weighting));
+        let half_life = half_life.map(seconds).transpose()?;
+        let now = now.map(moment).transpose()?;
+        let data = py.detach(|| {
+            let data = (*self.data).clone().weighted(weighting)?;
+            half_life.map_or(Ok(data.clone()), |half_life| data.decayed(half_life, now))
+        });
         data.or_raise().map(PyInteractions::new)
+    }
+
+    /// The same interactions, each weight halved for every `half_life` that it is older than `now`.
+    ///
+    /// Args:
+    ///     half_life: A number in the unit of the times, or a timedelta, which is seconds.
+    ///     now: A time, or a datetime, UTC unless it says otherwise; None: the latest of all times.
+    ///         What is newer keeps its weight.
+    ///
+    /// Raises:
+    ///     ValueError: If there are no times, or the half-life is not above 0.
+    #[pyo3(signature = (half_life, now=None))]
+    fn decayed(
+        &self,
+        half_life: &Bound<'_, PyAny>,
+        now: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyInteractions> {
+        let (py, now) = (half_life.py(), now.map(moment).transpose()?);
+        let half_life = seconds(half_life)?;
+        let data = py.detach(|| (*self.data).clone().decayed(half_life, now));
+        data.or_raise().map(PyInteractions::new)
+    }
+
+    /// How many rows were passed over because they could not be read.
+    #[getter]
+    fn n_skipped(&self) -> u64 {
+        self.skipped.0
+    }
+
+    /// What was wrong with the first rows that were passed over, at most five.
+    #[getter]
+    fn skipped(&self) -> Vec<String> {
+        self.skipped.1.clone()
     }
 
     /// The matrix in compressed rows: (indptr, indices, data), int64, int32 (int64 beyond 2^31
@@ -196,6 +283,13 @@ impl PyInteractions {
             self.matrix(py)?.extract()?;
         let sparse = py.import("scipy.sparse")?;
         sparse.call_method1("csr_array", ((data, indices, indptr), self.shape()))
+    }
+
+    /// When each interaction was, int64, in the order of `matrix`; of summed rows the latest. None
+    /// if no times were given. A copy.
+    #[getter]
+    fn times<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray1<i64>>> {
+        self.data.times.as_ref().map(|times| PyArray1::from_slice(py, times))
     }
 
     /// The ids of the rows: int64, or an object array of str. A copy.
@@ -228,14 +322,46 @@ impl PyInteractions {
     }
 }
 
+fn is_skip(errors: &str) -> PyResult<bool> {
+    match errors {
+        "raise" => Ok(false),
+        "skip" => Ok(true),
+        other => Err(value_error(format!("errors is {other:?}, expected \"raise\" or \"skip\""))),
+    }
+}
+
+/// A number, or a timedelta's seconds.
+fn seconds(object: &Bound<'_, PyAny>) -> PyResult<f64> {
+    match object.hasattr("total_seconds")? {
+        true => object.call_method0("total_seconds")?.extract(),
+        false => object.extract(),
+    }
+}
+
+/// An integer, or a datetime's seconds since 1970; one without a zone is taken for UTC.
+fn moment(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if let Ok(time) = object.extract() {
+        return Ok(time);
+    }
+    let py = object.py();
+    let aware = object.getattr("tzinfo").is_ok_and(|zone| !zone.is_none());
+    if aware {
+        return Ok(object.call_method0("timestamp")?.extract::<f64>()?.floor() as i64);
+    }
+    let array = py.import("numpy")?.call_method1("array", ([object], "M8[s]"))?;
+    ids::times(&array, "now")?.first().copied().ok_or_else(|| value_error("now is no time"))
+}
+
 /// The names as Arrow needs them, which are strings.
 fn names(
     user: &Bound<'_, PyAny>,
     item: &Bound<'_, PyAny>,
     weight: Option<&Bound<'_, PyAny>>,
+    time: Option<&Bound<'_, PyAny>>,
 ) -> Option<Names> {
     let weight = weight.map(|name| name.extract()).transpose().ok()?;
-    Some(Names { user: user.extract().ok()?, item: item.extract().ok()?, weight })
+    let time = time.map(|name| name.extract()).transpose().ok()?;
+    Some(Names { user: user.extract().ok()?, item: item.extract().ok()?, weight, time })
 }
 
 /// A table's column. Libraries differ in what they raise for one that is not there.

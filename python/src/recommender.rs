@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nearwood::als::Params;
 use nearwood::error::OpenError;
-use nearwood::io::RankingWriter;
+use nearwood::io::{EverybodyOptions, recommend_everybody};
 use nearwood::recommend::{FitOptions, RecommendOptions};
 use nearwood::{Effort, Error, Filter, Hit, Id, Interactions, Recommender};
 use numpy::PyArray2;
@@ -71,7 +71,8 @@ impl PyRecommender {
     /// Args:
     ///     data: `Interactions` with raw weights, or a scipy sparse matrix (users x items).
     ///     factors: The length of a vector, 1 to 4096.
-    ///     weighting: What makes raw weights ready: "log1p", "raw" or "bm25".
+    ///     weighting: What makes raw weights ready: "log1p", "raw", "bm25", "normalized" or
+    ///         "normalized:0.3": see `Interactions.weighted`.
     ///     item_names: Names for people: a dict from item id, or a list in the order of
     ///         `data.item_ids`. An item without a name is named by its id.
     ///     progress: True: a bar on a terminal's standard error; or a callable(done, total).
@@ -225,50 +226,62 @@ impl PyRecommender {
             let hits = py.detach(|| self.rec.recommend(user, asked.options())).or_raise()?;
             return self.hits(py, &hits, asked.k);
         }
-        let users = ids::ids(user, "user")?;
-        let users: PyResult<Vec<u32>> =
-            (0..users.len()).map(|row| self.user(&users.get(row))).collect();
-        convert::tuple(py, self.lists(py, &users?, &asked)?)
+        convert::tuple(py, self.lists(py, &self.users_of(user)?, &asked)?)
     }
 
-    /// The best items for every user.
+    /// The best items for every user, or for many.
     ///
     /// Args:
     ///     k: How many items a user.
     ///     out: A file to write `user, item, rank, score` to: `.parquet`, `.csv`, `.tsv` or
     ///         `.jsonl`. Memory stays bounded. None: arrays are returned.
+    ///     users: Ids, in the order wanted; None: all users of the training.
+    ///     resume: Go on with an earlier call for the same `out` that was ended before it was done:
+    ///         what that had done is kept in the folder `<out>.parts` until the file is whole.
+    ///         Without it such a folder is thrown away. Only with `out`.
     ///     progress: True: a bar on a terminal's standard error; or a callable(done, total). Only
     ///         with `out`.
     ///
-    /// The others are those of :meth:`recommend`.
+    /// The others are those of :meth:`recommend`. Every item is looked at if `recall` is 1 or
+    /// `exact` is true, and where that is faster than the index: see docs/tuning.md.
     ///
     /// Returns:
-    ///     (ids, scores), (n_users, k) in the order of `users`; or with `out` the number of rows
-    ///     written.
-    #[pyo3(signature = (k=Count(20), out=None, *, include_seen=false, recall=None, exact=false,
-        filter=None, n_threads=None, progress=None),
-        text_signature = "($self, k=20, out=None, *, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, progress=False)")]
+    ///     (ids, scores), (n, k) in the order of `users`; or with `out` the number of rows written.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such user.
+    ///     OSError: If the file cannot be written.
+    ///     ValueError: If `resume` finds the parts of another job.
+    #[pyo3(signature = (k=Count(20), out=None, *, users=None, include_seen=false, recall=None,
+        exact=false, filter=None, n_threads=None, resume=false, progress=None),
+        text_signature = "($self, k=20, out=None, *, users=None, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, resume=False, progress=False)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn recommend_all<'py>(
         &self,
         py: Python<'py>,
         k: Count,
         out: Option<&Bound<'py, PyAny>>,
+        users: Option<&Bound<'py, PyAny>>,
         include_seen: bool,
         recall: Option<f64>,
         exact: bool,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
+        resume: bool,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let asked = self.asked(k, include_seen, recall, exact, filter, n_threads)?;
         let progress = Progress::new(progress, "recommending")?;
+        let users = users.map(|users| self.users_of(users)).transpose()?;
         let Some(out) = out else {
-            let users: Vec<u32> = (0..self.rec.n_users() as u32).collect();
+            let all = || (0..self.rec.n_users() as u32).collect();
+            let users = users.unwrap_or_else(all);
             return Ok(convert::tuple(py, self.lists(py, &users, &asked)?)?.into_any());
         };
         let out = path_of(out)?;
-        let work = |watched: &watch::Watched| self.write(&out, &asked, watched);
+        let recommend = asked.options();
+        let options = EverybodyOptions { recommend, users: users.as_deref(), resume };
+        let work = |watched: &watch::Watched| self.write(&out, options, watched);
         let rows = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
         Ok(rows.or_raise()?.into_pyobject(py)?.into_any())
     }
@@ -460,6 +473,11 @@ impl PyRecommender {
         self.rec.user(id).ok_or_else(|| ids::unknown("user", id, self.rec.n_users(), text))
     }
 
+    fn users_of(&self, users: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+        let users = ids::ids(users, "users")?;
+        (0..users.len()).map(|row| self.user(&users.get(row))).collect()
+    }
+
     fn item(&self, item: &Bound<'_, PyAny>) -> PyResult<u32> {
         match item.cast::<PyString>() {
             Ok(name) => self.rec.items().find(name.to_str()?).or_raise(),
@@ -496,30 +514,17 @@ impl PyRecommender {
         pairs.try_iter()?.map(pair).collect()
     }
 
+    /// The number of rows written.
     fn write(
         &self,
         out: &std::path::Path,
-        asked: &Asked,
+        options: EverybodyOptions<'_>,
         watched: &watch::Watched,
     ) -> Result<u64, Error> {
-        let (rec, items) = (&self.rec, self.rec.items());
-        let mut writer =
-            RankingWriter::recommendations(out, (&rec.user_ids()).into(), (&items.ids()).into())?;
-        let total = rec.n_users();
-        rec.recommend_all::<Error>(asked.options(), |user, hits| {
-            let ids: Vec<Id> = hits.iter().map(|hit| items.id(hit.position)).collect();
-            let list = ids.iter().zip(hits).map(|(id, hit)| (id.as_ref(), hit.distance));
-            writer.push(rec.user_id(user).as_ref(), list)?;
-            let done = user as usize + 1;
-            let heard = (!done.is_multiple_of(1024) && done != total)
-                || watched.report(done, total, f64::NAN);
-            Ok(heard && !watched.stopped())
-        })?;
-        if watched.stopped() {
-            // Dropped unfinished: the target is as it was. What stopped it is raised instead.
-            return Ok(0);
-        }
-        Ok(writer.finish()?)
+        let go_on = |done, total| watched.report(done, total, f64::NAN) && !watched.stopped();
+        let written = recommend_everybody(&self.rec, out, options, go_on)?;
+        // Stopped: what stopped it is raised instead.
+        Ok(written.map_or(0, |written| written.rows))
     }
 }
 

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ANSWERS = ROOT / "docs" / "answers.md"
+NIGHTLY = ROOT / "docs" / "nightly.md"
 
 
 def blocks(language: str, page: Path = README) -> list[str]:
@@ -23,6 +24,15 @@ def blocks(language: str, page: Path = README) -> list[str]:
 def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_nightly_job_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow.parquet as pq
+
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python", NIGHTLY)
+    exec(compile(code, "nightly.md", "exec"), {})
+    assert pq.read_table("recs.parquet").num_rows == 2000
 
 
 def test_there_is_python_to_run() -> None:

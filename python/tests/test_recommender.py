@@ -43,10 +43,13 @@ def test_many_users(rec: nw.Recommender) -> None:
     assert ids.shape == scores.shape == (3, 4)
     for row, user in enumerate(["u3", "u4", "u3"]):
         assert ids[row].tolist() == rec.recommend(user, k=4)[0].tolist()
-    all_ids, all_scores = rec.recommend_all(k=4)
+    all_ids, all_scores = rec.recommend_all(k=4, exact=True)
     assert all_ids.shape == (120, 4) and all_scores.dtype == np.float32
     place = rec.users.tolist().index("u4")
-    assert all_ids[place].tolist() == ids[1].tolist()
+    assert all_ids[place].tolist() == rec.recommend("u4", k=4, exact=True)[0].tolist()
+    some = rec.users[[7, 3, 7]]
+    some_ids, _ = rec.recommend_all(k=4, users=some, exact=True)
+    assert (some_ids == all_ids[[7, 3, 7]]).all()
     allowed = rec.items[:10]
     filtered, _ = rec.recommend(["u3", "u4"], k=20, filter=allowed)
     assert set(filtered.ravel()) - {None} <= set(allowed)
@@ -62,6 +65,7 @@ def test_recommending_to_all_into_a_file(tmp_path: Path, rec: nw.Recommender) ->
     assert rows == table.num_rows == 600 and seen == [(120, 120)]
     assert table.column_names == ["user", "item", "rank", "score"]
     ids, scores = rec.recommend_all(k=5)
+    assert table["user"].to_pylist() == rec.users.repeat(5).tolist()
     assert table["item"].to_pylist() == ids.ravel().tolist()
     np.testing.assert_array_equal(table["score"].to_numpy(), scores.ravel())
     assert rec.recommend_all(k=2, out=str(tmp_path / "r.csv")) == 240
@@ -149,6 +153,34 @@ def test_a_user_without_history_gets_no_items() -> None:
     assert ids.dtype == np.int64 and ids.tolist() == [-1] * 3 and np.isneginf(scores).all()
     many, _ = rec.recommend([0, 120], k=3)
     assert (many[0] >= 0).all() and (many[1] == -1).all()
+
+
+def test_a_job_that_was_ended_is_gone_on_with(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    users, items = np.arange(9_000).repeat(3), random.integers(60, size=27_000)
+    rec = nw.Recommender.fit(nw.Interactions.from_columns(users, items), factors=4, iterations=1)
+    out = tmp_path / "recs.parquet"
+    asked = {"k": 3, "users": rec.users[::-1], "exact": True}
+    calls: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        calls.append(done)
+        if done > 5_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rec.recommend_all(out=out, progress=stop, **asked)
+    assert calls == [4096, 8192] and not out.exists()
+    assert (tmp_path / "recs.parquet.parts").is_dir()
+    with pytest.raises(ValueError, match="parts of another job"):
+        rec.recommend_all(out=out, resume=True, **{**asked, "k": 4})
+    assert rec.recommend_all(out=out, resume=True, n_threads=1, **asked) == 27_000
+    whole = tmp_path / "whole.parquet"
+    rec.recommend_all(out=whole, **asked)
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["recs.parquet", "whole.parquet"]
+    with pytest.raises(KeyError):
+        rec.recommend_all(users=[1, -7])
 
 
 def test_files_and_copies(tmp_path: Path, rec: nw.Recommender) -> None:

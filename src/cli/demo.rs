@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::als::Params;
 use crate::eval::{Listening, ListeningOptions};
 use crate::recommend::{FitOptions, RecommendOptions, Weighting};
-use crate::{Effort, Recommender};
+use crate::{Effort, Hit, Recommender};
 
 use super::failure::Failure;
 use super::options::{defaults, open_recommender, positive};
@@ -272,14 +272,17 @@ fn measure(
 fn recall(recommender: &Recommender, options: RecommendOptions<'_>) -> Result<f64, Failure> {
     let step = recommender.n_users().div_ceil(SAMPLE).max(1);
     let users: Vec<u32> = (0..recommender.n_users() as u32).step_by(step).collect();
-    let found = recommender.recommend_batch(&users, options)?;
+    // One by one, as a service asks: together they might all be swept, which is exact.
+    let found: Result<Vec<Vec<Hit>>, _> =
+        users.iter().map(|&user| recommender.recommend(user, options)).collect();
     let exact = RecommendOptions { effort: Effort::Exact, ..options };
     let exact = recommender.recommend_batch(&users, exact)?;
     let (mut hits, mut of) = (0usize, 0usize);
-    for (found, exact) in found.positions.chunks(K).zip(exact.positions.chunks(K)) {
-        let known = exact.iter().filter(|&&position| position != u32::MAX);
-        of += known.clone().count();
-        hits += known.filter(|position| found.contains(position)).count();
+    for (at, found) in found?.iter().enumerate() {
+        let exact = exact.hits(at);
+        of += exact.len();
+        let is_found = |hit: &&Hit| found.iter().any(|found| found.position == hit.position);
+        hits += exact.iter().filter(is_found).count();
     }
     Ok(hits as f64 / of.max(1) as f64)
 }

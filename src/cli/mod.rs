@@ -5,6 +5,7 @@
 //! is all there is to see; the binary and the Python package both call it.
 
 mod build;
+mod columns;
 mod demo;
 mod failure;
 mod hits;

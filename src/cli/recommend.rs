@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgGroup;
 use serde_json::{Value, json};
 
-use crate::io::{IdKind, RankingWriter};
+use crate::io::{EverybodyOptions, recommend_everybody};
 use crate::recommend::RecommendOptions;
 use crate::{Hit, Recommender};
 
@@ -19,7 +19,8 @@ use super::progress::Progress;
 /// Recommend items to a user of the training, to somebody new, or to everybody
 ///
 /// --json prints {"user" or "history", "recommendations": [{"rank", "id", "label", "score"}]}.
-/// --all writes a table of user, item, rank and score.
+/// --all writes a table of user, item, rank and score. What is done is kept beside it, in the folder
+/// FILE.parts, until the table is whole; --resume goes on with that.
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("who").required(true).args(["user", "history", "all"])))]
 pub(super) struct Args {
@@ -49,6 +50,9 @@ pub(super) struct Args {
     /// The file of --all: .parquet, .csv, .tsv or .jsonl; - is CSV on standard output
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["user", "history"])]
     output: Option<PathBuf>,
+    /// Go on with an --all that was ended; ask for the same as the first time
+    #[arg(long, conflicts_with_all = ["user", "history"])]
+    resume: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -65,7 +69,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     };
     match (&args.user, &args.output) {
         (Some(user), _) => for_user(&recommender, user, options, args.json, out),
-        (None, Some(output)) => for_all(&recommender, options, output, args.json, out),
+        (None, Some(output)) => for_all(&recommender, options, output, args, out),
         (None, None) => for_history(&recommender, &args.history, options, args.json, out),
     }
 }
@@ -164,27 +168,25 @@ fn for_all(
     recommender: &Recommender,
     options: RecommendOptions<'_>,
     output: &Path,
-    json: bool,
+    args: &Args,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let (users, items) = (recommender.user_ids(), recommender.items().ids());
-    let mut writer =
-        RankingWriter::recommendations(output, IdKind::from(&users), IdKind::from(&items))?;
-    let progress = Progress::bar("recommending", users.len());
+    let options = EverybodyOptions { recommend: options, users: None, resume: args.resume };
+    let progress = Progress::bar("recommending", recommender.n_users());
     let start = std::time::Instant::now();
-    recommender.recommend_all::<Failure>(options, |user, hits| {
-        let known = hits.iter().filter(|hit| (hit.position as usize) < items.len());
-        let named = known.map(|hit| (items.get_ref(hit.position as usize), hit.distance));
-        writer.push(users.get_ref(user as usize), named)?;
-        progress.set(user as usize + 1);
-        Ok(true)
+    let written = recommend_everybody(recommender, output, options, |done, _| {
+        progress.set(done);
+        true
     })?;
-    let rows = writer.finish()?;
     drop(progress);
+    let Some(written) = written else { return Ok(()) };
     let mut report = Report::default();
-    report.count("users", users.len());
-    report.count("rows", rows as usize);
+    report.count("users", written.users);
+    if args.resume {
+        report.count("resumed", written.resumed);
+    }
+    report.count("rows", written.rows as usize);
     report.time("seconds", start.elapsed());
     report.add("file", output.to_string_lossy(), output.display().to_string());
-    report.print(output, json, out)
+    report.print(output, args.json, out)
 }

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::als::{Model, Params, Trainer};
-use crate::io::{Delimiter, Format, ReadOptions, read_interactions};
+use crate::io::parse_time;
 use crate::recommend::{FitOptions, Weighting};
 use crate::{Interactions, Recommender};
 
+use super::columns::ColumnArgs;
 use super::failure::Failure;
 use super::options::{ParamArgs, labels_of, positive};
 use super::output::Report;
@@ -23,25 +24,21 @@ use super::progress::Progress;
 pub(super) struct Args {
     /// The interactions; - is standard input
     input: PathBuf,
-    /// The column of users, by name or by number from 0
-    #[arg(long, value_name = "COLUMN")]
-    user: Option<String>,
-    /// The column of items, by name or by number from 0
-    #[arg(long, value_name = "COLUMN")]
-    item: Option<String>,
-    /// The column of weights (play counts, for instance); without it each row weighs 1
-    #[arg(long, value_name = "COLUMN")]
-    weight: Option<String>,
-    /// How weights become confidence: log1p, raw or bm25
+    #[command(flatten)]
+    columns: ColumnArgs,
+    /// How weights become confidence: log1p, raw, bm25, normalized or normalized:BETA
     #[arg(long, default_value_t)]
     weighting: Weighting,
-    /// table, lists or parquet; told from the file unless given
-    #[arg(long)]
-    format: Option<Format>,
-    /// What stands between the fields of a table, such as , or tab or ::; told from the file
-    /// unless given
-    #[arg(long, value_name = "CHARACTER")]
-    delimiter: Option<Delimiter>,
+    /// The column of times, by name or by number from 0: whole numbers, or dates
+    #[arg(long, value_name = "COLUMN", requires = "half_life")]
+    time: Option<String>,
+    /// Halve a weight for every so much time that it is older than the latest, or than --now,
+    /// before the weighting: 90d, 12h, 30m, 45s, or a number in the unit of the times
+    #[arg(long, value_name = "TIME", requires = "time", value_parser = half_life)]
+    half_life: Option<f64>,
+    /// What ages are counted from: a time or a date
+    #[arg(long, value_name = "TIME", requires = "half_life", value_parser = parse_time)]
+    now: Option<i64>,
     /// A file of (item id, name) lines, so that people can ask by name
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
@@ -80,17 +77,22 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn read(args: &Args) -> Result<Interactions, Failure> {
-    let progress = Progress::spinner("reading");
-    progress.message(args.input.display().to_string());
-    let options = ReadOptions {
-        user: args.user.clone(),
-        item: args.item.clone(),
-        weight: args.weight.clone(),
-        format: args.format,
-        delimiter: args.delimiter,
-        ..ReadOptions::default()
-    };
-    Ok(read_interactions(&args.input, &options)?)
+    match (&args.time, args.half_life) {
+        (Some(time), Some(half_life)) => {
+            let data = args.columns.read_with(&args.input, Some(time))?;
+            Ok(data.decayed(half_life, args.now)?)
+        }
+        _ => args.columns.read(&args.input),
+    }
+}
+
+/// `90d` and the like in seconds; a bare number as it is.
+fn half_life(text: &str) -> Result<f64, String> {
+    let units = [("w", 604_800.0), ("d", 86_400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
+    let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let (number, unit) = unit.unwrap_or((text, 1.0));
+    let value = number.parse().ok().map(|n: f64| n * unit).filter(|n| *n > 0.0 && n.is_finite());
+    value.ok_or_else(|| "expected a time above 0 such as 90d, 12h or 3600".to_string())
 }
 
 /// Trains under a bar that shows the loss.

@@ -5,10 +5,12 @@
 
 mod best;
 mod storage;
+mod sweep;
 mod values;
 
 pub use best::Best;
 pub use storage::{ByteVectors, Storage, halves};
+pub use sweep::{Panel, SweepScratch, sweep};
 pub use values::{Stored, Values};
 
 use std::borrow::Cow;

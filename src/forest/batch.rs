@@ -27,11 +27,11 @@ fn step(width: usize) -> usize {
 
 /// What one query of a block asks for, besides what all ask for.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask {
+pub struct Ask<'a> {
     /// As [`Request::budget`].
     pub budget: usize,
-    /// A row that may not be found.
-    pub excluded: Option<u32>,
+    /// Rows that may not be found, ascending.
+    pub excluded: &'a [u32],
 }
 
 /// What to search for: the queries of a block.
@@ -42,7 +42,7 @@ pub struct Block<'a> {
     /// Row after row, each as `Rows::prepare` left it.
     pub queries: &'a [f32],
     /// One a query.
-    pub asks: &'a [Ask],
+    pub asks: &'a [Ask<'a>],
     /// How near two vectors are.
     pub metric: Metric,
     /// The mean that the codes are taken from.
@@ -215,7 +215,7 @@ impl Scan<'_, '_> {
         for &at in near.iter() {
             let row = members[at as usize];
             let may_be_found = (row as usize) < self.block.n_rows
-                && excluded != Some(row)
+                && excluded.binary_search(&row).is_err()
                 && self.block.allowed.is_none_or(|bits| is_set(bits, row));
             if may_be_found {
                 best.push(scores[at as usize], row);

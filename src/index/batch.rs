@@ -28,6 +28,16 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// The answer to one query, without what fills it up; empty if there is no such query.
+    #[must_use]
+    pub fn hits(&self, query: usize) -> Vec<Hit> {
+        let from = |at: usize| at.saturating_mul(self.k).min(self.positions.len());
+        let span = from(query)..from(query.saturating_add(1));
+        let pairs = self.positions[span.clone()].iter().zip(&self.distances[span]);
+        let hits = pairs.map(|(&position, &distance)| Hit { position, distance });
+        hits.take_while(|hit| hit.position != u32::MAX).collect()
+    }
+
     /// Lists side by side, each cut or filled to `k`, each with whether it is exact.
     pub(crate) fn from_lists(
         lists: &[(Vec<Hit>, bool)],
@@ -87,12 +97,12 @@ const LARGEST: usize = 1024;
 /// What the candidates and the leaves chosen in a block may take, in bytes.
 const BLOCK_BYTES: usize = 128 << 20;
 
-/// Answers many queries; `exclude` names a position that one of them may not find.
-pub(crate) fn search_batch(
+/// Answers many queries; `exclude` names the positions, ascending, that one of them may not find.
+pub(crate) fn search_batch<'e>(
     index: &Index,
     queries: &[f32],
     options: BatchOptions<'_>,
-    exclude: impl Fn(usize) -> Option<u32> + Sync,
+    exclude: impl Fn(usize) -> &'e [u32] + Sync,
 ) -> Result<Answers, QueryError> {
     let dim = index.dim();
     if !queries.len().is_multiple_of(dim) {
@@ -157,7 +167,7 @@ struct Batch<'a, E> {
     exclude: E,
 }
 
-impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
+impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Batch<'_, E> {
     fn len(&self) -> usize {
         self.queries.len() / self.index.dim()
     }
@@ -188,7 +198,7 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
     fn alone<'s>(&'s self, searcher: &mut Searcher<'s>, at: usize, out: &mut Out<'_>) {
         let BatchOptions { k, effort, filter, .. } = self.options;
         searcher.k(k).effort(effort).filter(filter);
-        searcher.exclude((self.exclude)(at).as_slice());
+        searcher.exclude((self.exclude)(at));
         if let Ok(hits) = searcher.search(self.query(at)) {
             let hits = hits.iter().copied();
             out.write(hits, false);
@@ -198,10 +208,10 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
 
     /// How to answer the batch block by block, if that is faster.
     fn grouped(&self) -> Option<Grouped<'_, Self>> {
-        let BatchOptions { k, effort, filter, .. } = self.options;
-        let k = k.min(self.index.len());
-        let plans = [0, 1].map(|n_excluded| plan(self.index, effort, filter, k, n_excluded));
-        let [Some(budget), Some(most)] = plans.map(|plan| plan.budget()) else { return None };
+        let k = self.options.k.min(self.index.len());
+        let n_excluded = (0..self.len()).map(|at| (self.exclude)(at).len()).max().unwrap_or(0);
+        let budgets = [0, n_excluded].map(|n| self.plan(n).budget());
+        let [Some(budget), Some(most)] = budgets else { return None };
         let most = budget.max(most).max(k);
         let engine = Engine::new(self.index.space(), self.index.file());
         if !self.index.calibration().codes_are_precise() {
@@ -223,7 +233,13 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Batch<'_, E> {
         let sharing = together as f64 * most as f64 / self.index.len() as f64;
         let share = self.len().div_ceil(threads::count(self.options.n_threads));
         let block = bounded.min(share.max(1));
-        (sharing >= SHARING).then_some(Grouped { batch: self, engine, tree, plans, k, block })
+        (sharing >= SHARING).then_some(Grouped { batch: self, engine, tree, k, block })
+    }
+
+    /// The plan of a query that leaves so many rows out.
+    fn plan(&self, n_excluded: usize) -> Plan<'_> {
+        let BatchOptions { k, effort, filter, .. } = self.options;
+        plan(self.index, effort, filter, k.min(self.index.len()), n_excluded)
     }
 }
 
@@ -232,14 +248,12 @@ struct Grouped<'a, B> {
     batch: &'a B,
     engine: Engine<'a>,
     tree: Tree<'a>,
-    /// The plan of a query, and of one that leaves a row out.
-    plans: [Plan<'a>; 2],
     k: usize,
     /// Queries a block.
     block: usize,
 }
 
-impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
+impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Grouped<'_, Batch<'_, E>> {
     fn answer(&self, mut out: Out<'_>) {
         let n_threads = self.batch.options.n_threads;
         let blocks = |s: &mut Memory, (at, out)| self.block(at, out, s);
@@ -259,11 +273,12 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
         let (first, n) = (at * self.block, out.exact.len());
         let mut queries = self.batch.queries[first * rows.dim..][..n * rows.dim].to_vec();
         queries.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
-        let asks = queries.chunks_exact(rows.dim).enumerate();
-        let asks: Vec<Option<Ask>> =
-            asks.map(|(at, query)| self.ask(first + at, query, &mut memory.single)).collect();
+        let excluded: Vec<Vec<u32>> = (first..first + n).map(|at| self.excluded(at)).collect();
+        let asks = queries.chunks_exact(rows.dim).zip(&excluded);
+        let asks: Vec<Option<Ask<'_>>> =
+            asks.map(|(query, excluded)| self.ask(query, excluded, &mut memory.single)).collect();
         // What is searched alone is the least of work here.
-        let none = Ask { budget: 0, excluded: None };
+        let none = Ask { budget: 0, excluded: &[] };
         let block = Block {
             tree: self.tree,
             queries: &queries,
@@ -295,13 +310,24 @@ impl<E: Fn(usize) -> Option<u32> + Sync> Grouped<'_, Batch<'_, E>> {
 
     /// What a query asks of its block; `None` if it is to be searched alone, since it needs more
     /// work than the others or, with a filter, other work.
-    fn ask(&self, at: usize, query: &[f32], scratch: &mut Scratch) -> Option<Ask> {
-        let position = (self.batch.exclude)(at);
-        let row = |position: u32| self.batch.index.row_of().get(position as usize).copied();
-        let plan = self.plans[usize::from(position.is_some())];
+    fn ask<'x>(
+        &self,
+        query: &[f32],
+        excluded: &'x [u32],
+        scratch: &mut Scratch,
+    ) -> Option<Ask<'x>> {
+        let plan = self.batch.plan(excluded.len());
         let settled = self.engine.settle(self.batch.index, plan, query, scratch).budget()?;
         let budget = plan.budget().filter(|&planned| planned == settled)?.max(self.k);
-        Some(Ask { budget, excluded: position.and_then(row) })
+        Some(Ask { budget, excluded })
+    }
+
+    /// The rows that a query may not find, ascending.
+    fn excluded(&self, at: usize) -> Vec<u32> {
+        let row = |&position: &u32| self.batch.index.row_of().get(position as usize).copied();
+        let mut rows: Vec<u32> = (self.batch.exclude)(at).iter().filter_map(row).collect();
+        rows.sort_unstable();
+        rows
     }
 }
 
@@ -313,11 +339,11 @@ struct Memory {
 }
 
 /// Brute force for a whole batch, which reads each block of rows once for many queries.
-fn exact_batch(
+fn exact_batch<'e>(
     index: &Index,
     queries: &[f32],
     options: BatchOptions<'_>,
-    exclude: impl Fn(usize) -> Option<u32> + Sync,
+    exclude: impl Fn(usize) -> &'e [u32] + Sync,
 ) -> Result<Answers, QueryError> {
     let rows = index.space().rows(index.file());
     let mut prepared = queries.to_vec();
@@ -326,7 +352,7 @@ fn exact_batch(
     let tag = |query: usize, row: u32| {
         let position = positions.get(row as usize).copied()?;
         let passes = options.filter.is_none_or(|f| f.passes(row));
-        (passes && exclude(query) != Some(position)).then_some(position)
+        (passes && exclude(query).binary_search(&position).is_err()).then_some(position)
     };
     let k = options.k.min(rows.len());
     let found = threads::run(options.n_threads, || exact::search(rows, &prepared, k, tag));

@@ -324,7 +324,9 @@ fn exactly(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) 
 /// Three times `k` rows near each query, the `k` nearest among them. Rows are looked through by
 /// their 8-bit codes, and so many scored exactly: in no test did that miss one.
 fn nearest(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) -> Vec<Nearest> {
-    let asks: Vec<Ask> = own.iter().map(|&excluded| Ask { budget: usize::MAX, excluded }).collect();
+    let excluded = own.iter().map(Option::as_slice);
+    let asks: Vec<Ask<'_>> =
+        excluded.map(|excluded| Ask { budget: usize::MAX, excluded }).collect();
     let mut scratch = BlockScratch::default();
     let block = Block {
         tree: engine.trees[0],

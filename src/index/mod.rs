@@ -39,10 +39,13 @@ pub use ids::{Id, IdRef, Ids};
 pub use radius::{RadiusOptions, Within};
 pub use search::{Effort, Hit, Searcher};
 
+pub(crate) use batch::search_batch;
 pub(crate) use builder::{Composition, compose};
 pub(crate) use calibration::Source;
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
+pub(crate) use plan::{check_effort, likely_budget};
+pub(crate) use search::check_finite;
 pub(crate) use space::first_unusable;
 pub(crate) use verify::finite;
 
@@ -392,7 +395,7 @@ impl Index {
         queries: &[f32],
         options: BatchOptions<'_>,
     ) -> Result<Answers, QueryError> {
-        batch::search_batch(self, queries, options, |_| None)
+        batch::search_batch(self, queries, options, |_| &[])
     }
 
     /// Everything within `radius` of many queries, row-major, over `n_threads` threads: for each
@@ -425,7 +428,7 @@ impl Index {
                 self.vector(position).ok_or_else(|| self.unknown(&position.to_string()))?;
             queries.extend_from_slice(&vector);
         }
-        let own = |at: usize| (!include_self).then(|| positions[at]);
+        let own = |at| if include_self { &[][..] } else { &positions[at..=at] };
         batch::search_batch(self, &queries, options, own)
     }
 

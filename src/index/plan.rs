@@ -100,6 +100,18 @@ pub(super) fn plan<'a>(
     }
 }
 
+/// How many rows a search for `k` neighbours, so many rows left out, is likely to look through;
+/// `None` where it is brute force.
+pub(crate) fn likely_budget(
+    index: &Index,
+    effort: Effort,
+    filter: Option<&Filter>,
+    k: usize,
+    n_excluded: usize,
+) -> Option<usize> {
+    plan(index, effort, filter, k.min(index.len()), n_excluded).budget()
+}
+
 /// The trees with a budget, or brute force where that is cheaper.
 fn filtered(filter: &Filter, budget: usize, n: usize) -> Plan<'_> {
     match filter.len() as f64 * ROW_COST <= budget as f64 {

@@ -173,7 +173,7 @@ fn round(
     for block in left.chunks((BLOCK * FIRST / k).max(1)) {
         let values: Vec<f32> =
             block.iter().flat_map(|&query| &queries[query * dim..][..dim]).copied().collect();
-        let answers = search_batch(index, &values, options, |_| None)?;
+        let answers = search_batch(index, &values, options, |_| &[])?;
         for (at, &query) in block.iter().enumerate() {
             let span = at * k..(at + 1) * k;
             let pairs = answers.positions[span.clone()].iter().zip(&answers.distances[span]);

@@ -26,7 +26,7 @@ pub enum Effort {
 }
 
 impl Effort {
-    pub(super) fn is_exact(self) -> bool {
+    pub(crate) fn is_exact(self) -> bool {
         match self {
             Effort::Exact => true,
             Effort::Recall(recall) => recall >= 1.0,

@@ -4,99 +4,196 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrowPrimitiveType, StringArray};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 
-use crate::error::ReadError;
+use crate::error::{IdsError, ReadError};
 use crate::index::IdRef;
 use crate::recommend::{Interactions, InteractionsBuilder};
 
+use super::BadRows;
 use super::source::format_error;
+use super::times;
 
 /// Collects the columns of Arrow batches, a batch at a time.
 ///
-/// Ids are integers of any width or Utf8 strings and keep their type; weights are any numbers;
-/// nothing may be null. Memory is that of [`InteractionsBuilder`].
+/// Ids are integers of any width or Utf8 strings and keep their type; weights are any numbers or
+/// booleans; times are integers, kept as they are, or timestamps, dates and ISO 8601 text, which
+/// become seconds since 1970. A row with a null, an id that is -1 or beyond int64, a weight that is
+/// not finite or a time that is none cannot be read. Memory is that of [`InteractionsBuilder`].
 pub struct ArrowRows {
     path: PathBuf,
     builder: InteractionsBuilder,
+    /// Rows pushed, bad ones too.
+    seen: usize,
+    bad: BadRows,
 }
 
 impl ArrowRows {
     /// No rows yet; `path` is what errors call the table.
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> ArrowRows {
-        ArrowRows { path: path.as_ref().to_path_buf(), builder: InteractionsBuilder::new() }
+        let (path, builder) = (path.as_ref().to_path_buf(), InteractionsBuilder::new());
+        ArrowRows { path, builder, seen: 0, bad: BadRows::new(false) }
+    }
+
+    /// Whether rows that cannot be read are counted and passed over, rather than an error at the
+    /// end.
+    #[must_use]
+    pub fn skip_bad_rows(self, skip: bool) -> ArrowRows {
+        ArrowRows { bad: BadRows::new(skip), ..self }
     }
 
     /// The rows of one batch; without `weights` each weighs 1.
     ///
     /// # Errors
-    /// If the columns differ in length, are of another type, or hold a null, an id that is -1 or
-    /// beyond int64, or a weight that is not finite: the row is named.
+    /// If the columns differ in length or are of another type, or a thousand rows could not be read
+    /// and are not to be skipped.
     pub fn push(
         &mut self,
         users: &dyn Array,
         items: &dyn Array,
         weights: Option<&dyn Array>,
+        times: Option<&dyn Array>,
     ) -> Result<(), ReadError> {
-        let before = self.builder.len();
-        let at_row = |(row, problem): Fault| match row {
-            Some(row) => format_error(&self.path, format!("row {}: {problem}", before + row)),
-            None => format_error(&self.path, problem),
-        };
-        let lengths = [Some(items.len()), weights.map(|w| w.len())];
+        let lengths = [Some(items), weights, times].map(|column| column.map(|c| c.len()));
         if let Some(other) = lengths.into_iter().flatten().find(|&len| len != users.len()) {
             let problem = format!("got columns of {} and {other} rows", users.len());
             return Err(format_error(&self.path, problem));
         }
-        let (n, users) = (users.len(), IdArray::new(users, "user id").map_err(at_row)?);
-        let items = IdArray::new(items, "item id").map_err(at_row)?;
-        let weights = weights.map(numbers).transpose().map_err(at_row)?;
+        let n = users.len();
+        let mut faults = Faults::default();
+        let batch = Batch::new(users, items, weights, times, &mut faults);
+        let batch = batch.map_err(|problem| format_error(&self.path, problem))?;
         for row in 0..n {
-            let weight = weights.as_ref().map_or(1.0, |w| w[row]);
-            self.builder.push(users.get(row), items.get(row), weight)?;
+            match faults.of(row) {
+                None => self.push_row(&batch, row)?,
+                Some(problem) => {
+                    let (path, row) = (&self.path, self.seen + row);
+                    self.bad.note(|| format_error(path, format!("row {row}: {problem}")))?;
+                }
+            }
         }
+        self.seen += n;
         Ok(())
+    }
+
+    fn push_row(&mut self, batch: &Batch<'_>, row: usize) -> Result<(), ReadError> {
+        let weight = batch.weights.as_ref().map_or(1.0, |w| w[row]);
+        let (user, item) = (batch.users.get(row), batch.items.get(row));
+        let pushed = match &batch.times {
+            Some(times) => self.builder.push_at(user, item, weight, times[row]),
+            None => self.builder.push(user, item, weight),
+        };
+        let row = self.seen + row;
+        match pushed {
+            Ok(()) => Ok(()),
+            // The builder counts the rows that it took.
+            Err(ReadError::Weight { user, item, value, .. }) => {
+                self.bad.note(|| ReadError::Weight { row, user, item, value })
+            }
+            Err(ReadError::Ids(IdsError::Reserved { .. })) => {
+                self.bad.note(|| IdsError::Reserved { row }.into())
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// The interactions.
     ///
     /// # Errors
-    /// If the sum of a pair's weights leaves float32.
+    /// If rows could not be read and are not to be skipped, the sum of a pair's weights leaves
+    /// float32, or some batches had times and others none.
     pub fn finish(self) -> Result<Interactions, ReadError> {
-        Ok(self.builder.finish()?)
+        self.finish_counted().map(|read| read.0)
+    }
+
+    /// [`finish`](Self::finish), and which rows were passed over.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_counted(self) -> Result<(Interactions, BadRows), ReadError> {
+        let bad = self.bad.finish()?;
+        Ok((self.builder.finish()?, bad))
     }
 }
 
-/// The row within the batch, if one is at fault, and what is wrong.
-type Fault = (Option<usize>, String);
+/// The columns of a batch; what stands in a row at fault means nothing.
+struct Batch<'a> {
+    users: IdArray<'a>,
+    items: IdArray<'a>,
+    weights: Option<Vec<f32>>,
+    times: Option<Vec<i64>>,
+}
 
-/// A column of ids without nulls.
+impl<'a> Batch<'a> {
+    fn new(
+        users: &'a dyn Array,
+        items: &'a dyn Array,
+        weights: Option<&dyn Array>,
+        times: Option<&dyn Array>,
+        faults: &mut Faults,
+    ) -> Result<Batch<'a>, String> {
+        Ok(Batch {
+            users: IdArray::new(users, "user id", faults)?,
+            items: IdArray::new(items, "item id", faults)?,
+            weights: weights.map(|array| numbers(array, faults)).transpose()?,
+            times: times.map(|array| moments(array, faults)).transpose()?,
+        })
+    }
+}
+
+/// How many faults of a batch are put into words, for each column.
+const WORDED: usize = 5;
+
+/// The rows of a batch that are at fault, and what is wrong with the first ones.
+#[derive(Default)]
+struct Faults {
+    rows: Vec<bool>,
+    worded: Vec<(usize, String)>,
+}
+
+impl Faults {
+    /// Notes the rows of a column of `n` for which `fault` has something to say.
+    fn note<F: FnOnce() -> String>(&mut self, n: usize, fault: impl Fn(usize) -> Option<F>) {
+        let mut worded = 0;
+        for row in 0..n {
+            let Some(problem) = fault(row) else { continue };
+            self.rows.resize(n, false);
+            self.rows[row] = true;
+            if worded < WORDED {
+                self.worded.push((row, problem()));
+                worded += 1;
+            }
+        }
+    }
+
+    /// What is wrong with a row.
+    fn of(&self, row: usize) -> Option<&str> {
+        let is_bad = self.rows.get(row).copied().unwrap_or(false);
+        let worded = || self.worded.iter().find(|worded| worded.0 == row);
+        is_bad.then(|| worded().map_or("it cannot be read", |worded| &worded.1))
+    }
+}
+
+/// A column of ids.
 enum IdArray<'a> {
     Int(Vec<i64>),
     Text(&'a StringArray),
 }
 
 impl<'a> IdArray<'a> {
-    fn new(array: &'a dyn Array, what: &str) -> Result<IdArray<'a>, Fault> {
-        refuse_nulls(array, what)?;
-        let integers = match array.data_type() {
-            DataType::Utf8 => return Ok(IdArray::Text(array.as_string())),
-            DataType::Int8 => map::<Int8Type, _>(array, i64::from),
-            DataType::Int16 => map::<Int16Type, _>(array, i64::from),
-            DataType::Int32 => map::<Int32Type, _>(array, i64::from),
-            DataType::Int64 => map::<Int64Type, _>(array, |v| v),
-            DataType::UInt8 => map::<UInt8Type, _>(array, i64::from),
-            DataType::UInt16 => map::<UInt16Type, _>(array, i64::from),
-            DataType::UInt32 => map::<UInt32Type, _>(array, i64::from),
-            DataType::UInt64 => large(array, what)?,
-            other => return Err((None, wrong_type(what, other, "integers or strings"))),
-        };
-        Ok(IdArray::Int(integers))
+    fn new(array: &'a dyn Array, what: &str, faults: &mut Faults) -> Result<IdArray<'a>, String> {
+        note_nulls(array, what, faults);
+        match (integers(array, what, faults), array.data_type()) {
+            (Some(integers), _) => Ok(IdArray::Int(integers)),
+            (None, DataType::Utf8) => Ok(IdArray::Text(array.as_string())),
+            (None, other) => Err(wrong_type(what, other, "integers or strings")),
+        }
     }
 
     fn get(&self, row: usize) -> IdRef<'_> {
@@ -107,9 +204,58 @@ impl<'a> IdArray<'a> {
     }
 }
 
-fn numbers(array: &dyn Array) -> Result<Vec<f32>, Fault> {
-    refuse_nulls(array, "weight")?;
+/// A column of integers; None if it holds something else.
+fn integers(array: &dyn Array, what: &str, faults: &mut Faults) -> Option<Vec<i64>> {
+    Some(match array.data_type() {
+        DataType::Int8 => map::<Int8Type, _>(array, i64::from),
+        DataType::Int16 => map::<Int16Type, _>(array, i64::from),
+        DataType::Int32 => map::<Int32Type, _>(array, i64::from),
+        DataType::Int64 => map::<Int64Type, _>(array, |v| v),
+        DataType::UInt8 => map::<UInt8Type, _>(array, i64::from),
+        DataType::UInt16 => map::<UInt16Type, _>(array, i64::from),
+        DataType::UInt32 => map::<UInt32Type, _>(array, i64::from),
+        DataType::UInt64 => large(array, what, faults),
+        _ => return None,
+    })
+}
+
+/// A column of times: integers as they are, all others in seconds since 1970, rounded down.
+fn moments(array: &dyn Array, faults: &mut Faults) -> Result<Vec<i64>, String> {
+    note_nulls(array, "time", faults);
+    if let Some(integers) = integers(array, "time", faults) {
+        return Ok(integers);
+    }
     Ok(match array.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => map::<TimestampSecondType, _>(array, |v| v),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            map::<TimestampMillisecondType, _>(array, |v| v.div_euclid(1_000))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            map::<TimestampMicrosecondType, _>(array, |v| v.div_euclid(1_000_000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            map::<TimestampNanosecondType, _>(array, |v| v.div_euclid(1_000_000_000))
+        }
+        DataType::Date32 => map::<Date32Type, _>(array, |days| i64::from(days) * times::DAY),
+        DataType::Date64 => map::<Date64Type, _>(array, |v| v.div_euclid(1_000)),
+        DataType::Utf8 => written(array.as_string(), faults),
+        other => return Err(wrong_type("time", other, "integers, timestamps, dates or text")),
+    })
+}
+
+fn written(texts: &StringArray, faults: &mut Faults) -> Vec<i64> {
+    let parse = |row| times::parse(texts.value(row).as_bytes());
+    let fault = |row| (!texts.is_null(row)).then(|| parse(row).err()).flatten();
+    faults.note(texts.len(), |row| fault(row).map(|problem| || problem));
+    (0..texts.len()).map(|row| parse(row).unwrap_or(0)).collect()
+}
+
+fn numbers(array: &dyn Array, faults: &mut Faults) -> Result<Vec<f32>, String> {
+    note_nulls(array, "weight", faults);
+    Ok(match array.data_type() {
+        DataType::Boolean => {
+            array.as_boolean().values().iter().map(|v| f32::from(u8::from(v))).collect()
+        }
         DataType::Float16 => map::<Float16Type, _>(array, |v| v.to_f32()),
         DataType::Float32 => map::<Float32Type, _>(array, |v| v),
         DataType::Float64 => map::<Float64Type, _>(array, |v| v as f32),
@@ -125,7 +271,7 @@ fn numbers(array: &dyn Array) -> Result<Vec<f32>, Fault> {
             let unit = 10f64.powi(-i32::from(*scale));
             map::<Decimal128Type, _>(array, |v| (v as f64 * unit) as f32)
         }
-        other => return Err((None, wrong_type("weight", other, "numbers"))),
+        other => return Err(wrong_type("weight", other, "numbers")),
     })
 }
 
@@ -133,23 +279,20 @@ fn map<T: ArrowPrimitiveType, U>(array: &dyn Array, convert: impl Fn(T::Native) 
     array.as_primitive::<T>().values().iter().map(|&v| convert(v)).collect()
 }
 
-fn large(array: &dyn Array, what: &str) -> Result<Vec<i64>, Fault> {
+fn large(array: &dyn Array, what: &str, faults: &mut Faults) -> Vec<i64> {
     let values = array.as_primitive::<UInt64Type>().values();
-    let fits = |(row, &value): (usize, &u64)| {
-        i64::try_from(value).map_err(|_| {
-            (Some(row), format!("the {what} is {value}, ids are at most {}", i64::MAX))
-        })
-    };
-    values.iter().enumerate().map(fits).collect()
+    faults.note(values.len(), |row| {
+        let value = values[row];
+        let problem = move || format!("the {what} is {value}, ids are at most {}", i64::MAX);
+        i64::try_from(value).is_err().then_some(problem)
+    });
+    values.iter().map(|&value| i64::try_from(value).unwrap_or(0)).collect()
 }
 
-fn refuse_nulls(array: &dyn Array, what: &str) -> Result<(), Fault> {
-    match array.nulls() {
-        Some(nulls) if nulls.null_count() > 0 => {
-            let row = (0..array.len()).find(|&row| nulls.is_null(row));
-            Err((row, format!("the {what} is null: fill it in or drop the row")))
-        }
-        _ => Ok(()),
+fn note_nulls(array: &dyn Array, what: &str, faults: &mut Faults) {
+    if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+        let problem = || format!("the {what} is null: fill it in or drop the row");
+        faults.note(array.len(), |row| nulls.is_null(row).then_some(problem));
     }
 }
 
@@ -168,11 +311,32 @@ mod tests {
     fn batches_become_interactions() {
         let mut rows = ArrowRows::new("the table");
         let (users, items) = (StringArray::from(vec!["a", "b"]), Int32Array::from(vec![7, 8]));
-        rows.push(&users, &items, Some(&Float64Array::from(vec![1.0, 2.0]))).unwrap();
-        rows.push(&users, &items, None).unwrap();
+        rows.push(&users, &items, Some(&Float64Array::from(vec![1.0, 2.0])), None).unwrap();
+        rows.push(&users, &items, None, None).unwrap();
         let data = rows.finish().unwrap();
         assert_eq!(data.users, Ids::Text(vec!["a".into(), "b".into()]));
         assert_eq!((data.items, data.matrix.values()), (Ids::Int(vec![7, 8]), &[2.0, 3.0][..]));
+    }
+
+    #[test]
+    fn bad_rows_are_passed_over_and_counted() {
+        let mut rows = ArrowRows::new("the table").skip_bad_rows(true);
+        let users = UInt64Array::from(vec![Some(1), None, Some(u64::MAX), Some(4), Some(5)]);
+        let items = Int32Array::from(vec![1, 2, 3, -1, 5]);
+        let times = StringArray::from(vec!["7", "8", "soon", "9", "2024-01-01"]);
+        let flags = BooleanArray::from(vec![true, true, true, true, false]);
+        for _ in 0..2 {
+            rows.push(&users, &items, Some(&flags), Some(&times)).unwrap();
+        }
+        let (data, bad) = rows.finish_counted().unwrap();
+        assert_eq!(data.users, Ids::Int(vec![1, 5]));
+        assert_eq!((data.matrix.values(), data.times.unwrap()[0]), (&[2.0, 0.0][..], 7));
+        assert_eq!(bad.count(), 6);
+        let first = bad.first();
+        assert!(first[0].contains("row 1: the user id is null"), "{first:?}");
+        assert!(first[1].contains("row 2: the user id is 18446744073709551615"), "{first:?}");
+        assert!(first[2].contains("row 3 has id -1"), "{first:?}");
+        assert!(first[3].contains("row 6: the user id is null"), "{first:?}");
     }
 
     #[test]
@@ -180,8 +344,9 @@ mod tests {
         let two = Int32Array::from(vec![1, 2]);
         let refused = |users: &dyn Array, items: &dyn Array, weights: Option<&dyn Array>| {
             let mut rows = ArrowRows::new("the table");
-            rows.push(&two, &two, None).unwrap();
-            rows.push(users, items, weights).unwrap_err().to_string()
+            rows.push(&two, &two, None, None).unwrap();
+            let pushed = rows.push(users, items, weights, None);
+            pushed.and_then(|()| rows.finish()).unwrap_err().to_string()
         };
         let null = Int32Array::from(vec![Some(1), None]);
         assert!(refused(&two, &null, None).contains("the table: row 3: the item id is null"));
@@ -190,6 +355,11 @@ mod tests {
         assert!(refused(&large, &two, None).contains("row 3: the user id is 18446744073709551615"));
         let bools = BooleanArray::from(vec![true, false]);
         assert!(refused(&bools, &two, None).contains("expected integers or strings"));
+        let minus = Int32Array::from(vec![3, -1]);
+        let nan = Float64Array::from(vec![Some(f64::NAN), None]);
+        let text = refused(&minus, &null, Some(&nan));
+        assert!(text.starts_with("2 rows cannot be read: row 2 (user 3"), "{text}");
+        assert!(text.contains("the table: row 3: the item id is null"), "{text}");
         let one = Int32Array::from(vec![1]);
         assert!(refused(&two, &one, None).contains("columns of 2 and 1 rows"));
     }

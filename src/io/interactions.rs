@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::error::ReadError;
 use crate::recommend::Interactions;
 
+use super::BadRows;
 use super::delimited::Delimiter;
 use super::source::{Source, extension, format_error};
 use super::{lists, parquet, table};
@@ -58,6 +59,9 @@ pub struct ReadOptions {
     pub item: Option<String>,
     /// The column of weights, by name or by number from 0; without it each row weighs 1.
     pub weight: Option<String>,
+    /// The column of times, by name or by number from 0: whole numbers, which are kept as they are,
+    /// or dates, which become seconds since 1970 in UTC.
+    pub time: Option<String>,
     /// None: told from the extension and the first bytes.
     pub format: Option<Format>,
     /// What stands between the fields of a table. None: told from the first line.
@@ -65,6 +69,8 @@ pub struct ReadOptions {
     /// Whether a table's first line names its columns. None: unless every column is given by
     /// number.
     pub header: Option<bool>,
+    /// Whether rows that cannot be read are counted and passed over.
+    pub skip_bad_rows: bool,
 }
 
 impl ReadOptions {
@@ -88,15 +94,17 @@ impl ReadOptions {
     }
 
     fn names_columns(&self) -> bool {
-        self.user.is_some() || self.item.is_some() || self.weight.is_some()
+        [&self.user, &self.item, &self.weight, &self.time].iter().any(|name| name.is_some())
     }
 }
 
 /// Reads who had what, and how often.
 ///
 /// A **table** is UTF-8 text with a header, or without one if columns are given by number; fields
-/// may be quoted; a pair that stands twice is summed. **Lists** are lines `user item item ...`
-/// ([`lists`]). **Parquet** columns are integers or strings, weights any numbers.
+/// may be quoted; a pair that stands twice is summed and keeps its latest time; dates are ISO 8601,
+/// in UTC unless they say otherwise. **Lists** are lines `user item item ...` ([`lists`]).
+/// **Parquet** columns are integers or strings, weights any numbers, times integers, timestamps,
+/// dates or such text.
 /// Without `options.format`, Parquet is known by its first bytes; lists are taken for granted only
 /// if no column is named and the first lines are integers with single spaces between them;
 /// anything else is a table. Each may be gzipped, and `-` is standard input.
@@ -106,17 +114,29 @@ impl ReadOptions {
 /// Holds 12 to 24 bytes a row and each distinct id once, and 8 bytes a row more at the end.
 ///
 /// # Errors
-/// If the file cannot be read, a column is missing, or a line has an empty id, a weight that is no
-/// finite number, bytes that are not UTF-8, or another number of fields than the first: the line
-/// is named.
+/// If the file cannot be read, a column is missing, or rows cannot be read and are not to be
+/// skipped: a line has an empty id, a weight that is no finite number, a time that is none, bytes
+/// that are not UTF-8, or another number of fields than the first. The first five are named, and
+/// all counted up to a thousand.
 pub fn read_interactions(
     path: impl AsRef<Path>,
     options: &ReadOptions,
 ) -> Result<Interactions, ReadError> {
+    read_interactions_counted(path, options).map(|read| read.0)
+}
+
+/// [`read_interactions`], and which rows were passed over; none unless `options.skip_bad_rows`.
+///
+/// # Errors
+/// As [`read_interactions`].
+pub fn read_interactions_counted(
+    path: impl AsRef<Path>,
+    options: &ReadOptions,
+) -> Result<(Interactions, BadRows), ReadError> {
     let source = Source::open(path.as_ref())?;
     match options.format.unwrap_or_else(|| guess(&source, options)) {
         Format::Table => table::read_from(source, options),
-        Format::Lists => lists::read_from(source),
+        Format::Lists => lists::read_from(source, options.skip_bad_rows),
         Format::Parquet => parquet::read_from(source, options),
     }
 }
@@ -198,6 +218,35 @@ mod tests {
         assert_eq!(data.items, Ids::Int(vec![10, 20]));
         let cut = read("plain.csv", &bytes[..bytes.len() - 4], &named()).unwrap_err();
         assert!(matches!(cut, ReadError::Io { .. }), "{cut}");
+    }
+
+    #[test]
+    fn bad_rows_are_named_together_or_passed_over() {
+        let text = "u,i,w\n1,2,3\n,2,3\n1,2\n1,2,x\n4,5,6\n";
+        let columns = ["u", "i", "w"].map(|name| Some(name.to_string()));
+        let [user, item, weight] = columns;
+        let options = ReadOptions { user, item, weight, ..ReadOptions::default() };
+        let error = read("t.csv", text.as_bytes(), &options).unwrap_err().to_string();
+        assert!(error.starts_with("3 rows cannot be read: "), "{error}");
+        for wrong in [
+            "line 3: the user id is empty",
+            "line 4: got 2 fields, the first line has 3",
+            "line 5: the weight is \"x\", expected a number",
+            "skipped (errors=\"skip\", --skip-bad-rows)",
+        ] {
+            assert!(error.contains(wrong), "{error}");
+        }
+        let skip = ReadOptions { skip_bad_rows: true, ..options };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.csv");
+        std::fs::write(&path, text).unwrap();
+        let (data, bad) = read_interactions_counted(&path, &skip).unwrap();
+        assert_eq!((data.users, data.matrix.values()), (Ids::Int(vec![1, 4]), &[3.0, 6.0][..]));
+        assert_eq!((bad.count(), bad.first().len()), (3, 3));
+        std::fs::write(&path, b"1 2\n\xff 3\n4 \xff\n5 6\n").unwrap();
+        let lists = ReadOptions { format: Some(Format::Lists), ..skip };
+        let (data, bad) = read_interactions_counted(&path, &lists).unwrap();
+        assert_eq!((data.users, bad.count()), (Ids::Int(vec![1, 5]), 2));
     }
 
     #[test]

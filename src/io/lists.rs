@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::ReadError;
 use crate::recommend::{Interactions, InteractionsBuilder};
 
+use super::BadRows;
 use super::source::{Source, utf8};
 
 /// Reads `user item item ...` lines, separated by spaces or tabs, each item weighing 1.
@@ -16,17 +17,23 @@ use super::source::{Source, utf8};
 /// # Errors
 /// If the file cannot be read or a word is not UTF-8 (the line is named).
 pub fn read(path: impl AsRef<Path>) -> Result<Interactions, ReadError> {
-    read_from(Source::open(path.as_ref())?)
+    read_from(Source::open(path.as_ref())?, false).map(|read| read.0)
 }
 
-pub(super) fn read_from(source: Source) -> Result<Interactions, ReadError> {
+pub(super) fn read_from(
+    source: Source,
+    skip_bad: bool,
+) -> Result<(Interactions, BadRows), ReadError> {
     let mut lines = source.into_lines()?;
     let mut builder = InteractionsBuilder::new();
+    let mut bad = BadRows::new(skip_bad);
     while let Some(line) = lines.next()? {
-        let pushed = push_words(line, &mut builder);
-        pushed.map_err(|problem| lines.error(problem))?;
+        if let Err(problem) = push_words(line, &mut builder) {
+            bad.note(|| lines.error(problem))?;
+        }
     }
-    Ok(builder.finish()?)
+    let bad = bad.finish()?;
+    Ok((builder.finish()?, bad))
 }
 
 fn push_words(line: &[u8], builder: &mut InteractionsBuilder) -> Result<(), String> {

@@ -10,8 +10,11 @@
 pub mod annoy;
 #[cfg(feature = "tables")]
 mod arrow;
+mod bad_rows;
 #[cfg(feature = "tables")]
 mod delimited;
+#[cfg(feature = "tables")]
+mod everybody;
 pub mod fvecs;
 #[cfg(feature = "tables")]
 mod interactions;
@@ -23,21 +26,30 @@ mod npy_header;
 mod numbers;
 #[cfg(feature = "tables")]
 mod parquet;
+#[cfg(feature = "tables")]
+mod parts;
 mod source;
 #[cfg(feature = "tables")]
 mod table;
+#[cfg(feature = "tables")]
+mod times;
 mod vectors;
 #[cfg(feature = "tables")]
 mod writer;
 
 #[cfg(feature = "tables")]
 pub use arrow::ArrowRows;
+pub use bad_rows::BadRows;
 #[cfg(feature = "tables")]
 pub use delimited::Delimiter;
 #[cfg(feature = "tables")]
-pub use interactions::{Format, ReadOptions, read_interactions};
+pub use everybody::{EverybodyOptions, Written, recommend_everybody};
+#[cfg(feature = "tables")]
+pub use interactions::{Format, ReadOptions, read_interactions, read_interactions_counted};
 pub use matrix::Matrix;
 pub use names::{read as read_names, read_ids, read_labels};
+#[cfg(feature = "tables")]
+pub use times::parse_time;
 pub use vectors::{VectorFile, map_vectors, read_vectors, write_matrix};
 #[cfg(feature = "tables")]
 pub use writer::{IdKind, RankingWriter};

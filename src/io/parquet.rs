@@ -14,16 +14,19 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use crate::error::ReadError;
 use crate::recommend::Interactions;
 
-use super::ReadOptions;
 use super::arrow::ArrowRows;
 use super::source::{Source, format_error, io_error};
+use super::{BadRows, ReadOptions};
 
 /// What a Parquet file begins with.
 pub(super) const MAGIC: &[u8] = b"PAR1";
 /// Rows decoded at a time.
 const BATCH: usize = 1 << 16;
 
-pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interactions, ReadError> {
+pub(super) fn read_from(
+    source: Source,
+    options: &ReadOptions,
+) -> Result<(Interactions, BadRows), ReadError> {
     let path = source.path().to_path_buf();
     let file = seekable(source)?;
     // Parquet's own types say all there is to know; the Arrow schema that some writers embed only
@@ -35,12 +38,13 @@ pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interac
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.roots());
     let builder = builder.with_projection(mask).with_batch_size(BATCH);
     let mut reader = guarded(&path, || builder.build())?;
-    let mut rows = ArrowRows::new(&path);
+    let mut rows = ArrowRows::new(&path).skip_bad_rows(options.skip_bad_rows);
     while let Some(batch) = guarded(&path, || reader.next().transpose())? {
         let column = |root| wanted.column(&batch, root);
-        rows.push(column(wanted.user), column(wanted.item), wanted.weight.map(column))?;
+        let (weights, times) = (wanted.weight.map(column), wanted.time.map(column));
+        rows.push(column(wanted.user), column(wanted.item), weights, times)?;
     }
-    rows.finish()
+    rows.finish_counted()
 }
 
 /// Parquet is read from its end: what cannot be sought goes through an unnamed file.
@@ -79,6 +83,7 @@ struct Wanted {
     user: usize,
     item: usize,
     weight: Option<usize>,
+    time: Option<usize>,
 }
 
 impl Wanted {
@@ -95,12 +100,14 @@ impl Wanted {
             })
         };
         let weight = options.weight.as_deref().map(locate).transpose()?;
-        Ok(Wanted { user: locate(user)?, item: locate(item)?, weight })
+        let time = options.time.as_deref().map(locate).transpose()?;
+        Ok(Wanted { user: locate(user)?, item: locate(item)?, weight, time })
     }
 
     /// Each column once, in the file's order, which is also the batches'.
     fn roots(&self) -> Vec<usize> {
-        let mut roots: Vec<usize> = [self.user, self.item].into_iter().chain(self.weight).collect();
+        let needed = [self.user, self.item].into_iter();
+        let mut roots: Vec<usize> = needed.chain(self.weight).chain(self.time).collect();
         roots.sort_unstable();
         roots.dedup();
         roots
@@ -118,8 +125,9 @@ mod tests {
 
     use arrow_array::types::Int32Type as Key;
     use arrow_array::{
-        ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
-        Int64Array, LargeStringArray, StringArray, StringViewArray, UInt64Array,
+        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
+        Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+        TimestampMillisecondArray, UInt64Array,
     };
     use parquet::arrow::ArrowWriter;
 
@@ -203,6 +211,31 @@ mod tests {
     }
 
     #[test]
+    fn times_are_integers_timestamps_or_dates() {
+        let stamps = TimestampMillisecondArray::from(vec![1500, -1500]).with_timezone("UTC");
+        let dates = Date32Array::from(vec![1, -1]);
+        let texts = StringArray::from(vec!["1970-01-01T00:00:01", "12"]);
+        let arrays: [(ArrayRef, [i64; 2]); 4] = [
+            (ints(&[3, -4]), [3, -4]),
+            (Arc::new(stamps), [1, -2]),
+            (Arc::new(dates), [86_400, -86_400]),
+            (Arc::new(texts), [1, 12]),
+        ];
+        let named = |name: &str| Some(name.to_string());
+        let (user, item, time) = (named("u"), named("i"), named("t"));
+        let options = ReadOptions { user, item, time, ..Default::default() };
+        for (array, want) in arrays {
+            let file = file(vec![("u", ints(&[1, 2])), ("t", array), ("i", ints(&[1, 2]))]);
+            let data = super::super::read_interactions(file.path(), &options).unwrap();
+            assert_eq!(data.times, Some(want.to_vec()));
+        }
+        let wrong: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+        let file = file(vec![("u", ints(&[1, 2])), ("i", ints(&[1, 2])), ("t", wrong)]);
+        let error = super::super::read_interactions(file.path(), &options).unwrap_err();
+        assert!(error.to_string().contains("time column holds Boolean, expected"), "{error}");
+    }
+
+    #[test]
     fn many_batches_are_one_matrix() {
         let n = 3 * BATCH as i64 / 2;
         let users: Vec<i64> = (0..n).map(|row| row % 1000).collect();
@@ -224,8 +257,8 @@ mod tests {
         let float: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
         assert!(fault(float.clone(), good()).contains("user id column holds Float64"));
         assert!(fault(good(), float).contains("row 1 (user 2, item 2) has weight NaN"));
-        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
-        assert!(fault(good(), flags).contains("weight column holds Boolean, expected numbers"));
+        let words: ArrayRef = Arc::new(StringArray::from(vec!["1", "2"]));
+        assert!(fault(good(), words).contains("weight column holds Utf8, expected numbers"));
         let large: ArrayRef = Arc::new(UInt64Array::from(vec![1, u64::MAX]));
         assert!(fault(large, good()).contains("row 1: the user id is 18446744073709551615"));
         let minus = read(vec![("u", ints(&[1, -1])), ("i", good())], None);

@@ -4,11 +4,15 @@ use crate::error::ReadError;
 use crate::index::canonical_int;
 use crate::recommend::{Interactions, InteractionsBuilder};
 
-use super::ReadOptions;
 use super::delimited::{Delimiter, Records};
 use super::source::{Source, format_error, shown, utf8};
+use super::times;
+use super::{BadRows, ReadOptions};
 
-pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interactions, ReadError> {
+pub(super) fn read_from(
+    source: Source,
+    options: &ReadOptions,
+) -> Result<(Interactions, BadRows), ReadError> {
     let delimiter =
         options.delimiter.unwrap_or_else(|| Delimiter::guess(first_line(source.head())));
     let path = source.path().to_path_buf();
@@ -17,14 +21,16 @@ pub(super) fn read_from(source: Source, options: &ReadOptions) -> Result<Interac
         return Err(format_error(&path, "the file is empty: expected a header or rows"));
     }
     let columns = Columns::find(&records, options, &path)?;
-    let mut table = Table { columns, builder: InteractionsBuilder::new() };
+    let bad = BadRows::new(options.skip_bad_rows);
+    let mut table = Table { columns, builder: InteractionsBuilder::new(), bad };
     if !table.columns.header {
         table.push_first(&mut records, options)?;
     }
     while records.advance()? {
-        table.push(&records).map_err(|problem| records.error(problem))?;
+        table.take(&records)?;
     }
-    Ok(table.builder.finish()?)
+    let bad = table.bad.finish()?;
+    Ok((table.builder.finish()?, bad))
 }
 
 fn first_line(head: &[u8]) -> &[u8] {
@@ -37,6 +43,7 @@ struct Columns {
     user: usize,
     item: usize,
     weight: Option<usize>,
+    time: Option<usize>,
     /// How many fields each line has.
     width: usize,
     /// Whether the first line names the columns.
@@ -52,7 +59,8 @@ impl Columns {
     ) -> Result<Columns, ReadError> {
         let first = records.texts();
         let (user, item) = options.user_and_item(path, &first)?;
-        let asked = [Some(user), Some(item), options.weight.as_deref()];
+        let (weight, time) = (options.weight.as_deref(), options.time.as_deref());
+        let asked = [Some(user), Some(item), weight, time];
         let numbered = asked.iter().flatten().all(|name| name.parse::<usize>().is_ok());
         let header = options.header.unwrap_or(!numbered);
         let locate = |name: &str| {
@@ -65,8 +73,9 @@ impl Columns {
                 available: if header { first.clone() } else { numbers(first.len()) },
             })
         };
-        let weight = options.weight.as_deref().map(locate).transpose()?;
-        Ok(Columns { user: locate(user)?, item: locate(item)?, weight, width: first.len(), header })
+        let (weight, time) = (weight.map(locate).transpose()?, time.map(locate).transpose()?);
+        let (user, item) = (locate(user)?, locate(item)?);
+        Ok(Columns { user, item, weight, time, width: first.len(), header })
     }
 }
 
@@ -77,6 +86,7 @@ fn numbers(count: usize) -> Vec<String> {
 struct Table {
     columns: Columns,
     builder: InteractionsBuilder,
+    bad: BadRows,
 }
 
 impl Table {
@@ -95,7 +105,7 @@ impl Table {
             return Err(records.error(format!("got {weight:?} as a weight; {problem}")));
         }
         let row = records.texts();
-        self.push(records).map_err(|problem| records.error(problem))?;
+        self.take(records)?;
         if !records.advance()? {
             return Ok(());
         }
@@ -103,7 +113,15 @@ impl Table {
             let problem = format!("the line before has {row:?}, this one integers; {problem}");
             return Err(records.error(problem));
         }
-        self.push(records).map_err(|problem| records.error(problem))
+        self.take(records)
+    }
+
+    /// Adds a row, or notes what is wrong with it.
+    fn take(&mut self, records: &Records) -> Result<(), ReadError> {
+        match self.push(records) {
+            Ok(()) => Ok(()),
+            Err(problem) => self.bad.note(|| records.error(problem)),
+        }
     }
 
     fn has_integers(&self, records: &Records) -> bool {
@@ -127,7 +145,11 @@ impl Table {
         let user = id(records.field(columns.user), "user id")?;
         let item = id(records.field(columns.item), "item id")?;
         let weight = columns.weight.map_or(Ok(1.0), |at| number(records.field(at)))?;
-        self.builder.push_text(user, item, weight).map_err(|e| e.to_string())
+        match columns.time.map(|at| times::parse(records.field(at))).transpose()? {
+            Some(time) => self.builder.push_text_at(user, item, weight, time),
+            None => self.builder.push_text(user, item, weight),
+        }
+        .map_err(|e| e.to_string())
     }
 }
 
@@ -177,7 +199,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t");
         std::fs::write(&path, text).unwrap();
-        read_from(Source::open(&path)?, options)
+        read_from(Source::open(&path)?, options).map(|read| read.0)
     }
 
     fn columns(user: &str, item: &str, weight: Option<&str>) -> ReadOptions {
@@ -205,6 +227,20 @@ mod tests {
         assert_eq!(data.items, Ids::Text(vec!["s1".into(), "s\"2".into()]));
         assert_eq!(data.matrix.row(0), (&[0u32][..], &[-7.0f32][..]));
         assert_eq!(data.matrix.row(1), (&[1u32][..], &[0.5f32][..]));
+    }
+
+    #[test]
+    fn times_are_whole_numbers_or_dates() {
+        let options = ReadOptions { time: Some("t".into()), ..columns("u", "i", None) };
+        let data = read("u,i,t\n1,1,7\n1,2,-3\n1,1,9\n", &options).unwrap();
+        assert_eq!(data.times, Some(vec![9, -3]));
+        let data = read("u,i,t\n1,1,1970-01-02\n", &options).unwrap();
+        assert_eq!(data.times, Some(vec![86_400]));
+        let wrong = fault("u,i,t\n1,1,7\n1,1,soon\n", &options);
+        assert!(wrong.contains("line 3: the time is \"soon\", expected"), "{wrong}");
+        let missing = fault("u,i\n1,1\n", &options);
+        assert!(missing.ends_with("has no column \"t\"; it has u, i"), "{missing}");
+        assert_eq!(read("1,1,7\n", &columns("0", "1", None)).unwrap().times, None);
     }
 
     #[test]

@@ -30,5 +30,6 @@ pub mod dense;
 pub mod float;
 pub mod isa;
 pub mod product;
+pub mod screen;
 
 pub use isa::Isa;

@@ -61,8 +61,8 @@ pub(super) fn weight_model(
         expected: "one that this library knows: upgrade nearwood".into(),
     })?;
     let item_factors = match weighting {
-        Weighting::Bm25 => {
-            let range = d.sized(Key::new(Kind::ItemWeights, 0), n_items, "weighting by BM25")?;
+        Weighting::Bm25 | Weighting::Normalized { .. } => {
+            let range = d.sized(Key::new(Kind::ItemWeights, 0), n_items, "weighting")?;
             view::<f32>(file, &range).to_vec()
         }
         _ => Vec::new(),
@@ -183,7 +183,7 @@ fn known_users(model: &Model) -> Vec<f32> {
 fn metadata(model: &Model, weights: &WeightModel) -> serde_json::Value {
     let facts = Facts {
         params: Params { n_threads: None, ..model.params.clone() },
-        weighting: weights.weighting.name().into(),
+        weighting: weights.weighting.to_string(),
         mean_total: weights.mean_total,
         loss_history: model.loss_history.clone(),
     };

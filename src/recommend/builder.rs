@@ -10,8 +10,8 @@ use super::interner::Interner;
 /// Collects (user, item, weight) rows into [`Interactions`].
 ///
 /// Users and items are numbered in order of first appearance; rows of the same pair are summed in
-/// the order in which they came. Holds 12 to 24 bytes a row and each distinct id once, and 8 bytes
-/// a row more while [`finish`](Self::finish) sorts.
+/// the order in which they came. Holds 12 to 24 bytes a row and each distinct id once, 8 bytes a row
+/// more with times, and another 8 while [`finish`](Self::finish) sorts.
 ///
 /// Ids come typed ([`push`](Self::push)) or as the text of an untyped file
 /// ([`push_text`](Self::push_text)); a side whose every id is an integer keeps integers, any other
@@ -22,6 +22,7 @@ pub struct InteractionsBuilder {
     rows: Vec<u32>,
     columns: Vec<u32>,
     weights: Vec<f32>,
+    times: Vec<i64>,
 }
 
 impl Default for InteractionsBuilder {
@@ -35,7 +36,8 @@ impl InteractionsBuilder {
     #[must_use]
     pub fn new() -> InteractionsBuilder {
         let (users, items) = (Interner::new("users"), Interner::new("items"));
-        InteractionsBuilder { users, items, rows: vec![], columns: vec![], weights: vec![] }
+        let (rows, columns, weights, times) = (vec![], vec![], vec![], vec![]);
+        InteractionsBuilder { users, items, rows, columns, weights, times }
     }
 
     /// How many rows were pushed.
@@ -64,6 +66,22 @@ impl InteractionsBuilder {
         Ok(())
     }
 
+    /// [`push`](Self::push) with a time, in a unit that is the same for all rows.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_at(
+        &mut self,
+        user: IdRef<'_>,
+        item: IdRef<'_>,
+        weight: f32,
+        time: i64,
+    ) -> Result<(), ReadError> {
+        self.push(user, item, weight)?;
+        self.times.push(time);
+        Ok(())
+    }
+
     /// One row of an untyped file: ids are integers only if every one of their side is a canonical
     /// int64 other than -1.
     ///
@@ -73,6 +91,22 @@ impl InteractionsBuilder {
         self.check_weight(&user, &item, weight)?;
         let (row, column) = (self.users.token(user)?, self.items.token(item)?);
         self.push_numbers(row, column, weight);
+        Ok(())
+    }
+
+    /// [`push_text`](Self::push_text) with a time, in a unit that is the same for all rows.
+    ///
+    /// # Errors
+    /// As [`push_text`](Self::push_text).
+    pub fn push_text_at(
+        &mut self,
+        user: &str,
+        item: &str,
+        weight: f32,
+        time: i64,
+    ) -> Result<(), ReadError> {
+        self.push_text(user, item, weight)?;
+        self.times.push(time);
         Ok(())
     }
 
@@ -89,13 +123,18 @@ impl InteractionsBuilder {
     /// history.
     ///
     /// # Errors
-    /// If the sum of a pair's weights leaves float32.
+    /// If the sum of a pair's weights leaves float32, or some rows have a time and others none.
     pub fn finish(self) -> Result<Interactions, TrainError> {
+        check_times(self.times.len(), self.rows.len())?;
         let (n_users, n_items) = (self.users.len(), self.items.len());
         let (users, items) = (self.users.finish(), self.items.finish());
         let matrix =
             Csr::from_triplets(n_users, n_items, &self.rows, &self.columns, &self.weights)?;
-        Ok(Interactions { matrix, users, items })
+        let times = match self.times.is_empty() {
+            true => None,
+            false => Some(latest(&matrix, &self.rows, &self.columns, &self.times)),
+        };
+        Ok(Interactions { matrix, users, items, times })
     }
 
     fn check_weight(
@@ -118,6 +157,29 @@ impl InteractionsBuilder {
     }
 }
 
+fn check_times(times: usize, rows: usize) -> Result<(), TrainError> {
+    match times {
+        0 => Ok(()),
+        _ if times == rows => Ok(()),
+        _ => Err(TrainError::Matrix {
+            what: "the number of rows with a time".into(),
+            got: times.to_string(),
+            expected: format!("{rows}, all of them, or none"),
+        }),
+    }
+}
+
+/// The latest time of each entry of the matrix that the rows became.
+fn latest(matrix: &Csr, rows: &[u32], columns: &[u32], times: &[i64]) -> Vec<i64> {
+    let mut latest = vec![i64::MIN; matrix.nnz()];
+    for ((&row, column), &time) in rows.iter().zip(columns).zip(times) {
+        let start = matrix.indptr()[row as usize] as usize;
+        let at = start + matrix.row(row as usize).0.partition_point(|c| c < column);
+        latest[at] = latest[at].max(time);
+    }
+    latest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +198,16 @@ mod tests {
         assert_eq!(data.matrix.row(0), (&[0u32][..], &[5.0f32][..]));
         assert_eq!(data.matrix.row(1), (&[1u32][..], &[2.0f32][..]));
         assert_eq!(data.matrix.row(2).0.len(), 0);
+        assert_eq!(data.times, None);
+    }
+
+    #[test]
+    fn times_are_all_or_none() {
+        let mut builder = InteractionsBuilder::new();
+        builder.push_text_at("u", "1", 1.0, 7).unwrap();
+        builder.push_text("u", "2", 1.0).unwrap();
+        let text = builder.finish().unwrap_err().to_string();
+        assert_eq!(text, "the number of rows with a time is 1, expected 2, all of them, or none");
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl IdColumn {
     }
 }
 
-/// A user-item matrix of raw weights with the ids of its rows and columns.
+/// A user-item matrix of raw weights with the ids of its rows and columns, and when it was, if that
+/// is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interactions {
     /// Users x items; raw weights.
@@ -49,6 +50,9 @@ pub struct Interactions {
     pub users: Ids,
     /// The id of each column.
     pub items: Ids,
+    /// When each stored entry was, in the matrix's order; of summed rows the latest. Seconds since
+    /// 1970 where dates were read, else in the unit of whoever gave them.
+    pub times: Option<Vec<i64>>,
 }
 
 impl Interactions {
@@ -56,12 +60,13 @@ impl Interactions {
     #[must_use]
     pub fn from_matrix(matrix: Csr) -> Interactions {
         let (users, items) = (Ids::Sequential(matrix.n_rows()), Ids::Sequential(matrix.n_cols()));
-        Interactions { matrix, users, items }
+        Interactions { matrix, users, items, times: None }
     }
 
     /// Interactions from the columns of a table; without `weights` each row weighs 1.
     ///
-    /// Users and items are numbered in order of first appearance, rows of the same pair are summed.
+    /// Users and items are numbered in order of first appearance, rows of the same pair are summed
+    /// and keep their latest time.
     ///
     /// # Errors
     /// If the columns differ in length, an id is -1, a weight is not finite (the row, from 0, is
@@ -70,15 +75,22 @@ impl Interactions {
         users: IdColumn,
         items: IdColumn,
         weights: Option<Vec<f32>>,
+        times: Option<Vec<i64>>,
     ) -> Result<Interactions, ReadError> {
         check_length("item ids", items.len(), users.len())?;
         if let Some(weights) = &weights {
             check_length("weights", weights.len(), users.len())?;
         }
+        if let Some(times) = &times {
+            check_length("times", times.len(), users.len())?;
+        }
         let mut builder = InteractionsBuilder::new();
         for row in 0..users.len() {
             let weight = weights.as_ref().map_or(1.0, |w| w[row]);
-            builder.push(users.get(row), items.get(row), weight)?;
+            match &times {
+                Some(times) => builder.push_at(users.get(row), items.get(row), weight, times[row]),
+                None => builder.push(users.get(row), items.get(row), weight),
+            }?;
         }
         Ok(builder.finish()?)
     }
@@ -90,9 +102,43 @@ impl Interactions {
     /// # Errors
     /// If the weighting is BM25 and a weight is negative.
     pub fn weighted(self, weighting: Weighting) -> Result<Interactions, TrainError> {
-        let Interactions { matrix, users, items } = self;
-        let matrix = WeightModel::fit(weighting, &matrix)?.apply(matrix)?;
-        Ok(Interactions { matrix, users, items })
+        let matrix = WeightModel::fit(weighting, &self.matrix)?.apply(self.matrix)?;
+        Ok(Interactions { matrix, ..self })
+    }
+
+    /// The same interactions, each weight halved for every `half_life` that it is older than `now`
+    /// (in the unit of the times, seconds where dates were read); `None`: than the latest of all.
+    /// What is newer than `now` keeps its weight. The times stay.
+    ///
+    /// Of rows that were summed only the latest time is known, and the sum decays by that.
+    ///
+    /// # Errors
+    /// If there are no times, or the half-life is not above 0.
+    pub fn decayed(self, half_life: f64, now: Option<i64>) -> Result<Interactions, TrainError> {
+        let Some(times) = &self.times else {
+            return Err(TrainError::Matrix {
+                what: "the time of each interaction".into(),
+                got: "unknown".into(),
+                expected: "known, so that weights can decay: read it with time=".into(),
+            });
+        };
+        if !(half_life > 0.0 && half_life.is_finite()) {
+            return Err(TrainError::Parameter {
+                name: "half_life",
+                got: half_life.to_string(),
+                expected: "above 0, in the unit of the times".into(),
+            });
+        }
+        let now = now.or_else(|| times.iter().copied().max()).unwrap_or(0);
+        // In float64: times may lie as far apart as int64 reaches.
+        let age = |time: i64| (now as f64 - time as f64).max(0.0);
+        let decay = |(&weight, &time): (&f32, &i64)| {
+            (f64::from(weight) * (-age(time) / half_life).exp2()) as f32
+        };
+        let values = self.matrix.values().iter().zip(times).map(decay).collect();
+        let (indptr, indices) = (self.matrix.indptr().to_vec(), self.matrix.indices().to_vec());
+        let matrix = Csr::from_parts(self.matrix.n_cols(), indptr, indices, values)?;
+        Ok(Interactions { matrix, ..self })
     }
 }
 
@@ -119,7 +165,7 @@ mod tests {
     fn small(weights: &[f32]) -> Interactions {
         let users = IdColumn::Int(vec![9, 9, 4, 4, 4]);
         let items = texts(&["b", "a", "a", "c", "a"]);
-        Interactions::from_columns(users, items, Some(weights.to_vec())).unwrap()
+        Interactions::from_columns(users, items, Some(weights.to_vec()), None).unwrap()
     }
 
     #[test]
@@ -129,7 +175,7 @@ mod tests {
         assert_eq!(data.items, Ids::Text(["b", "a", "c"].map(String::from).to_vec()));
         assert_eq!(data.matrix.row(0), (&[0u32, 1][..], &[1.0f32, 2.0][..]));
         assert_eq!(data.matrix.row(1), (&[1u32, 2][..], &[8.0f32, 4.0][..]));
-        let ones = Interactions::from_columns(texts(&["1"]), IdColumn::Int(vec![1]), None);
+        let ones = Interactions::from_columns(texts(&["1"]), IdColumn::Int(vec![1]), None, None);
         let ones = ones.unwrap();
         assert_eq!((ones.users, ones.matrix.values()), (Ids::Text(vec!["1".into()]), &[1.0][..]));
     }
@@ -137,14 +183,29 @@ mod tests {
     #[test]
     fn columns_that_make_no_sense_are_refused() {
         let ints = |v: &[i64]| IdColumn::Int(v.to_vec());
-        let got = Interactions::from_columns(ints(&[1, 2]), ints(&[1]), None);
+        let got = Interactions::from_columns(ints(&[1, 2]), ints(&[1]), None, None);
         assert!(got.unwrap_err().to_string().contains("item ids is 1, expected 2"));
-        let got = Interactions::from_columns(ints(&[1]), ints(&[1]), Some(vec![]));
+        let got = Interactions::from_columns(ints(&[1]), ints(&[1]), Some(vec![]), None);
         assert!(got.unwrap_err().to_string().contains("weights is 0, expected 1"));
-        let got = Interactions::from_columns(ints(&[1, -1]), ints(&[1, 1]), None);
+        let got = Interactions::from_columns(ints(&[1]), ints(&[1]), None, Some(vec![3, 4]));
+        assert!(got.unwrap_err().to_string().contains("times is 2, expected 1"));
+        let got = Interactions::from_columns(ints(&[1, -1]), ints(&[1, 1]), None, None);
         assert!(matches!(got, Err(ReadError::Ids(IdsError::Reserved { row: 1 }))));
-        let got = Interactions::from_columns(ints(&[1]), ints(&[7]), Some(vec![f32::INFINITY]));
+        let infinite = Some(vec![f32::INFINITY]);
+        let got = Interactions::from_columns(ints(&[1]), ints(&[7]), infinite, None);
         assert!(matches!(got, Err(ReadError::Weight { row: 0, .. })));
+    }
+
+    #[test]
+    fn a_summed_pair_keeps_its_latest_time() {
+        let users = IdColumn::Int(vec![9, 9, 4, 4, 4]);
+        let items = texts(&["b", "a", "a", "c", "a"]);
+        let times = Some(vec![5, -6, 8, 2, 7]);
+        let data = Interactions::from_columns(users, items, None, times).unwrap();
+        assert_eq!(data.times, Some(vec![5, -6, 8, 2]));
+        assert_eq!(data.matrix.values(), [1.0, 1.0, 2.0, 1.0]);
+        let log = data.clone().weighted(Weighting::Log1p).unwrap();
+        assert_eq!(log.times, data.times);
     }
 
     #[test]
@@ -158,6 +219,61 @@ mod tests {
         assert_eq!(data.clone().weighted(Weighting::Raw).unwrap(), data);
         let text = data.weighted(Weighting::Bm25).unwrap_err().to_string();
         assert!(text.contains("-2 (row 0)") && text.contains("log1p"), "{text}");
+    }
+
+    #[test]
+    fn normalized_is_the_formula_and_keeps_the_mean_size() {
+        let raw = small(&[1.0, -2.0, 3.0, 4.0, 5.0]);
+        let data = raw.clone().weighted(Weighting::Normalized { beta: 0.3 }).unwrap();
+        // Both users have two items; item a both users, b and c one each.
+        let one = |w: f64, both: bool| w / (2.0 * if both { 2.0 } else { 1.0f64 }).powf(0.3);
+        let exact = [one(1.0, false), one(-2.0, true), one(8.0, true), one(4.0, false)];
+        let scale = 15.0 / exact.iter().map(|w| w.abs()).sum::<f64>();
+        for (got, want) in data.matrix.values().iter().zip(exact) {
+            assert!((f64::from(*got) - want * scale).abs() < 1e-5, "{got} {want}");
+        }
+        let same = raw.clone().weighted(Weighting::Normalized { beta: 0.0 }).unwrap();
+        assert_eq!(same, raw);
+        assert!(raw.weighted(Weighting::Normalized { beta: f32::NAN }).is_err());
+        let zeros = small(&[0.0; 5]).weighted(Weighting::Normalized { beta: 1.0 }).unwrap();
+        assert_eq!(zeros.matrix.values(), [0.0; 4]);
+    }
+
+    #[test]
+    fn weightings_have_names_that_read_back() {
+        let other = Weighting::Normalized { beta: 0.3 };
+        for weighting in Weighting::ALL.into_iter().chain([other]) {
+            assert_eq!(weighting.to_string().parse::<Weighting>().unwrap(), weighting);
+        }
+        assert_eq!((other.to_string(), other.name()), ("normalized:0.3".into(), "normalized"));
+        for wrong in ["normalized:", "normalized:2", "normalized:nan", "tfidf", "raw:1", ""] {
+            let error = wrong.parse::<Weighting>().unwrap_err().to_string();
+            assert!(error.contains("\"normalized:BETA\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn weights_halve_with_every_half_life() {
+        let ids = || IdColumn::Int(vec![0, 1, 2, 3, 4]);
+        let times = Some(vec![100, 90, 80, i64::MIN, 70]);
+        let weights = Some(vec![8.0, 8.0, -8.0, 8.0, 0.0]);
+        let data = Interactions::from_columns(ids(), ids(), weights, times).unwrap();
+        let decayed = data.clone().decayed(10.0, None).unwrap();
+        assert_eq!(decayed.matrix.values(), [8.0, 4.0, -2.0, 0.0, 0.0]);
+        assert_eq!((&decayed.times, &decayed.users), (&data.times, &data.users));
+        let now = data.clone().decayed(10.0, Some(90)).unwrap();
+        assert_eq!(now.matrix.values()[..3], [8.0, 8.0, -4.0], "the future does not grow");
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let error = data.clone().decayed(wrong, None).unwrap_err().to_string();
+            assert!(error.contains("half_life is"), "{error}");
+        }
+        let error = small(&[1.0; 5]).decayed(1.0, None).unwrap_err().to_string();
+        assert!(error.contains("read it with time="), "{error}");
+        let none = Interactions {
+            times: Some(vec![]),
+            ..Interactions::from_matrix(Csr::from_triplets(2, 2, &[], &[], &[]).unwrap())
+        };
+        assert_eq!(none.decayed(1.0, None).unwrap().matrix.nnz(), 0);
     }
 
     #[test]

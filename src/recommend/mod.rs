@@ -2,6 +2,7 @@
 
 mod artefact;
 mod builder;
+mod everybody;
 mod fit;
 mod interactions;
 mod interner;
@@ -9,6 +10,7 @@ mod recommender;
 mod weighting;
 
 pub use builder::InteractionsBuilder;
+pub use everybody::Everybody;
 pub use fit::FitOptions;
 pub use interactions::{IdColumn, Interactions};
 pub use recommender::{RecommendOptions, Recommender};

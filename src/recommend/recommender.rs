@@ -4,20 +4,16 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rayon::prelude::*;
-
 use super::artefact::{self, BY_COSINE, Facts, USERS};
 use super::weighting::{WeightModel, Weighting};
 use crate::als::{FoldIn, Params};
 use crate::error::{Error, OpenError, QueryError, SaveError, TrainError};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
-    Answers, BatchOptions, Effort, Filter, Hit, Id, Ids, Index, StoredIds, finite, main_metric,
-    view,
+    BatchOptions, Effort, Filter, Hit, Id, Ids, Index, StoredIds, finite, main_metric, view,
 };
 use crate::metric::Metric;
 use crate::store::{self, Bytes};
-use crate::threads;
 
 /// What a question to a recommender asks for.
 #[derive(Clone, Copy)]
@@ -269,6 +265,11 @@ impl Recommender {
         self.seen_table().row(user as usize)
     }
 
+    /// How many items all users have together.
+    pub(super) fn n_seen(&self) -> usize {
+        self.seen_items.len() / size_of::<u32>()
+    }
+
     fn seen_table(&self) -> artefact::Seen<'_> {
         artefact::Seen {
             offsets: view(&self.bytes, &self.seen_offsets),
@@ -289,13 +290,17 @@ impl Recommender {
         Ok(self.list(user, options)?.0)
     }
 
-    fn list(&self, user: u32, o: RecommendOptions<'_>) -> Result<(Vec<Hit>, bool), QueryError> {
+    pub(super) fn list(
+        &self,
+        user: u32,
+        o: RecommendOptions<'_>,
+    ) -> Result<(Vec<Hit>, bool), QueryError> {
         let vector = self.user_vector(user)?;
         let seen = if o.include_seen { &[][..] } else { self.seen(user) };
         self.nearest(vector, seen, o)
     }
 
-    fn user_vector(&self, user: u32) -> Result<&[f32], QueryError> {
+    pub(super) fn user_vector(&self, user: u32) -> Result<&[f32], QueryError> {
         let d = self.items.dim();
         let vector =
             (user as usize).checked_mul(d).and_then(|at| self.user_factors().get(at..at + d));
@@ -321,59 +326,6 @@ impl Recommender {
                 false => Ok((hits.to_vec(), searcher.was_exact())),
             }
         })
-    }
-
-    /// [`recommend`](Self::recommend) for many users, over `options.n_threads` threads: k a user,
-    /// what is missing filled with position `u32::MAX` and score -inf.
-    ///
-    /// # Errors
-    /// As [`recommend`](Self::recommend).
-    pub fn recommend_batch(
-        &self,
-        users: &[u32],
-        options: RecommendOptions<'_>,
-    ) -> Result<Answers, QueryError> {
-        let lists: Result<Vec<(Vec<Hit>, bool)>, QueryError> = if threads::count(options.n_threads)
-            == 1
-            || users.len() < 2
-        {
-            users.iter().map(|&user| self.list(user, options)).collect()
-        } else {
-            threads::run(options.n_threads, || {
-                users.par_iter().with_min_len(16).map(|&user| self.list(user, options)).collect()
-            })
-        };
-        Answers::from_lists(&lists?, options.k, self.items.metric().missing())
-    }
-
-    /// Recommends to every user, in blocks so that memory stays bounded; `each` gets a user's
-    /// number and items in order and stops it by returning false.
-    ///
-    /// # Errors
-    /// If an option is out of its range, or what `each` fails with.
-    pub fn recommend_all<E: From<QueryError>>(
-        &self,
-        options: RecommendOptions<'_>,
-        mut each: impl FnMut(u32, &[Hit]) -> Result<bool, E>,
-    ) -> Result<(), E> {
-        const BLOCK: usize = 4096;
-        for first in (0..self.n_users).step_by(BLOCK) {
-            let users: Vec<u32> =
-                (first..self.n_users.min(first + BLOCK)).map(|u| u as u32).collect();
-            let lists: Result<Vec<Vec<Hit>>, QueryError> = threads::run(options.n_threads, || {
-                users
-                    .par_iter()
-                    .with_min_len(16)
-                    .map(|&user| self.recommend(user, options))
-                    .collect()
-            });
-            for (&user, hits) in users.iter().zip(lists?) {
-                if !each(user, &hits)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The best items for somebody known by their history alone: positions of items with raw

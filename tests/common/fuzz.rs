@@ -86,7 +86,13 @@ pub fn readers(bytes: &[u8]) {
     let column = |name: &str| Some(name.to_string());
     let options = match which / 8 % 4 {
         0 => ReadOptions::default(),
-        1 => ReadOptions { user: column("0"), item: column("1"), ..ReadOptions::default() },
+        1 => ReadOptions {
+            user: column("0"),
+            item: column("1"),
+            // The uppermost bit, so that inputs found before mean what they meant.
+            skip_bad_rows: which >= 128,
+            ..ReadOptions::default()
+        },
         2 => ReadOptions { format: Some(Format::Lists), ..ReadOptions::default() },
         _ => ReadOptions { delimiter: Some(Delimiter::DoubleColon), ..ReadOptions::default() },
     };

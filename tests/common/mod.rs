@@ -131,6 +131,7 @@ pub fn small_recommender(users: usize, items: usize, weighting: Weighting) -> Re
         matrix: plays(users, items, 4),
         users: Ids::Text((0..users).map(|u| format!("user-{u}")).collect()),
         items: Ids::Int((0..items as i64).map(|i| 1000 + 3 * i).collect()),
+        times: None,
     };
     let mut options = fit_options(4, weighting);
     options.labels = Some((0..items).map(|i| format!("song {}", i / 2)).collect());
