@@ -27,6 +27,7 @@ pub mod eval;
 pub mod recommend;
 
 pub mod io;
+pub mod tune;
 
 pub mod annoy;
 pub mod implicit;

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
+use nearwood::eval::{self, Measure, Popularity, Task};
 use nearwood::index::Ids;
 use nearwood::io::{Format, ReadOptions, read_interactions, read_names, read_vectors};
 
@@ -57,6 +58,35 @@ fn gowalla() {
         assert!(matches!(&visits.users, Ids::Int(users) if users.iter().copied().eq(0..29_858)));
         let asked = ReadOptions { format: Some(Format::Lists), ..ReadOptions::default() };
         assert_eq!(read_interactions(&path, &asked).unwrap(), visits);
+    }
+}
+
+/// Against a computation in numpy. What is popular there has no ties that count.
+#[test]
+fn popularity_on_gowalla() {
+    let (Some(train), Some(test)) = (data("gowalla/train.txt.gz"), data("gowalla/test.txt.gz"))
+    else {
+        return;
+    };
+    let [train, test] =
+        [train, test].map(|path| read_interactions(path, &ReadOptions::default()).unwrap());
+    let test = eval::align_to(&test, &train).unwrap();
+    let task = Task::new(&train.matrix, &test.matrix, &eval::Options::default()).unwrap();
+    let got = task.popularity(&Popularity::fit(&train.matrix));
+    assert_eq!((got.n_users, got.test_entries + test.entries_dropped), (29_858, 217_242));
+    let expected = [
+        0.041_630_978_929_955_79,
+        0.042_825_004_738_968_23,
+        0.013_880_701_989_417_977,
+        0.031_689_929_274_216_454,
+        0.011_946_723_781_274_662,
+        0.063_831_546_448_062_94,
+        0.203_831_468_953_044_4,
+        37.0 / got.n_items as f64,
+    ];
+    for (measure, want) in Measure::ALL.into_iter().zip(expected) {
+        let got = got.at[0].get(measure);
+        assert!((got - want).abs() < 1e-12, "{measure}: {got}, expected {want}");
     }
 }
 

@@ -15,6 +15,8 @@ from nearwood._core import (
     Interactions,
     Recommender,
     __version__,
+    evaluate,
+    tune,
 )
 from nearwood._errors import FormatError, UnknownIdError
 from nearwood._metric import Metric
@@ -30,4 +32,6 @@ __all__ = [
     "Recommender",
     "UnknownIdError",
     "__version__",
+    "evaluate",
+    "tune",
 ]

@@ -19,10 +19,12 @@ __all__ = [
     "Interactions",
     "Recommender",
     "__version__",
+    "evaluate",
     "implicit_leave_out",
     "implicit_ranked",
     "implicit_weights",
     "run_cli",
+    "tune",
 ]
 __version__: str
 SOLVERS: tuple[str, ...]
@@ -50,6 +52,44 @@ def implicit_leave_out(matrix: Any, k: int, train_only: float, seed: int) -> NDA
 def implicit_ranked(
     rankings: ArrayLike, k: int, held: Any
 ) -> tuple[float, float, float, float]: ...
+_Span: TypeAlias = float | tuple[float, float] | None
+
+def evaluate(
+    model: Any,
+    train: Any,
+    test: Any,
+    k: int | Sequence[int] = 20,
+    *,
+    baselines: bool = False,
+    recall: float | None = None,
+    exact: bool = False,
+    include_seen: bool = False,
+    seed: int = 0,
+    n_threads: int | None = None,
+) -> dict[str, Any]: ...
+def tune(
+    data: Any,
+    *,
+    factors: _Span = None,
+    unobserved_weight: _Span = None,
+    regularization: _Span = None,
+    regularization_scaling: _Span = None,
+    alpha: _Span = None,
+    weighting: _Weighting | str | Sequence[str] | None = None,
+    confidence: _Confidence | str = "ials",
+    solver: _Solver | str = "auto",
+    iterations: int = 40,
+    metric: str = "ndcg@20",
+    trials: int = 30,
+    refine: int = 15,
+    validation: float = 0.1,
+    users: int = 10000,
+    patience: int = 3,
+    journal: _Path | None = None,
+    random_state: int = 0,
+    n_threads: int | None = None,
+    progress: _Progress = True,
+) -> dict[str, Any]: ...
 def run_cli(command: Sequence[str], args: Sequence[str]) -> int: ...
 
 @final
@@ -264,6 +304,16 @@ class Interactions:
     def n_skipped(self) -> int: ...
     @property
     def skipped(self) -> list[str]: ...
+    def split(
+        self,
+        method: Literal["random", "leave_k_out", "user_time", "time"] | str = "random",
+        *,
+        share: float = 0.2,
+        k: int = 1,
+        seed: int = 0,
+    ) -> tuple[Interactions, Interactions]: ...
+    @property
+    def users_left_whole(self) -> int | None: ...
     def to_scipy(self) -> Any: ...
     @property
     def matrix(self) -> tuple[NDArray[np.int64], NDArray[Any], _Floats]: ...

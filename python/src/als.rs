@@ -592,7 +592,8 @@ impl PyAls {
         Ok(PyAls::of(params, Some(Arc::new(fitted))))
     }
 
-    fn fitted(&self) -> PyResult<Arc<Fitted>> {
+    /// The model, once there is one.
+    pub fn fitted(&self) -> PyResult<Arc<Fitted>> {
         self.held.fitted()
     }
 }

@@ -10,9 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::errors::{OrRaise, UnknownIdError, value_error};
+use crate::evaluation;
 use crate::frame::{self, Names};
 use crate::ids;
-use crate::options::path_of;
+use crate::options::{Count, path_of};
 use crate::sparse;
 
 /// Who had what, and how often: a users x items matrix with the ids of its rows and columns.
@@ -32,15 +33,23 @@ pub struct PyInteractions {
     pub data: Arc<Interactions>,
     /// Rows that were passed over when it was read, and what was wrong with the first of them.
     skipped: (u64, Vec<String>),
+    /// Of the training part of a split: users of whom nothing is held out.
+    users_left_whole: Option<usize>,
 }
 
 impl PyInteractions {
-    fn new(data: Interactions) -> PyInteractions {
-        PyInteractions { data: Arc::new(data), skipped: (0, Vec::new()) }
+    /// Interactions that no split made.
+    pub fn new(data: Interactions) -> PyInteractions {
+        PyInteractions { data: Arc::new(data), skipped: (0, Vec::new()), users_left_whole: None }
     }
 
     fn counted((data, bad): (Interactions, BadRows)) -> PyInteractions {
-        PyInteractions { data: Arc::new(data), skipped: (bad.count(), bad.first()) }
+        PyInteractions { skipped: (bad.count(), bad.first()), ..PyInteractions::new(data) }
+    }
+
+    /// The training part of a split.
+    pub fn training(data: Interactions, users_left_whole: usize) -> PyInteractions {
+        PyInteractions { users_left_whole: Some(users_left_whole), ..PyInteractions::new(data) }
     }
 }
 
@@ -255,6 +264,40 @@ impl PyInteractions {
     #[getter]
     fn skipped(&self) -> Vec<String> {
         self.skipped.1.clone()
+    }
+
+    /// Two parts of the same users and items: one to train on, one to be measured on.
+    ///
+    /// Args:
+    ///     method: "random", a share of all entries; "leave_k_out", k entries of each user, drawn;
+    ///         "user_time", the latest k of each user; "time", the latest share of all entries.
+    ///     share: Of "random" and "time", above 0 and below 1.
+    ///     k: Of "leave_k_out" and "user_time". Users with k entries or fewer stay whole in the
+    ///         training: `train.users_left_whole` says how many.
+    ///     seed: The same seed gives the same parts.
+    ///
+    /// Returns:
+    ///     (train, test).
+    ///
+    /// Raises:
+    ///     ValueError: If an argument is out of its range, or times are needed and not there.
+    #[pyo3(signature = (method="random", *, share=0.2, k=Count(1), seed=0),
+        text_signature = "($self, method=\"random\", *, share=0.2, k=1, seed=0)")]
+    fn split(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        share: f64,
+        k: Count,
+        seed: u64,
+    ) -> PyResult<(PyInteractions, PyInteractions)> {
+        py.detach(|| evaluation::split(&self.data, method, share, k.0, seed))
+    }
+
+    /// Of the training part of a split: users with entries of whom none is held out; else None.
+    #[getter]
+    fn users_left_whole(&self) -> Option<usize> {
+        self.users_left_whole
     }
 
     /// The matrix in compressed rows: (indptr, indices, data), int64, int32 (int64 beyond 2^31

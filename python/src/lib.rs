@@ -8,6 +8,7 @@ mod build;
 mod cli;
 mod convert;
 mod errors;
+mod evaluation;
 mod filter;
 mod fitting;
 mod frame;
@@ -39,6 +40,8 @@ mod _core {
     use crate::annoy::{AnnoyForest, AnnoyItems};
     #[pymodule_export]
     use crate::cli::run_cli;
+    #[pymodule_export]
+    use crate::evaluation::{evaluate, tune_py};
     #[pymodule_export]
     use crate::filter::PyFilter;
     #[pymodule_export]

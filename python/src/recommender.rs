@@ -446,6 +446,11 @@ impl PyRecommender {
 }
 
 impl PyRecommender {
+    /// The recommender itself.
+    pub fn shared(&self) -> Arc<Recommender> {
+        self.rec.clone()
+    }
+
     fn new(rec: Recommender) -> PyRecommender {
         PyRecommender { rec: Arc::new(rec), token: next_token() }
     }

@@ -7,6 +7,7 @@
 mod build;
 mod columns;
 mod demo;
+mod evaluate;
 mod failure;
 mod hits;
 mod import_annoy;
@@ -19,6 +20,7 @@ mod search;
 mod similar;
 mod train;
 mod trees;
+mod tune;
 mod verify;
 
 use std::ffi::OsString;
@@ -40,6 +42,8 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Train(Box<train::Args>),
+    Tune(Box<tune::Args>),
+    Evaluate(evaluate::Args),
     Recommend(recommend::Args),
     Similar(similar::Args),
     Build(build::Args),
@@ -86,6 +90,8 @@ fn run(command: &Command, itself: &[OsString], out: &mut dyn Write) -> Result<()
     match command {
         Command::Demo(args) => demo::run(args, itself, out),
         Command::Train(args) => train::run(args, out),
+        Command::Tune(args) => tune::run(args, out),
+        Command::Evaluate(args) => evaluate::run(args, out),
         Command::Recommend(args) => recommend::run(args, out),
         Command::Similar(args) => similar::run(args, out),
         Command::Build(args) => build::run(args, out),

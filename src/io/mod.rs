@@ -18,6 +18,7 @@ mod everybody;
 pub mod fvecs;
 #[cfg(feature = "tables")]
 mod interactions;
+mod journal;
 pub mod lists;
 mod matrix;
 pub mod names;
@@ -46,6 +47,7 @@ pub use delimited::Delimiter;
 pub use everybody::{EverybodyOptions, Written, recommend_everybody};
 #[cfg(feature = "tables")]
 pub use interactions::{Format, ReadOptions, read_interactions, read_interactions_counted};
+pub use journal::Journal;
 pub use matrix::Matrix;
 pub use names::{read as read_names, read_ids, read_labels};
 #[cfg(feature = "tables")]
