@@ -70,8 +70,10 @@ fn assert_close(got: &Evaluation, k: usize, want: [f64; 8]) {
 const USERS: usize = 12;
 const ITEMS: usize = 17;
 
+type Pair = (u32, u32);
+
 /// Entries of (train, test), each pair in one of them or neither.
-fn entries() -> impl Strategy<Value = (Vec<(u32, u32)>, Vec<(u32, u32)>)> {
+fn entries() -> impl Strategy<Value = (Vec<Pair>, Vec<Pair>)> {
     proptest::collection::vec(0..5u8, USERS * ITEMS).prop_map(|kinds| {
         let pair = |at: usize| ((at / ITEMS) as u32, (at % ITEMS) as u32);
         let of = |kind: u8| (0..kinds.len()).filter(|&at| kinds[at] == kind).map(pair).collect();
@@ -139,6 +141,12 @@ proptest! {
         let options = Options { ks: vec![k], ..Options::default() };
         let task = Task::new(&a, &b, &options).unwrap();
         let Ok(got) = task.lists(|user, _| Ok::<_, Infallible>(given[user as usize].clone()));
+        let filled = |list: &Vec<u32>| {
+            let rest = std::iter::repeat_n(u32::MAX, ITEMS - list.len());
+            list.iter().copied().chain(rest).collect::<Vec<u32>>()
+        };
+        let table: Vec<u32> = given.iter().flat_map(filled).collect();
+        prop_assert_eq!(&task.table(&table, ITEMS).unwrap(), &got);
         let n = k.min(ITEMS);
         let lists: BTreeMap<_, _> = task
             .users()
@@ -348,6 +356,7 @@ fn what_makes_no_sense_is_refused() {
     for (users, items, d) in [(6, 8, 3), (6, 7, 2), (0, 0, 0), (6, 8, usize::MAX)] {
         assert!(task.factors(&vec![0.0; users], &vec![0.0; items], d).is_err());
     }
+    assert!(task.table(&[0; 8], 4).is_err() && task.table(&[], 0).is_err());
     // Nobody is asked: nothing is divided by zero.
     let nothing = task.factors(&[0.0; 6], &[0.0; 8], 2).unwrap();
     assert_eq!((nothing.n_users, get(&nothing, Measure::Ndcg, 1)), (0, 0.0));

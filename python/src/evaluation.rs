@@ -128,18 +128,7 @@ fn measure(
     let evaluation = match *ready {
         Ready::Served(recommender) => task.served(recommender, asked.effort)?,
         Ready::Factors(users, items, factors) => task.factors(users, items, factors)?,
-        Ready::Lists(numbers, k) => {
-            let rows = if k == 0 { 0 } else { numbers.len() / k };
-            if rows != train.n_rows() {
-                let expected = format!("{}, one for each user", train.n_rows());
-                let (name, got) = ("the number of lists", rows.to_string());
-                return Err(QueryError::Parameter { name, got, expected }.into());
-            }
-            task.lists(|user, n| {
-                let list = &numbers[user as usize * k..][..k.min(n)];
-                Ok::<_, QueryError>(list.to_vec())
-            })?
-        }
+        Ready::Lists(numbers, k) => task.table(numbers, k)?,
     };
     let baselines = if asked.baselines { beside(&task, train, asked, watched)? } else { vec![] };
     Ok(evaluation.report(test, &baselines).to_string())

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 import nearwood as nw
 
-MEASURES = "recall capped_recall precision ndcg map mrr hit_rate coverage".split()
+MEASURES = ["recall", "capped_recall", "precision", "ndcg", "map", "mrr", "hit_rate", "coverage"]
 
 
 def entries(data: nw.Interactions) -> dict[tuple[object, object], float]:
@@ -112,9 +112,7 @@ def test_a_recommender_is_measured_as_it_serves(data: nw.Interactions) -> None:
     assert nw.evaluate(rec, None, test)["recall@20"] > 0.8 * exact["recall@20"]
     lists, _ = rec.recommend_all(k=20, exact=True)
     held = entries(test)
-    hits = [
-        sum((u, i) in held for i in row) / 2 for u, row in zip(rec.users, lists, strict=True)
-    ]
+    hits = [sum((u, i) in held for i in row) / 2 for u, row in zip(rec.users, lists, strict=True)]
     assert exact["recall@20"] == pytest.approx(np.mean(hits))
     odd = nw.Interactions.from_columns(["u0", "nobody"], ["nothing", "i1"])
     found = nw.evaluate(rec, None, odd)

@@ -165,6 +165,24 @@ impl<'a> Task<'a> {
         self.blocks(|users| users.par_iter().map(|&user| rank(user, n)).collect())
     }
 
+    /// Measures lists that are there already: `length` items for each user of the matrices, row
+    /// after row; `u32::MAX` stands for none.
+    ///
+    /// # Errors
+    /// If there are not as many lists as users.
+    pub fn table(&self, lists: &[u32], length: usize) -> Result<Evaluation, QueryError> {
+        let users = self.train.n_rows();
+        if length == 0 || Some(lists.len()) != users.checked_mul(length) {
+            return Err(QueryError::Parameter {
+                name: "the number of lists",
+                got: lists.len().checked_div(length).unwrap_or(0).to_string(),
+                expected: format!("{users}, one for each user, of at least 1 item"),
+            });
+        }
+        let row = |user: u32| &lists[user as usize * length..][..length];
+        self.lists(|user, n| Ok(row(user)[..length.min(n)].to_vec()))
+    }
+
     /// Measures factors, by exact inner products with all items; those of the training are left
     /// out. A user whose vector is zero has no list: see [`Model::best_items`].
     ///

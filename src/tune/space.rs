@@ -224,11 +224,7 @@ impl Point {
         let middle = shape.middle_row(unobserved_weight).powf(scaling);
         let factors = space.factors.at(factors, true).round() as usize;
         Candidate {
-            factors: if factors >= 16 && space.factors.low != space.factors.high {
-                factors / 8 * 8
-            } else {
-                factors
-            },
+            factors: whole_lines(factors, space.factors),
             weighting: space.weightings[self.weighting],
             alpha: space.alpha.at(alpha, true) as f32,
             unobserved_weight: unobserved_weight as f32,
@@ -237,6 +233,13 @@ impl Point {
             regularization_scaling: scaling as f32,
         }
     }
+}
+
+/// A multiple of 8 from 16 on, unless that leaves the range or it is fixed.
+fn whole_lines(factors: usize, range: Span) -> usize {
+    let rounded = factors / 8 * 8;
+    let fits = rounded >= 16 && rounded as f64 >= range.low && range.low != range.high;
+    if fits { rounded } else { factors }
 }
 
 /// The size of a matrix.
@@ -294,7 +297,9 @@ mod tests {
                 at.near(0.3, &mut random)
             };
             let c = at.candidate(&space, shape);
-            assert!((8..=200).contains(&c.factors) && (c.factors < 16 || c.factors % 8 == 0));
+            assert!(
+                (8..=200).contains(&c.factors) && (c.factors < 16 || c.factors.is_multiple_of(8))
+            );
             assert!((0.01..=1.0).contains(&c.unobserved_weight), "{c:?}");
             assert!((0.0..=1.0).contains(&c.regularization_scaling));
             assert!(c.regularization > 0.0 && (0.5..=40.0).contains(&c.alpha));
