@@ -317,7 +317,7 @@ fn header(data: &Interactions, options: &Options) -> String {
         "regularization": space.regularization.to_string(),
         "regularization_scaling": space.regularization_scaling.to_string(),
         "alpha": space.alpha.to_string(),
-        "weightings": space.weightings.iter().map(|w| w.name()).collect::<Vec<_>>(),
+        "weightings": space.weightings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
     .to_string()
 }

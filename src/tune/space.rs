@@ -189,7 +189,7 @@ pub struct Candidate {
 }
 
 fn write_name<S: Serializer>(weighting: &Weighting, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(weighting.name())
+    s.collect_str(weighting)
 }
 
 fn read_name<'de, D: Deserializer<'de>>(d: D) -> Result<Weighting, D::Error> {

@@ -161,3 +161,10 @@ pub fn circle() -> Vec<f32> {
 pub fn ids(list: &Value) -> Vec<i64> {
     list.as_array().unwrap().iter().map(|hit| hit["id"].as_i64().unwrap()).collect()
 }
+
+/// The bytes as gzip has them.
+pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(bytes).unwrap();
+    gz.finish().unwrap()
+}

@@ -187,7 +187,7 @@ mod tests {
         };
         // A row's byte may be anything in a damaged file; a query's codes are made here.
         let mut vectors = |n: usize, least: i8| -> Vec<Vec<i8>> {
-            let mut value = |i: usize| code(i % 3 == 0).max(least);
+            let mut value = |i: usize| code(i.is_multiple_of(3)).max(least);
             (0..n).map(|i| (0..codes).map(|_| value(i)).collect()).collect()
         };
         let (queries, mut rows) = (vectors(4, -127), vectors(tiles * TILE, -128));
