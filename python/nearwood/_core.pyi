@@ -341,6 +341,7 @@ class AlternatingLeastSquares:
         unobserved_weight: float = 1.0,
         regularization_scaling: float = 0.0,
         solver: _Solver | str = "auto",
+        cg_steps: int = 3,
         random_state: int = 0,
         n_threads: int | None = None,
     ) -> Self: ...

@@ -31,7 +31,9 @@ use crate::train;
 ///     unobserved_weight: The weight of every pair, seen or not; 1 unless confidence is "ials".
 ///     regularization_scaling: From 0 (the same lambda for all) to 1 (in proportion to a row's
 ///         entries).
-///     solver: How a row is solved, one of `nearwood.SOLVERS`.
+///     solver: How a row is solved, one of `nearwood.SOLVERS`: "cholesky" exactly, "cg" and "block"
+///         from the last epoch's vector, "auto" by the number of factors and the rows' lengths.
+///     cg_steps: Steps of conjugate gradients a row and epoch, for that solver.
 ///     random_state: The seed.
 ///     n_threads: None: all cores.
 ///
@@ -54,8 +56,8 @@ impl PyAls {
     #[new]
     #[pyo3(signature = (factors=Count(64), *, regularization=0.01, alpha=1.0,
         iterations=Count(15), confidence="ials", unobserved_weight=1.0,
-        regularization_scaling=0.0, solver="auto", random_state=0, n_threads=None),
-        text_signature = "(factors=64, *, regularization=0.01, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=1.0, regularization_scaling=0.0, solver=\"auto\", random_state=0, n_threads=None)")]
+        regularization_scaling=0.0, solver="auto", cg_steps=Count(3), random_state=0, n_threads=None),
+        text_signature = "(factors=64, *, regularization=0.01, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=1.0, regularization_scaling=0.0, solver=\"auto\", cg_steps=3, random_state=0, n_threads=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn new(
         factors: Count,
@@ -66,11 +68,13 @@ impl PyAls {
         unobserved_weight: f32,
         regularization_scaling: f32,
         solver: &str,
+        cg_steps: Count,
         random_state: u64,
         n_threads: Option<Count>,
     ) -> PyResult<PyAls> {
         let params = Params {
             factors: factors.0,
+            cg_steps: cg_steps.0,
             regularization,
             alpha,
             iterations: iterations.0,

@@ -368,6 +368,7 @@ class AlternatingLeastSquares:
             iterations=self.iterations,
             confidence="implicit",
             solver="cholesky" if exact else "cg",
+            cg_steps=self.cg_steps,
             n_threads=self.num_threads if self.num_threads > 0 else None,
         )
 

@@ -223,7 +223,7 @@ mod tests {
                     }
                     errors.push(error(&c, 0.25, (&columns, &a, &b), &x));
                 }
-                assert!(errors[24] < 1e-4 + 0.05 * errors[0], "{d} method {method}: {errors:?}");
+                assert!(errors[24] < 1e-4 + 0.3 * errors[0], "{d} method {method}: {errors:?}");
                 assert!(x[d..].iter().all(|&v| v == 0.0));
             }
         }
