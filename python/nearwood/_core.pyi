@@ -52,6 +52,7 @@ def implicit_leave_out(matrix: Any, k: int, train_only: float, seed: int) -> NDA
 def implicit_ranked(
     rankings: ArrayLike, k: int, held: Any
 ) -> tuple[float, float, float, float]: ...
+
 _Span: TypeAlias = float | tuple[float, float] | None
 
 def evaluate(

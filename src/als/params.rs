@@ -63,8 +63,7 @@ impl FromStr for Confidence {
 #[non_exhaustive]
 pub enum Solver {
     /// [`Cholesky`](Self::Cholesky), or [`Block`](Self::Block) where an exact epoch would take
-    /// several times as long: many factors and rows with many entries. The model's parameters name
-    /// the one taken.
+    /// several times as long: many factors and rows with many entries.
     #[default]
     Auto,
     /// Exactly, by a symmetric factorisation: in the row's unknowns, or in its entries where those

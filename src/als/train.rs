@@ -105,8 +105,10 @@ impl<'a> Trainer<'a> {
         let objective = Objective::new(&self.params);
         objective.check(users)?;
         let items = users.transpose();
-        self.params.solver = method::chosen(&self.params, users, &items);
-        let mut state = State::new(&self.params, objective, users, &*self.stop, self.start)?;
+        let solver = method::chosen(&self.params, users, &items);
+        let method = Method::new(&Params { solver, ..self.params.clone() });
+        let mut state =
+            State::new(&self.params, objective, method, users, &*self.stop, self.start)?;
         let mut loss_history = Vec::with_capacity(self.params.iterations);
         for number in 1..=self.params.iterations {
             let loss = state.epoch(users, &items)?;
@@ -154,6 +156,7 @@ impl<'a> State<'a> {
     fn new(
         params: &Params,
         objective: Objective,
+        method: Method,
         users: &Csr,
         stop: &'a (dyn Fn() -> bool + Sync),
         start: Start<'_>,
@@ -162,7 +165,7 @@ impl<'a> State<'a> {
         let (n_users, n_items) = (users.n_rows(), users.n_cols());
         let mut state = State {
             objective,
-            method: Method::new(params),
+            method,
             d,
             n_threads,
             stop,
