@@ -73,7 +73,7 @@ fn the_same_file_from_gzip_standard_input_and_any_threads() {
 fn options_of_train_reach_the_file() {
     let place = Place::with_model();
     let words = "--weighting bm25 --alpha 2 --regularization 0.5 --unobserved-weight 0.5 \
-                 --regularization-scaling 1 --seed 9";
+                 --regularization-scaling 1 --seed 9 --solver cg --cg-steps 2";
     place.run(&format!("{TRAIN} {words}")).ok();
     let document = place.run("inspect m.nw --json").json();
     let training = &document["metadata"]["training"];
@@ -82,6 +82,8 @@ fn options_of_train_reach_the_file() {
         assert_eq!(training["params"][key].as_f64(), Some(value), "{key}");
     }
     assert_eq!(training["params"]["seed"], 9);
+    assert_eq!(training["params"]["solver"], "cg");
+    assert_eq!(training["params"]["cg_steps"], 2);
     place.run(&format!("{TRAIN} --confidence spark")).ok();
     let document = place.run("inspect m.nw --json").json();
     let params = &document["metadata"]["training"]["params"];

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::als::{Confidence, ModelFile, Params};
+use crate::als::{Confidence, ModelFile, Params, Solver};
 use crate::error::{OpenError, QueryError};
 use crate::format::{Content, Directory};
 use crate::recommend::FitOptions;
@@ -97,6 +97,12 @@ pub(super) struct ParamArgs {
     /// How far regularization grows with the interactions of a user or item, 0 to 1
     #[arg(long, value_name = "POWER", default_value_t = defaults().regularization_scaling)]
     regularization_scaling: f32,
+    /// How a user or item is solved: auto, cholesky, cg or block
+    #[arg(long, default_value_t = defaults().solver)]
+    solver: Solver,
+    /// Steps of conjugate gradients, of the solver cg
+    #[arg(long, value_name = "N", value_parser = positive, default_value_t = defaults().cg_steps)]
+    cg_steps: usize,
     /// The same seed gives the same file, at any number of threads
     #[arg(long, default_value_t = defaults().seed)]
     seed: u64,
@@ -115,9 +121,10 @@ impl ParamArgs {
                 _ => Params::default().unobserved_weight,
             }),
             regularization_scaling: self.regularization_scaling,
+            solver: self.solver,
+            cg_steps: self.cg_steps,
             seed: self.seed,
             n_threads,
-            ..Params::default()
         }
     }
 }

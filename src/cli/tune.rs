@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::als::{Confidence, Params};
+use crate::als::{Confidence, Params, Solver};
 use crate::eval::Target;
 use crate::io::Journal;
 use crate::recommend::{FitOptions, Weighting};
@@ -117,6 +117,9 @@ struct SearchArgs {
     /// The most users who are measured
     #[arg(long, value_name = "N", default_value_t = Options::default().users)]
     users: usize,
+    /// How a user or item is solved: auto, cholesky, cg or block
+    #[arg(long, default_value_t = Solver::Auto)]
+    solver: Solver,
     /// The same seed gives the same trials and the same file, at any number of threads
     #[arg(long, default_value_t)]
     seed: u64,
@@ -137,6 +140,7 @@ impl Args {
             base: Params {
                 iterations: search.iterations,
                 confidence: self.space.confidence,
+                solver: search.solver,
                 seed: search.seed,
                 n_threads: self.threads,
                 ..Params::default()
@@ -238,7 +242,7 @@ fn words(trial: &Trial, options: &Options) -> String {
     let p = trial.params(&options.base);
     format!(
         "--weighting {} --factors {} --alpha {} --unobserved-weight {} --regularization {} \
-         --regularization-scaling {} --iterations {} --confidence {} --seed {}",
+         --regularization-scaling {} --iterations {} --confidence {} --solver {} --seed {}",
         trial.candidate.weighting,
         p.factors,
         p.alpha,
@@ -247,6 +251,7 @@ fn words(trial: &Trial, options: &Options) -> String {
         p.regularization_scaling,
         p.iterations,
         p.confidence,
+        p.solver,
         p.seed
     )
 }
