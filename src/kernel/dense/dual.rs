@@ -165,6 +165,14 @@ impl Dual {
         assert!(out.len() == n && ladder.step.len() == n, "another number of unknowns");
         let rows = z.len() / n;
         assert!(columns.iter().all(|&c| (c as usize) < rows), "a column past the factors");
+        if roots.iter().all(|&root| root == 0.0) {
+            // T alone is left: the matrix would be the unit one.
+            let to = out.as_mut_ptr();
+            dispatch!(self.isa, combine(z.as_ptr(), n, columns, b, to));
+            dispatch!(self.isa, whiten(ladder.rungs(), to, n));
+            dispatch!(self.isa, colour(ladder.rungs(), to, n));
+            return true;
+        }
         let side = padded(k);
         self.panel.grow(n * side);
         let panel = self.panel.view(side);
@@ -297,7 +305,7 @@ pub(super) mod tests {
             let ladder = Ladder::new(&c.diagonal, &c.beside, 0.25).unwrap();
             for k in [1, 2, 15, 16, 17, 40] {
                 let (columns, mut weights, pulls) = entries(k, 1);
-                // Entries without weight pull all the same.
+                // Entries without weight pull all the same; of one entry that is all.
                 weights.iter_mut().step_by(7).for_each(|a| *a = 0.0);
                 let row = (&columns[..], &weights[..], &pulls[..]);
                 let expected = solution(Isa::Portable, &c, &ladder, row);
