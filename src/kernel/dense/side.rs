@@ -252,23 +252,21 @@ mod tests {
         }
     }
 
+    /// Rows that have entry 3 twice.
+    fn twice<'a>(ladder: &'a Ladder) -> impl Fn(&'a [f32; 2]) -> ShortRow<'a> {
+        move |roots| ShortRow { columns: &[3, 3], roots, pulls: &[1.0, 1.0], ladder }
+    }
+
     #[test]
     fn a_row_that_loses_its_digits_is_told_from_the_others() {
         let (c, n) = (case(16), 16);
         let ladder = Ladder::new(&c.diagonal, &c.beside, 0.25).unwrap();
         // The same entry twice, of a weight beside which 1 is nothing.
         let (good, bad) = ([1.0, 1.0], [1e5, 1e5]);
-        let row = |roots: &'static [f32; 2]| ShortRow {
-            columns: &[3, 3],
-            roots,
-            pulls: &[1.0, 1.0],
-            ladder: &ladder,
-        };
-        let (good, bad): (&'static [f32; 2], &'static [f32; 2]) =
-            (Box::leak(Box::new(good)), Box::leak(Box::new(bad)));
+        let row = twice(&ladder);
+        let rows = [row(&good), row(&bad), row(&good)];
         let mut out = vec![0f32; LANES * n];
-        let held =
-            SideBySide::new(16).solve(&c.z, &[row(good), row(bad), row(good)], &[], &mut out);
+        let held = SideBySide::new(16).solve(&c.z, &rows, &[], &mut out);
         assert_eq!(held[..3], [true, false, true]);
     }
 }
