@@ -41,14 +41,14 @@ struct Workspace {
     pending: Vec<usize>,
     rotated: Vec<f32>,
     back: Vec<f32>,
-    /// The rows to be improved, by number; the last epoch's vectors of them, as they are, padded and rotated, and how
-    /// many have been since.
+    /// The rows to be improved, by number; the last epoch's vectors of them, as they are, padded and
+    /// rotated, and how many have been since.
     to_improve: Vec<usize>,
     gathered: Vec<f32>,
     padded: Vec<f32>,
     before: Vec<f32>,
     improved: usize,
-    /// Those whose matrix lost its digits.
+    /// Those whose matrix lost its digits, or whose vector float32 cannot hold.
     lost: Vec<usize>,
     /// What the entries of each row add to the loss: summed while its factors are in cache.
     entries: Vec<f64>,
@@ -295,6 +295,9 @@ impl Workspace {
         whitening.rotate_back(&self.rotated[..used], &mut self.back[..used]);
         for (&at, x) in self.pending.iter().zip(self.back.chunks_exact(n)) {
             block.vector(at).copy_from_slice(&x[..d]);
+            if !x.iter().all(|v| v.is_finite()) {
+                self.lost.push(at);
+            }
         }
     }
 }

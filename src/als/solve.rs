@@ -161,15 +161,14 @@ pub(super) fn improve(
     let (a, b, ridge) = (&scratch.a[..], &scratch.b[..], fixed.ridge(values.len()));
     let row = Row { z: rotated, columns, a, b, ridge };
     let (d, whitening) = (fixed.d, fixed.whitening);
-    let held = if let Some(steps) = steps {
+    if let Some(steps) = steps {
         let gradients = scratch.gradients.get_or_insert_with(|| Gradients::new(d));
         gradients.improve(row, &whitening.banded, steps, x);
         true
     } else {
         let blocks = scratch.blocks.get_or_insert_with(|| Blocks::new(d));
         blocks.improve(row, &whitening.banded, &whitening.starts, x)
-    };
-    held && x.iter().all(|v| v.is_finite())
+    }
 }
 
 /// Solves one row in its unknowns into `x`: in float32, and where that loses its digits in float64.
@@ -286,5 +285,5 @@ fn rotate_and_solve(
     }
     (scratch.gathered, scratch.alone) = (gathered, alone);
     (scratch.rotated, scratch.numbers) = (rotated, numbers);
-    solved
+    solved && x.iter().all(|v| v.is_finite())
 }
