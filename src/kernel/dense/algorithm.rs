@@ -255,26 +255,12 @@ pub(super) unsafe fn update<V: Lanes, const R: usize, const N: usize>(
     k: usize,
 ) {
     let n = a.stride;
-    // SAFETY: blocks of 16 rows, from their diagonal block to column n, in strips of R, R dividing
-    // 16. The last block has one vector a row: 16 rows at once keep as many sums as other tiles.
+    // SAFETY: strips of R rows, R dividing 16, from their diagonal block to column n.
     unsafe {
-        for i in (0..n).step_by(LANES) {
-            let (from, to, y) = (from.at(i, i), a.at(i, i), y.at(0, i));
-            if R == 8 && i + LANES == n {
-                tile::<V, LANES, 1>(from, to, w.at(0, i).down(), y, k);
-                return;
-            }
-            for r in (0..LANES).step_by(R) {
-                let (from, to, w) = (from.at(r, 0), to.at(r, 0), w.at(0, i + r).down());
-                if R == 8 && (n - i) / LANES % 2 == 1 {
-                    tile::<V, R, 3>(from, to, w, y, k);
-                    let (from, to, y) =
-                        (from.at(0, 3 * LANES), to.at(0, 3 * LANES), y.at(0, 3 * LANES));
-                    band::<V, R, N>(from, to, w, y, k, (n - i) / LANES - 3);
-                } else {
-                    band::<V, R, N>(from, to, w, y, k, (n - i) / LANES);
-                }
-            }
+        for i in (0..n).step_by(R) {
+            let j = i / LANES * LANES;
+            let (from, to) = (from.at(i, j), a.at(i, j));
+            band::<V, R, N>(from, to, w.at(0, i).down(), y.at(0, j), k, (n - j) / LANES);
         }
     }
 }

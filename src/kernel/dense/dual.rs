@@ -143,9 +143,9 @@ impl Dual {
         Dual { isa, n, small, panel: Lines::new(0), u: Vec::new(), beside: Lines::new(n) }
     }
 
-    /// Writes the row's vector in the basis of `z` into `out`. `z` has rows of [`padded`]`(d)`, `columns` name the entries' rows, `roots` are the roots
-    /// of their weights and `b` their pulls. False, with `out` undefined, if the matrix has lost its
-    /// digits in float32.
+    /// Writes the row's vector in the basis of `z` into `out`. `z` has rows of [`padded`]`(d)`,
+    /// `columns` name the entries' rows, `roots` are the roots of their weights and `b` their pulls.
+    /// False, with `out` undefined, if the matrix has lost its digits in float32.
     ///
     /// # Panics
     /// If the lists differ in length, are empty, or name no row of `z`, or ladder or `out` have
@@ -167,10 +167,7 @@ impl Dual {
         assert!(columns.iter().all(|&c| (c as usize) < rows), "a column past the factors");
         if roots.iter().all(|&root| root == 0.0) {
             // T alone is left: the matrix would be the unit one.
-            let to = out.as_mut_ptr();
-            dispatch!(self.isa, combine(z.as_ptr(), n, columns, b, to));
-            dispatch!(self.isa, whiten(ladder.rungs(), to, n));
-            dispatch!(self.isa, colour(ladder.rungs(), to, n));
+            self.divide(z, columns, b, ladder, out);
             return true;
         }
         let side = padded(k);
@@ -187,11 +184,16 @@ impl Dual {
         for ((u, &root), &b) in self.u.iter_mut().zip(roots).zip(b) {
             *u = if root > 0.0 { *u * root } else { b };
         }
-        let to = out.as_mut_ptr();
-        dispatch!(self.isa, combine(z.as_ptr(), n, columns, &self.u, to));
+        self.divide(z, columns, &self.u, ladder, out);
+        true
+    }
+
+    /// `out = T^-1 Z' u`.
+    fn divide(&self, z: &[f32], columns: &[u32], u: &[f32], ladder: &Ladder, out: &mut [f32]) {
+        let (n, to) = (self.n, out.as_mut_ptr());
+        dispatch!(self.isa, combine(z.as_ptr(), n, columns, u, to));
         dispatch!(self.isa, whiten(ladder.rungs(), to, n));
         dispatch!(self.isa, colour(ladder.rungs(), to, n));
-        true
     }
 
     /// Asks for the first rows of `z` that a later [`solve`](Self::solve) will need.

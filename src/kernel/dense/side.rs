@@ -106,6 +106,7 @@ impl SideBySide {
         let n = self.n;
         assert!(out.len() == LANES * n && rows.len() <= LANES, "too many rows");
         let count = z.len() / n;
+        assert!(count > 0, "no row of zeros");
         for row in rows {
             let k = row.columns.len();
             assert!((1..=SideBySide::MAX_ENTRIES).contains(&k), "{k} entries");
