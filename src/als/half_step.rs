@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::csr::Csr;
 use super::loss::{self, Terms};
-use super::method::Method;
+use super::method::{Method, Pass};
 use super::shorts::Shorts;
 use super::solve::{
     Fixed, Scratch, Way, improve, solve_alone, solve_in_entries, solve_in_unknowns,
@@ -36,13 +36,12 @@ struct Workspace {
     pending: Vec<usize>,
     rotated: Vec<f32>,
     back: Vec<f32>,
-    /// The rows to be improved, by number; the last epoch's vectors of them, as they are, padded and
-    /// rotated, and how many have been since.
+    /// The rows of a block that are to be improved, by number; the last epoch's vectors of them, as
+    /// they are, padded and rotated.
     to_improve: Vec<usize>,
     gathered: Vec<f32>,
     padded: Vec<f32>,
     before: Vec<f32>,
-    improved: usize,
     /// Those whose matrix lost its digits, or whose vector float32 cannot hold.
     lost: Vec<usize>,
     /// What the entries of each row add to the loss: summed while its factors are in cache.
@@ -120,9 +119,6 @@ impl Run<'_> {
     /// Solves the block's rows; returns what they add to the loss.
     fn block(&self, work: &mut Workspace, block: &mut Block<'_>) -> Result<f64, TrainError> {
         work.clear(block.len());
-        if self.fixed.method != Method::Exact {
-            self.rotate_before(work, block);
-        }
         for at in 0..block.len() {
             let (columns, values) = block.row(at);
             match self.fixed.way(values) {
@@ -133,9 +129,11 @@ impl Run<'_> {
                     self.prefetch(work, block, at + 1);
                     self.in_unknowns(work, block, at)?;
                 }
-                Way::Gradients(steps) => self.improve(work, block, at, Some(steps)),
-                Way::Blocks => self.improve(work, block, at, None),
+                Way::Improve => work.to_improve.push(at),
             }
+        }
+        if let Method::Improving(pass) = self.fixed.method {
+            self.improve(work, block, pass);
         }
         self.side_by_side(work, block);
         work.hand_over(self.fixed.whitening, block);
@@ -174,36 +172,28 @@ impl Run<'_> {
         }
     }
 
-    /// Rotates the vectors that are to be improved.
-    fn rotate_before(&self, work: &mut Workspace, block: &Block<'_>) {
-        work.improved = 0;
+    /// Makes the vectors that wait for it better ones.
+    fn improve(&self, work: &mut Workspace, block: &mut Block<'_>, pass: Pass) {
         work.gathered.clear();
-        work.to_improve.clear();
-        for (at, x) in block.out.chunks_exact(block.d).enumerate() {
-            if let Way::Gradients(_) | Way::Blocks = self.fixed.way(block.row(at).1) {
-                work.gathered.extend_from_slice(x);
-                work.to_improve.push(at);
-            }
+        for &at in &work.to_improve {
+            work.gathered.extend_from_slice(block.vector(at));
         }
-        work.before.resize(work.gathered.len() / block.d * padded(block.d), 0.0);
-        let Workspace { gathered, padded, before, .. } = work;
-        self.fixed.whitening.rotate_into(gathered, padded, before);
-    }
-
-    fn improve(&self, work: &mut Workspace, block: &Block<'_>, at: usize, steps: Option<usize>) {
         let n = padded(self.fixed.d);
-        let (columns, values) = block.row(at);
-        let x = &mut work.rotated[work.pending.len() * n..][..n];
-        x.copy_from_slice(&work.before[work.improved * n..][..n]);
-        work.improved += 1;
-        if let Some(&next) = work.to_improve.get(work.improved) {
-            work.scratch.dual.prefetch(self.rotated, block.row(next).0);
-        }
-        if improve(&mut work.scratch, self.fixed, self.rotated, (columns, values), steps, x) {
-            work.entries[at] = self.sum(self.rotated, columns, values, x, &mut work.scores);
-            work.pending.push(at);
-        } else {
-            work.lost.push(at);
+        work.before.resize(work.to_improve.len() * n, 0.0);
+        self.fixed.whitening.rotate_into(&work.gathered, &mut work.padded, &mut work.before);
+        for (i, &at) in work.to_improve.iter().enumerate() {
+            let (columns, values) = block.row(at);
+            let x = &mut work.rotated[work.pending.len() * n..][..n];
+            x.copy_from_slice(&work.before[i * n..][..n]);
+            if let Some(&next) = work.to_improve.get(i + 1) {
+                work.scratch.dual.prefetch(self.rotated, block.row(next).0);
+            }
+            if improve(&mut work.scratch, self.fixed, self.rotated, (columns, values), pass, x) {
+                work.entries[at] = self.sum(self.rotated, columns, values, x, &mut work.scores);
+                work.pending.push(at);
+            } else {
+                work.lost.push(at);
+            }
         }
     }
 
@@ -282,7 +272,6 @@ impl Workspace {
             gathered: vec![],
             padded: vec![],
             before: vec![],
-            improved: 0,
             lost: vec![],
             entries: Vec::with_capacity(BLOCK),
             scores: vec![],
@@ -292,6 +281,7 @@ impl Workspace {
     fn clear(&mut self, rows: usize) {
         self.shorts.clear();
         self.pending.clear();
+        self.to_improve.clear();
         self.lost.clear();
         self.entries.clear();
         self.entries.resize(rows, 0.0);

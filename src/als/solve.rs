@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::gramian::Gramian;
-use super::method::{GIANT, Method};
+use super::method::{GIANT, Method, Pass};
 use super::objective::Objective;
 use super::repair;
 use super::whitening::Whitening;
@@ -105,8 +105,7 @@ impl<'a> Fixed<'a> {
             (Some(ladder), _) if values.iter().all(|&r| self.objective.weigh(r).0 >= 0.0) => {
                 Way::Entries(ladder)
             }
-            (_, Method::Gradients(steps)) => Way::Gradients(steps),
-            (_, Method::Blocks) => Way::Blocks,
+            (_, Method::Improving(_)) => Way::Improve,
             (_, Method::Exact) => Way::Unknowns,
         }
     }
@@ -120,10 +119,8 @@ pub(super) enum Way<'a> {
     Entries(&'a Ladder),
     /// As many equations as it has unknowns.
     Unknowns,
-    /// Better than before, by so many steps of conjugate gradients.
-    Gradients(usize),
-    /// Better than before, block by block.
-    Blocks,
+    /// Nearer than before, by the method's pass.
+    Improve,
 }
 
 /// The row has no finite solution.
@@ -147,27 +144,30 @@ pub(super) fn solve_in_entries(
     scratch.dual.solve(rotated, columns, &scratch.roots, &scratch.b, ladder, out)
 }
 
-/// Makes `x`, in the basis of `rotated`, a better vector of the row: by `steps` steps of conjugate
-/// gradients, or block by block where there are none. False if digits were lost on the way.
+/// Makes `x`, in the basis of `rotated`, a better vector of the row. False if digits were lost on the
+/// way.
 pub(super) fn improve(
     scratch: &mut Scratch,
     fixed: &Fixed<'_>,
     rotated: &[f32],
     (columns, values): (&[u32], &[f32]),
-    steps: Option<usize>,
+    pass: Pass,
     x: &mut [f32],
 ) -> bool {
     scratch.weigh(&fixed.objective, values);
     let (a, b, ridge) = (&scratch.a[..], &scratch.b[..], fixed.ridge(values.len()));
     let row = Row { z: rotated, columns, a, b, ridge };
     let (d, whitening) = (fixed.d, fixed.whitening);
-    if let Some(steps) = steps {
-        let gradients = scratch.gradients.get_or_insert_with(|| Gradients::new(d));
-        gradients.improve(row, &whitening.banded, steps, x);
-        true
-    } else {
-        let blocks = scratch.blocks.get_or_insert_with(|| Blocks::new(d));
-        blocks.improve(row, &whitening.banded, &whitening.starts, x)
+    match pass {
+        Pass::Gradients(steps) => {
+            let gradients = scratch.gradients.get_or_insert_with(|| Gradients::new(d));
+            gradients.improve(row, &whitening.banded, steps, x);
+            true
+        }
+        Pass::Blocks => {
+            let blocks = scratch.blocks.get_or_insert_with(|| Blocks::new(d));
+            blocks.improve(row, &whitening.banded, &whitening.starts, x)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::csr::Csr;
 use super::gramian::Gramian;
 use super::half_step::{HalfStep, Interrupt};
 use super::loss::Terms;
-use super::method::{self, Method};
+use super::method::Method;
 use super::model::Model;
 use super::objective::Objective;
 use super::params::Params;
@@ -107,8 +107,7 @@ impl<'a> Trainer<'a> {
         let objective = Objective::new(&self.params);
         objective.check(users)?;
         let items = users.transpose();
-        let solver = method::chosen(&self.params, users, &items);
-        let method = Method::new(&Params { solver, ..self.params.clone() });
+        let method = Method::new(&self.params, users, &items);
         let Params { factors: d, n_threads, .. } = self.params;
         let rules = Rules { objective, method, d, n_threads, stop: &*self.stop };
         let mut state = State::new(&self.params, rules, users, self.start)?;
