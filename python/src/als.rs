@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nearwood::Storage;
-use nearwood::als::{Measure, ModelFile, Params};
+use nearwood::als::{ModelFile, Params};
+use nearwood::eval::HeldOut;
 use numpy::PyArray2;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -125,7 +126,7 @@ impl PyAls {
         let data = interactions(user_items, "user_items")?;
         let before = if warm_start { Some(slf.get().fitted()?) } else { None };
         let validation = validation.map(Validation::new).transpose()?;
-        let measure: Measure = metric.parse().or_raise()?;
+        let target = HeldOut::target(metric).or_raise()?;
         let progress = train::shown(py, progress);
         let fit = Fit {
             params: &slf.get().params,
@@ -133,7 +134,7 @@ impl PyAls {
             before: before.as_ref().map(|fitted| &*fitted.model),
             validation: validation.as_ref(),
             patience: patience.0,
-            measure,
+            target,
         };
         let done = train::run(py, Some(&progress), callback, |watched| fit.run(watched))?;
         let (model, measured) = done.or_raise()?;

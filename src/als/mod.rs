@@ -29,7 +29,7 @@ mod tridiagonal;
 mod whitening;
 
 pub use csr::Csr;
-pub use early::{EarlyStopping, HeldOut, Measure};
+pub use early::EarlyStopping;
 pub use explain::Explanation;
 pub use fold_in::FoldIn;
 pub use model::Model;
