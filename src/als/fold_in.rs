@@ -5,6 +5,7 @@ use super::gramian::Gramian;
 use super::half_step::HalfStep;
 use super::loss::Terms;
 use super::method::Method;
+use super::model::whole_rows;
 use super::objective::Objective;
 use super::params::Params;
 use super::solve::{Fixed, Scratch, solve_alone};
@@ -13,7 +14,8 @@ use crate::error::TrainError;
 use crate::threads;
 
 /// Gives users a vector from their interactions alone, the items' factors being fixed: the users'
-/// half-step of the training, for any rows. An unchanged row gets the bits that it was trained to.
+/// half-step of a training by an exact solver, for any rows. An unchanged row gets the bits that such
+/// a training gave it.
 ///
 /// It keeps the items' Gramian, so that one user costs a row's equations and no more. The factors
 /// may be borrowed, owned or mapped. [`for_items`](Self::for_items) folds in items in the same way,
@@ -38,7 +40,7 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
     /// training. n_items d^2 operations, on `params.n_threads` threads.
     ///
     /// # Errors
-    /// If a parameter is refused or the factors do not fill whole rows.
+    /// If a parameter is refused, the factors do not fill whole rows, or one is not finite.
     pub fn new(item_factors: F, params: &Params) -> Result<FoldIn<F>, TrainError> {
         FoldIn::of(item_factors, params, ("user", "item"))
     }
@@ -55,17 +57,11 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
     fn of(fixed: F, params: &Params, sides: Sides) -> Result<FoldIn<F>, TrainError> {
         params.check()?;
         let (factors, d) = (fixed.as_ref(), params.factors);
-        if factors.is_empty() || factors.len() % d != 0 {
-            return Err(TrainError::Matrix {
-                what: format!("the number of values in the {}s' factors", sides.1),
-                got: factors.len().to_string(),
-                expected: format!("a multiple of {d}, the number of factors, and not 0"),
-            });
-        }
+        let others = whole_rows(&format!("{}s", sides.1), factors, d)?;
         let gramian = threads::run(params.n_threads, || Gramian::of(factors, d));
         let objective = Objective::new(params);
         let matrix = gramian.scaled(objective.unobserved);
-        let whitening = Whitening::new(&gramian, &objective, Method::Exact, factors.len() / d, d);
+        let whitening = Whitening::new(&gramian, &objective, Method::Exact, others, d);
         let params = params.clone();
         Ok(FoldIn { factors: fixed, params, objective, gramian, matrix, whitening, sides })
     }

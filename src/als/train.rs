@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Asks `f` before every block of 64 rows, on any thread; once it says true the training ends
+    /// Asks `f` before every block of 256 rows, on any thread; once it says true the training ends
     /// with [`TrainError::Cancelled`].
     #[must_use]
     pub fn interrupt(mut self, f: impl Fn() -> bool + Sync + 'a) -> Trainer<'a> {
@@ -167,6 +167,7 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    /// Puts a start in its side's place.
     fn place(&self, side: &mut Side, factors: Vec<f32>) {
         side.gramian = threads::run(self.n_threads, || Gramian::of(&factors, self.d));
         side.factors = factors;
@@ -180,8 +181,8 @@ impl Rules<'_> {
         side: &mut Side,
         terms: Terms,
     ) -> Result<f64, TrainError> {
+        let (d, others) = (self.d, rows.n_cols());
         threads::run(self.n_threads, || {
-            let (d, others) = (self.d, fixed.factors.len() / self.d);
             let whitening = Whitening::new(&fixed.gramian, &self.objective, self.method, others, d);
             let fixed = Fixed {
                 objective: self.objective,
