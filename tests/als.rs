@@ -355,6 +355,24 @@ fn folding_in_an_unchanged_row_gives_the_stored_bits() {
 }
 
 #[test]
+fn few_rows_have_the_bits_of_many() {
+    let matrix = plays(60, 1200, 6, positive);
+    let p = Params { iterations: 2, ..params(Confidence::Ials, 16) };
+    let model = train(&p, &matrix);
+    for first in (0..60).step_by(7) {
+        let users = first..60.min(first + 7);
+        let from = matrix.indptr()[users.start] as usize;
+        let to = matrix.indptr()[users.end] as usize;
+        let offsets = matrix.indptr()[users.start..=users.end].iter().map(|&at| at - from as u64);
+        let (items, weights) =
+            (matrix.indices()[from..to].to_vec(), matrix.values()[from..to].to_vec());
+        let some = Csr::from_parts(1200, offsets.collect(), items, weights).unwrap();
+        let expected = &model.user_factors[users.start * 16..users.end * 16];
+        assert_eq!(model.fold_in(&some).unwrap(), expected);
+    }
+}
+
+#[test]
 fn who_has_no_entries_gets_the_zero_vector() {
     let matrix = Csr::from_triplets(4, 5, &[0, 1, 3], &[1, 1, 4], &[1.0, 2.0, 1.0]).unwrap();
     for confidence in Confidence::ALL {

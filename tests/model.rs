@@ -10,9 +10,9 @@ use common::exercise::as_model;
 use common::file::{get, header_field, n_sections, reseal, sections};
 use common::{Numbers, small_model};
 use nearwood::als::{
-    Confidence, Csr, EarlyStopping, FoldIn, HeldOut, Measure, Model, ModelFile, Params, Solver,
-    Start, Trainer,
+    Confidence, Csr, EarlyStopping, FoldIn, Model, ModelFile, Params, Solver, Start, Trainer,
 };
+use nearwood::eval::{HeldOut, Measure, Target};
 use nearwood::{Error, Index, Recommender, Storage};
 
 /// Users with a taste for one half of the items.
@@ -193,9 +193,9 @@ fn held_out_measures_are_those_of_a_plain_sort() {
     assert!((0..60).all(|u| !train_part.row(u).0.is_empty()), "everybody keeps one");
     let share = held.nnz() as f64 / matrix.nnz() as f64;
     assert!((0.25..0.45).contains(&share), "{share}");
-    for (name, measure) in [("recall@5", Measure::Recall(5)), ("ndcg@3", Measure::Ndcg(3))] {
-        assert_eq!((name.parse::<Measure>().unwrap(), measure.to_string()), (measure, name.into()));
-        let measured = HeldOut::new(&train_part, &held, measure, Some(2)).unwrap();
+    for name in ["recall@5", "ndcg@3"] {
+        let target = HeldOut::target(name).unwrap();
+        let measured = HeldOut::new(&train_part, &held, target, Some(2)).unwrap();
         let p = params(Confidence::Ials, Solver::Cholesky);
         let mut got = 0.0;
         let trainer = Trainer::new(Params { iterations: 2, ..p });
@@ -204,18 +204,27 @@ fn held_out_measures_are_those_of_a_plain_sort() {
             std::ops::ControlFlow::Continue(())
         });
         let model = watched.fit(&train_part).unwrap();
-        near(got, plain(&model, &train_part, &held, measure), name);
+        near(got, plain(&model, &train_part, &held, target), name);
     }
     for bad in ["recall", "map@5", "ndcg@0", "ndcg@x"] {
-        assert!(bad.parse::<Measure>().is_err(), "{bad}");
+        assert!(HeldOut::target(bad).is_err(), "{bad}");
     }
+    let target = HeldOut::target("recall@5").unwrap();
     let none = Csr::from_triplets(60, 24, &[], &[], &[]).unwrap();
-    assert!(HeldOut::new(&train_part, &none, Measure::Recall(5), None).is_err());
-    assert!(HeldOut::new(&train_part, &plays(5, 24, 1), Measure::Recall(5), None).is_err());
+    let measured = HeldOut::new(&train_part, &held, target, None).unwrap();
+    let p = Params { iterations: 1, ..params(Confidence::Ials, Solver::Cholesky) };
+    let watched = Trainer::new(p).progress(|epoch| {
+        assert!(measured.measure(epoch).is_nan(), "of other users");
+        std::ops::ControlFlow::Continue(())
+    });
+    watched.fit(&plays(5, 24, 1)).unwrap();
+    assert!(HeldOut::new(&train_part, &none, target, None).is_err());
+    assert!(HeldOut::new(&train_part, &plays(5, 24, 1), target, None).is_err());
     assert!([0.0, 1.0, f64::NAN].iter().all(|&s| HeldOut::split(&matrix, s, 0).is_err()));
 }
 
-fn plain(model: &Model, train: &Csr, held: &Csr, measure: Measure) -> f64 {
+fn plain(model: &Model, train: &Csr, held: &Csr, target: Target) -> f64 {
+    let k = target.k;
     let (mut sum, mut users) = (0.0, 0);
     for user in 0..train.n_rows() {
         let wanted = held.row(user).0;
@@ -228,9 +237,9 @@ fn plain(model: &Model, train: &Csr, held: &Csr, measure: Measure) -> f64 {
         let score = |item: u32| model.score(user, item as usize);
         free.sort_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
         let hit = |rank: usize| f64::from(u8::from(wanted.contains(&free[rank])));
-        sum += match measure {
-            Measure::Recall(k) => (0..k).map(hit).sum::<f64>() / k.min(wanted.len()) as f64,
-            Measure::Ndcg(k) => {
+        sum += match target.measure {
+            Measure::CappedRecall => (0..k).map(hit).sum::<f64>() / k.min(wanted.len()) as f64,
+            Measure::Ndcg => {
                 let discount = |rank: usize| 1.0 / (2.0 + rank as f64).log2();
                 let best: f64 = (0..k.min(wanted.len())).map(discount).sum();
                 (0..k).map(|rank| hit(rank) * discount(rank)).sum::<f64>() / best

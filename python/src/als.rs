@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use nearwood::Storage;
-use nearwood::als::{Measure, ModelFile, Params};
+use nearwood::als::{ModelFile, Params};
+use nearwood::eval::HeldOut;
 use numpy::PyArray2;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::convert;
-use crate::errors::{OrRaise, value_error};
+use crate::errors::OrRaise;
 use crate::fitting::{self, Fit, Validation};
 use crate::held::Held;
 use crate::interactions::interactions;
 use crate::options::{Count, optional, path_of};
-use crate::ranking::{Fitted, Question, mask, number, numbers, rankings, whole_or_none};
+use crate::ranking::{Fitted, Question, mask, number, numbers, others, rankings, whole_or_none};
 use crate::train;
 
 /// Implicit-feedback alternating least squares: a vector for every user and every item.
@@ -125,7 +126,7 @@ impl PyAls {
         let data = interactions(user_items, "user_items")?;
         let before = if warm_start { Some(slf.get().fitted()?) } else { None };
         let validation = validation.map(Validation::new).transpose()?;
-        let measure: Measure = metric.parse().or_raise()?;
+        let target = HeldOut::target(metric).or_raise()?;
         let progress = train::shown(py, progress);
         let fit = Fit {
             params: &slf.get().params,
@@ -133,7 +134,7 @@ impl PyAls {
             before: before.as_ref().map(|fitted| &*fitted.model),
             validation: validation.as_ref(),
             patience: patience.0,
-            measure,
+            target,
         };
         let done = train::run(py, Some(&progress), callback, |watched| fit.run(watched))?;
         let (model, measured) = done.or_raise()?;
@@ -267,19 +268,13 @@ impl PyAls {
         if let Some(rows) = &given {
             convert::same_rows("user_items", rows.matrix.n_rows(), users.len())?;
         }
-        let vectors = match (&given, recalculate_user) {
-            (Some(rows), true) => {
-                py.detach(|| fitted.fold_in()?.fold_in(&rows.matrix)).or_raise()?
-            }
-            (None, true) => return Err(value_error("recalculate_user needs user_items")),
-            (_, false) => fitted.model.users(&users).or_raise()?,
-        };
-        let (only, without) = ((items, "items"), (filter_items, "filter_items"));
-        let mask = mask(fitted.model.n_items, only, without, "item")?;
+        let given = given.as_ref().map(|rows| &rows.matrix);
+        let vectors = fitted.vectors(py, &users, given, recalculate_user)?;
+        let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let question = Question {
             fitted: &fitted,
             users: &users,
-            given: given.as_ref().map(|rows| &rows.matrix),
+            given,
             vectors: &vectors,
             mask: mask.as_deref(),
             without_liked: filter_already_liked_items,
@@ -306,8 +301,7 @@ impl PyAls {
         items: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
-        let (only, without) = ((items, "items"), (filter_items, "filter_items"));
-        let mask = mask(fitted.model.n_items, only, without, "item")?;
+        let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let users: Vec<u32> = (0..fitted.model.n_users as u32).collect();
         let question = Question {
             fitted: &fitted,
@@ -350,16 +344,7 @@ impl PyAls {
         let (userid, itemid) = (number(userid, "userid")?, number(itemid, "itemid")?);
         fitted.model.items(&[itemid]).or_raise()?;
         let given = user_items.map(|rows| interactions(rows, "user_items")).transpose()?;
-        let (items, weights) = match &given {
-            Some(rows) => {
-                convert::same_rows("user_items", rows.matrix.n_rows(), 1)?;
-                rows.matrix.row(0)
-            }
-            None => {
-                fitted.model.users(&[userid]).or_raise()?;
-                fitted.data.matrix.row(userid as usize)
-            }
-        };
+        let (items, weights) = fitted.row(userid, given.as_ref().map(|rows| &rows.matrix))?;
         let why = py.detach(|| fitted.fold_in()?.explain(items, weights, itemid)).or_raise()?;
         Ok((why.score, why.contributions.into_iter().take(N.0).collect()))
     }
@@ -398,8 +383,7 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
         let (own, one) = numbers(itemid, "itemid")?;
-        let (only, without) = ((items, "items"), (filter_items, "filter_items"));
-        let mask = mask(fitted.model.n_items, only, without, "item")?;
+        let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let vectors = match item_users {
             None => fitted.model.items(&own).or_raise()?,
             Some(rows) => {
@@ -408,10 +392,7 @@ impl PyAls {
                 py.detach(|| fitted.model.fold_in_items(&rows.matrix)).or_raise()?
             }
         };
-        let allowed = |at: usize, item: u32| {
-            (include_self || own[at] != item)
-                && mask.as_ref().is_none_or(|mask| mask[item as usize])
-        };
+        let allowed = others(&own, include_self, mask.as_deref());
         let lists = py.detach(|| fitted.model.nearest_items(&vectors, N.0, &allowed)).or_raise()?;
         convert::tuple(py, rankings(py, &lists, N.0, one)?)
     }
@@ -431,13 +412,9 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
         let (own, one) = numbers(userid, "userid")?;
-        let (only, without) = ((users, "users"), (filter_users, "filter_users"));
-        let mask = mask(fitted.model.n_users, only, without, "user")?;
+        let mask = mask(fitted.model.n_users, "user", users, filter_users)?;
         let vectors = fitted.model.users(&own).or_raise()?;
-        let allowed = |at: usize, user: u32| {
-            (include_self || own[at] != user)
-                && mask.as_ref().is_none_or(|mask| mask[user as usize])
-        };
+        let allowed = others(&own, include_self, mask.as_deref());
         let lists = py.detach(|| fitted.model.nearest_users(&vectors, N.0, &allowed)).or_raise()?;
         convert::tuple(py, rankings(py, &lists, N.0, one)?)
     }
@@ -545,14 +522,11 @@ impl PyAls {
     /// Pickling and copying: the parameters, and the bytes of a file if there is a model.
     fn __reduce__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let (py, own) = (slf.py(), slf.get());
-        let bytes = match own.fitted() {
-            Err(_) => None,
-            Ok(fitted) => {
-                let data = Some(&fitted.data.matrix);
-                let file = ModelFile::to_bytes(&fitted.model, data, Storage::Float32).or_raise()?;
-                Some(PyBytes::new(py, file.as_ref()))
-            }
+        let file = |fitted: Arc<Fitted>| {
+            ModelFile::to_bytes(&fitted.model, Some(&fitted.data.matrix), Storage::Float32)
         };
+        let file = own.fitted().ok().map(file).transpose().or_raise()?;
+        let bytes = file.as_ref().map(|file| PyBytes::new(py, file.as_ref()));
         let restore = slf.get_type().getattr("_restore")?;
         (restore, (own.params.to_json(), bytes)).into_pyobject(py)
     }

@@ -1,30 +1,25 @@
-//! `nearwood.evaluate` and `nearwood.tune`.
+//! `nearwood.evaluate`, and the splits.
 
 use std::sync::Arc;
 
-use nearwood::als::{Csr, Params};
+use nearwood::als::Csr;
 use nearwood::error::{QueryError, TrainError};
 use nearwood::eval::{
     Aligned, Evaluation, ItemKnn, KnnOptions, Options, Popularity, Task, align, align_to, seen_by,
 };
-use nearwood::io::Journal;
-use nearwood::recommend::Weighting;
-use nearwood::tune::{self, Event, Space, Span};
 use nearwood::{Effort, Error, Interactions, Recommender};
 use numpy::PyReadonlyArray2;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
 use crate::als::PyAls;
 use crate::convert;
 use crate::errors::{OrRaise, value_error};
 use crate::interactions::{PyInteractions, interactions};
-use crate::options::{Count, Progress, optional, path_of};
+use crate::options::{Count, optional};
 use crate::ranking::Fitted;
 use crate::recommender::PyRecommender;
-use crate::train;
 use crate::watch::{self, Watched};
 
 /// What ranks.
@@ -231,146 +226,6 @@ fn lengths(k: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<usize>> {
         Ok(one) => Ok(vec![one.0]),
         Err(_) => Ok(k.extract::<Vec<Count>>()?.into_iter().map(|k| k.0).collect()),
     }
-}
-
-/// Searches parameters for a training, on a part of the interactions that is held out. Give it the
-/// training alone: what is chosen by a test says nothing of new data any more.
-///
-/// A range is a pair (low, high); a number is fixed. `trials` are drawn anywhere, `refine` near the
-/// best of those before. The same arguments give the same trials at any number of threads, also if
-/// the search was ended and goes on from its journal.
-///
-/// Args:
-///     data: `Interactions` with raw weights, or a sparse matrix.
-///     factors: The length of a vector; 64 unless told.
-///     unobserved_weight: (0.01, 1) unless told; 1 with "implicit" and "spark".
-///     regularization: For a row of middle size, whatever the scaling; (0.1, 100) unless told.
-///     regularization_scaling: (0, 1) unless told.
-///     alpha: 1 unless told; (1, 50) with "implicit" and "spark".
-///     weighting: A name or several; None: all.
-///     confidence: "ials", "implicit" or "spark".
-///     iterations: The most epochs of a trial.
-///     metric: What is to be high, as in "ndcg@20": see `evaluate`.
-///     trials: Trials anywhere.
-///     refine: Trials near the best.
-///     validation: The share of the entries that is held out.
-///     users: The most users who are measured.
-///     patience: Epochs without a better figure after which a trial ends.
-///     journal: A file that keeps every trial as a line of JSON, and from which the search goes on.
-///     random_state: The seed.
-///     n_threads: None: all cores.
-///     progress: True: a bar on a terminal's standard error; or a callable(done, total).
-///
-/// Returns:
-///     A dict: "params", what `Recommender.fit` takes; "best" and "trials", dicts, the best first;
-///     "metric", "n_users", "resumed".
-///
-/// Raises:
-///     ValueError: If an argument is out of its range or no trial has a figure.
-///     FormatError: If the journal is of another search.
-///     KeyboardInterrupt: On Ctrl-C; the journal has the trials that were done.
-#[pyfunction]
-#[pyo3(signature = (data, *, factors=None, unobserved_weight=None, regularization=None,
-    regularization_scaling=None, alpha=None, weighting=None, confidence="ials", solver="auto",
-    iterations=Count(40), metric="ndcg@20", trials=Count(30), refine=Count(15), validation=0.1,
-    users=Count(10_000), patience=Count(3), journal=None, random_state=0, n_threads=None,
-    progress=None),
-    text_signature = "(data, *, factors=None, unobserved_weight=None, regularization=None, regularization_scaling=None, alpha=None, weighting=None, confidence=\"ials\", solver=\"auto\", iterations=40, metric=\"ndcg@20\", trials=30, refine=15, validation=0.1, users=10000, patience=3, journal=None, random_state=0, n_threads=None, progress=True)")]
-#[pyo3(name = "tune")]
-#[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
-pub fn tune_py<'py>(
-    py: Python<'py>,
-    data: &Bound<'py, PyAny>,
-    factors: Option<&Bound<'py, PyAny>>,
-    unobserved_weight: Option<&Bound<'py, PyAny>>,
-    regularization: Option<&Bound<'py, PyAny>>,
-    regularization_scaling: Option<&Bound<'py, PyAny>>,
-    alpha: Option<&Bound<'py, PyAny>>,
-    weighting: Option<&Bound<'py, PyAny>>,
-    confidence: &str,
-    solver: &str,
-    iterations: Count,
-    metric: &str,
-    trials: Count,
-    refine: Count,
-    validation: f64,
-    users: Count,
-    patience: Count,
-    journal: Option<&Bound<'py, PyAny>>,
-    random_state: u64,
-    n_threads: Option<Count>,
-    progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let data = interactions(data, "data")?;
-    let usual = Space::of(confidence.parse().or_raise()?);
-    let space = Space {
-        factors: span(factors, "factors", usual.factors)?,
-        unobserved_weight: span(unobserved_weight, "unobserved_weight", usual.unobserved_weight)?,
-        regularization: span(regularization, "regularization", usual.regularization)?,
-        regularization_scaling: span(
-            regularization_scaling,
-            "regularization_scaling",
-            usual.regularization_scaling,
-        )?,
-        alpha: span(alpha, "alpha", usual.alpha)?,
-        weightings: weightings(weighting, usual.weightings)?,
-    };
-    let base = Params {
-        iterations: iterations.0,
-        seed: random_state,
-        n_threads: optional(n_threads),
-        ..Params::default()
-    };
-    let options = tune::Options {
-        space,
-        trials: trials.0,
-        refine: refine.0,
-        target: metric.parse().or_raise()?,
-        validation,
-        users: users.0,
-        patience: patience.0,
-        seed: random_state,
-        base: train::named(base, confidence, solver)?,
-    };
-    let mut journal = match journal {
-        Some(path) => Journal::open(path_of(path)?).or_raise()?,
-        None => Journal::in_memory(),
-    };
-    let progress = Progress::new(Some(&train::shown(py, progress)), "tuning")?;
-    let heard = progress.is_heard();
-    let work = |watched: &Watched| {
-        let mut on = |event: &Event<'_>| match event {
-            Event::Trial { trial, of } => watched.go_on(heard, trial.trial + 1, *of),
-            Event::Epoch { .. } => !watched.stopped(),
-            _ => true,
-        };
-        let found = tune::tune(&data, &options, &mut journal, &|| watched.stopped(), &mut on)?;
-        Ok::<_, Error>(found.report(&options)?)
-    };
-    let found = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
-    convert::json(py, &found.or_raise()?.to_string())
-}
-
-/// A number or a pair.
-fn span(object: Option<&Bound<'_, PyAny>>, name: &str, usual: Span) -> PyResult<Span> {
-    let Some(object) = object else { return Ok(usual) };
-    let read = match object.extract::<f64>() {
-        Ok(value) => Ok(Span::fixed(value)),
-        Err(_) => object.extract::<(f64, f64)>().map(|(low, high)| Span::new(low, high)),
-    };
-    read.map_err(|_| PyTypeError::new_err(format!("{name} is neither a number nor a pair of them")))
-}
-
-fn weightings(
-    object: Option<&Bound<'_, PyAny>>,
-    usual: Vec<Weighting>,
-) -> PyResult<Vec<Weighting>> {
-    let names: Vec<String> = match object {
-        None => return Ok(usual),
-        Some(one) if one.is_instance_of::<PyString>() => vec![one.extract()?],
-        Some(several) => several.extract()?,
-    };
-    names.iter().map(|name| name.parse().or_raise()).collect()
 }
 
 /// `train, test` of a split, by its method's name.

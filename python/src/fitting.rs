@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use nearwood::Interactions;
-use nearwood::als::{
-    Csr, EarlyStopping, HeldOut, Measure, Model, ModelFile, Params, Start, Trainer,
-};
+use nearwood::als::{Csr, EarlyStopping, Model, ModelFile, Params, Start, Trainer};
 use nearwood::error::TrainError;
+use nearwood::eval::{HeldOut, Target};
 use pyo3::prelude::*;
 
 use crate::convert;
@@ -42,7 +41,7 @@ pub struct Fit<'a> {
     pub before: Option<&'a Model>,
     pub validation: Option<&'a Validation>,
     pub patience: usize,
-    pub measure: Measure,
+    pub target: Target,
 }
 
 impl Fit<'_> {
@@ -70,7 +69,7 @@ impl Fit<'_> {
         train: &Csr,
         held: &Csr,
     ) -> Result<(Model, Vec<f64>), TrainError> {
-        let held = HeldOut::new(train, held, self.measure, self.params.n_threads)?;
+        let held = HeldOut::new(train, held, self.target, self.params.n_threads)?;
         let mut early = EarlyStopping::new(self.patience, |epoch| held.measure(epoch));
         let trainer = train::attend_and(trainer, watched, |epoch| early.after(epoch));
         let mut model = trainer.fit(train)?;

@@ -24,6 +24,7 @@ mod ranking;
 mod recommender;
 mod sparse;
 mod train;
+mod tuning;
 mod watch;
 
 use pyo3::prelude::*;
@@ -41,7 +42,7 @@ mod _core {
     #[pymodule_export]
     use crate::cli::run_cli;
     #[pymodule_export]
-    use crate::evaluation::{evaluate, tune_py};
+    use crate::evaluation::evaluate;
     #[pymodule_export]
     use crate::filter::PyFilter;
     #[pymodule_export]
@@ -52,6 +53,8 @@ mod _core {
     use crate::interactions::PyInteractions;
     #[pymodule_export]
     use crate::recommender::PyRecommender;
+    #[pymodule_export]
+    use crate::tuning::tune_py;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

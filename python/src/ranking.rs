@@ -8,7 +8,7 @@ use nearwood::error::{QueryError, TrainError};
 use pyo3::prelude::*;
 
 use crate::convert::{self, Pair};
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, value_error};
 use crate::ids::is_one;
 use crate::sparse;
 use crate::watch;
@@ -47,6 +47,41 @@ impl Fitted {
             let _ = self.fold_in.set(FoldIn::new(items, &self.model.params)?);
         }
         self.fold_in.get().ok_or(TrainError::Cancelled)
+    }
+}
+
+impl Fitted {
+    /// The vectors of some users: as they are stored, or of the rows that were `given` for them.
+    pub fn vectors(
+        &self,
+        py: Python<'_>,
+        users: &[u32],
+        given: Option<&Csr>,
+        recalculate: bool,
+    ) -> PyResult<Vec<f32>> {
+        match (given, recalculate) {
+            (Some(rows), true) => py.detach(|| self.fold_in()?.fold_in(rows)).or_raise(),
+            (None, true) => Err(value_error("recalculate_user needs user_items")),
+            (_, false) => self.model.users(users).or_raise(),
+        }
+    }
+
+    /// A user's items and weights: of the one row that was `given`, or of the training.
+    pub fn row<'a>(
+        &'a self,
+        user: u32,
+        given: Option<&'a Csr>,
+    ) -> PyResult<(&'a [u32], &'a [f32])> {
+        match given {
+            Some(rows) => {
+                convert::same_rows("user_items", rows.n_rows(), 1)?;
+                Ok(rows.row(0))
+            }
+            None => {
+                self.model.users(&[user]).or_raise()?;
+                Ok(self.data.matrix.row(user as usize))
+            }
+        }
     }
 }
 
@@ -117,25 +152,35 @@ pub fn number(object: &Bound<'_, PyAny>, what: &str) -> PyResult<u32> {
     u32::try_from(number).map_err(|_| convert::no_such(what, number))
 }
 
-/// Which rows may come up; None: all.
+/// Which of `n` rows may come up, by the arguments `items` and `filter_items` where `what` is "item";
+/// None: all.
 pub fn mask(
     n: usize,
-    only: (Option<&Bound<'_, PyAny>>, &str),
-    without: (Option<&Bound<'_, PyAny>>, &str),
     what: &str,
+    only: Option<&Bound<'_, PyAny>>,
+    without: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Option<Vec<bool>>> {
-    if without.0.is_none() && only.0.is_none() {
+    if without.is_none() && only.is_none() {
         return Ok(None);
     }
-    let mut mask = vec![only.0.is_none(); n];
-    for ((object, name), allowed) in [(only, true), (without, false)] {
+    let mut mask = vec![only.is_none(); n];
+    for (object, prefix, allowed) in [(only, "", true), (without, "filter_", false)] {
         let Some(object) = object else { continue };
-        for number in whole_or_none(object, name)? {
+        for number in whole_or_none(object, &format!("{prefix}{what}s"))? {
             let unknown = || convert::no_such(what, i64::from(number));
             *mask.get_mut(number as usize).ok_or_else(unknown)? = allowed;
         }
     }
     Ok(Some(mask))
+}
+
+/// Whether a row may be an answer to the one of `own`: itself only if that is asked for.
+pub fn others<'a>(
+    own: &'a [u32],
+    include_self: bool,
+    mask: Option<&'a [bool]>,
+) -> impl Fn(usize, u32) -> bool + Sync + 'a {
+    move |at, row| (include_self || own[at] != row) && mask.is_none_or(|mask| mask[row as usize])
 }
 
 /// Row numbers; an empty list, whose dtype numpy makes up, is one too.

@@ -3,12 +3,12 @@
 use rayon::prelude::*;
 
 use super::csr::Csr;
-use super::gramian::Gramian;
 use super::loss::{self, Terms};
-use super::method::Method;
-use super::objective::Objective;
+use super::method::{Method, Pass};
 use super::shorts::Shorts;
-use super::solve::{Fixed, Scratch, Way, improve, solve_in_entries, solve_in_unknowns};
+use super::solve::{
+    Fixed, Scratch, Way, improve, solve_alone, solve_in_entries, solve_in_unknowns,
+};
 use super::whitening::Whitening;
 use crate::error::TrainError;
 use crate::kernel::dense::{Ladder, padded};
@@ -19,15 +19,10 @@ const BLOCK: usize = 256;
 /// Asked between blocks of rows; true stops the work.
 pub(super) type Interrupt<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// The side that is being solved.
+/// A side to be solved against the fixed factors of the other.
 pub(super) struct HalfStep<'a> {
-    pub(super) objective: Objective,
-    /// The fixed side's factors, row-major.
-    pub(super) factors: &'a [f32],
-    pub(super) d: usize,
-    pub(super) method: Method,
-    pub(super) gramian: &'a Gramian,
-    /// "user" or "item", for messages.
+    pub(super) fixed: Fixed<'a>,
+    /// What is solved, "user" or "item", for messages.
     pub(super) side: &'static str,
     pub(super) interrupt: Interrupt<'a>,
 }
@@ -41,13 +36,12 @@ struct Workspace {
     pending: Vec<usize>,
     rotated: Vec<f32>,
     back: Vec<f32>,
-    /// The rows to be improved, by number; the last epoch's vectors of them, as they are, padded and
-    /// rotated, and how many have been since.
+    /// The rows of a block that are to be improved, by number; the last epoch's vectors of them, as
+    /// they are, padded and rotated.
     to_improve: Vec<usize>,
     gathered: Vec<f32>,
     padded: Vec<f32>,
     before: Vec<f32>,
-    improved: usize,
     /// Those whose matrix lost its digits, or whose vector float32 cannot hold.
     lost: Vec<usize>,
     /// What the entries of each row add to the loss: summed while its factors are in cache.
@@ -66,7 +60,8 @@ pub(super) struct Block<'a> {
 
 /// A half-step with what its rows share.
 struct Run<'a> {
-    fixed: Fixed<'a>,
+    fixed: &'a Fixed<'a>,
+    /// Its factors in the basis of its whitening.
     rotated: &'a [f32],
     terms: Terms,
     side: &'static str,
@@ -76,35 +71,47 @@ impl HalfStep<'_> {
     /// Solves each row of `rows` into `out` (row-major) and sums what they add to the loss, in the
     /// order of the rows whatever the threads.
     pub(super) fn run(&self, rows: &Csr, out: &mut [f32], terms: Terms) -> Result<f64, TrainError> {
-        let matrix = self.gramian.scaled(self.objective.unobserved);
-        let others = self.factors.len() / self.d;
-        let whitening = Whitening::new(self.gramian, &self.objective, self.method, others, self.d);
-        let rotated = whitening.rotate(self.factors);
-        let fixed = Fixed {
-            objective: self.objective,
-            factors: self.factors,
-            d: self.d,
-            method: self.method,
-            gramian: self.gramian,
-            matrix: &matrix,
-            whitening: &whitening,
-        };
+        let (fixed, d) = (&self.fixed, self.fixed.d);
+        let rotated = fixed.whitening.rotate(fixed.factors);
         let run = Run { fixed, rotated: &rotated, terms, side: self.side };
         let sums: Vec<Result<f64, TrainError>> = out
-            .par_chunks_mut(BLOCK * self.d)
+            .par_chunks_mut(BLOCK * d)
             .enumerate()
             .map_init(
-                || Workspace::new(self.d),
+                || Workspace::new(d),
                 |work, (block, out)| {
                     if (self.interrupt)() {
                         return Err(TrainError::Cancelled);
                     }
-                    let mut block = Block { rows, first: block * BLOCK, d: self.d, out };
+                    let mut block = Block { rows, first: block * BLOCK, d, out };
                     run.block(work, &mut block)
                 },
             )
             .collect();
         sums.into_iter().sum()
+    }
+
+    /// Solves each row by itself, to the same bits: without rotating all factors, but with every
+    /// row's own.
+    pub(super) fn one_by_one(&self, rows: &Csr, out: &mut [f32]) -> Result<(), TrainError> {
+        let d = self.fixed.d;
+        let failed = out
+            .par_chunks_mut(d)
+            .enumerate()
+            .map_init(
+                || Scratch::new(d),
+                |scratch, (row, x)| {
+                    let (columns, values) = rows.row(row);
+                    solve_alone(scratch, &self.fixed, columns, values, x).err().map(|_| row)
+                },
+            )
+            .find_map_first(|failed| failed);
+        failed.map_or(Ok(()), |row| Err(self.singular(row)))
+    }
+
+    pub(super) fn singular(&self, row: usize) -> TrainError {
+        let regularization = self.fixed.objective.regularization;
+        TrainError::Singular { side: self.side, row, regularization }
     }
 }
 
@@ -112,9 +119,6 @@ impl Run<'_> {
     /// Solves the block's rows; returns what they add to the loss.
     fn block(&self, work: &mut Workspace, block: &mut Block<'_>) -> Result<f64, TrainError> {
         work.clear(block.len());
-        if self.fixed.method != Method::Exact {
-            self.rotate_before(work, block);
-        }
         for at in 0..block.len() {
             let (columns, values) = block.row(at);
             match self.fixed.way(values) {
@@ -125,9 +129,11 @@ impl Run<'_> {
                     self.prefetch(work, block, at + 1);
                     self.in_unknowns(work, block, at)?;
                 }
-                Way::Gradients(steps) => self.improve(work, block, at, Some(steps)),
-                Way::Blocks => self.improve(work, block, at, None),
+                Way::Improve => work.to_improve.push(at),
             }
+        }
+        if let Method::Improving(pass) = self.fixed.method {
+            self.improve(work, block, pass);
         }
         self.side_by_side(work, block);
         work.hand_over(self.fixed.whitening, block);
@@ -166,43 +172,35 @@ impl Run<'_> {
         }
     }
 
-    /// Rotates the vectors that are to be improved.
-    fn rotate_before(&self, work: &mut Workspace, block: &Block<'_>) {
-        work.improved = 0;
+    /// Makes the vectors that wait for it better ones.
+    fn improve(&self, work: &mut Workspace, block: &mut Block<'_>, pass: Pass) {
         work.gathered.clear();
-        work.to_improve.clear();
-        for (at, x) in block.out.chunks_exact(block.d).enumerate() {
-            if let Way::Gradients(_) | Way::Blocks = self.fixed.way(block.row(at).1) {
-                work.gathered.extend_from_slice(x);
-                work.to_improve.push(at);
-            }
+        for &at in &work.to_improve {
+            work.gathered.extend_from_slice(block.vector(at));
         }
-        work.before.resize(work.gathered.len() / block.d * padded(block.d), 0.0);
-        let Workspace { gathered, padded, before, .. } = work;
-        self.fixed.whitening.rotate_into(gathered, padded, before);
-    }
-
-    fn improve(&self, work: &mut Workspace, block: &Block<'_>, at: usize, steps: Option<usize>) {
         let n = padded(self.fixed.d);
-        let (columns, values) = block.row(at);
-        let x = &mut work.rotated[work.pending.len() * n..][..n];
-        x.copy_from_slice(&work.before[work.improved * n..][..n]);
-        work.improved += 1;
-        if let Some(&next) = work.to_improve.get(work.improved) {
-            work.scratch.dual.prefetch(self.rotated, block.row(next).0);
-        }
-        if improve(&mut work.scratch, &self.fixed, self.rotated, (columns, values), steps, x) {
-            work.entries[at] = self.sum(self.rotated, columns, values, x, &mut work.scores);
-            work.pending.push(at);
-        } else {
-            work.lost.push(at);
+        work.before.resize(work.to_improve.len() * n, 0.0);
+        self.fixed.whitening.rotate_into(&work.gathered, &mut work.padded, &mut work.before);
+        for (i, &at) in work.to_improve.iter().enumerate() {
+            let (columns, values) = block.row(at);
+            let x = &mut work.rotated[work.pending.len() * n..][..n];
+            x.copy_from_slice(&work.before[i * n..][..n]);
+            if let Some(&next) = work.to_improve.get(i + 1) {
+                work.scratch.dual.prefetch(self.rotated, block.row(next).0);
+            }
+            if improve(&mut work.scratch, self.fixed, self.rotated, (columns, values), pass, x) {
+                work.entries[at] = self.sum(self.rotated, columns, values, x, &mut work.scores);
+                work.pending.push(at);
+            } else {
+                work.lost.push(at);
+            }
         }
     }
 
     fn side_by_side(&self, work: &mut Workspace, block: &Block<'_>) {
         let n = padded(self.fixed.d);
         let Workspace { shorts, pending, rotated, lost, entries, scores, .. } = work;
-        shorts.solve(&self.fixed, self.rotated, block, |at, held, vectors| {
+        shorts.solve(self.fixed, self.rotated, block, |at, held, vectors| {
             for ((&at, held), x) in at.iter().zip(held).zip(vectors.chunks_exact(n)) {
                 if held {
                     let (columns, values) = block.row(at);
@@ -223,7 +221,7 @@ impl Run<'_> {
         at: usize,
     ) -> Result<(), TrainError> {
         let (columns, values) = block.row(at);
-        let (row, fixed) = (block.first + at, &self.fixed);
+        let (row, fixed) = (block.first + at, self.fixed);
         let x = block.vector(at);
         solve_in_unknowns(&mut work.scratch, fixed, columns, values, x).map_err(|_| {
             let regularization = fixed.objective.regularization;
@@ -256,7 +254,7 @@ impl Run<'_> {
             return 0.0;
         }
         let vectors = block.out.chunks_exact(block.d).enumerate();
-        let ridge = |(at, x)| loss::of_ridge(&self.fixed, block.row(at).0.len(), x);
+        let ridge = |(at, x)| loss::of_ridge(self.fixed, block.row(at).0.len(), x);
         vectors.zip(&work.entries).map(|(row, entries)| ridge(row) + entries).sum()
     }
 }
@@ -274,7 +272,6 @@ impl Workspace {
             gathered: vec![],
             padded: vec![],
             before: vec![],
-            improved: 0,
             lost: vec![],
             entries: Vec::with_capacity(BLOCK),
             scores: vec![],
@@ -284,6 +281,7 @@ impl Workspace {
     fn clear(&mut self, rows: usize) {
         self.shorts.clear();
         self.pending.clear();
+        self.to_improve.clear();
         self.lost.clear();
         self.entries.clear();
         self.entries.resize(rows, 0.0);

@@ -23,19 +23,37 @@ const WORTH: f64 = 3.0;
 pub(super) enum Method {
     /// Exactly.
     Exact,
-    /// By so many steps of conjugate gradients.
+    /// Nearer than before.
+    Improving(Pass),
+}
+
+/// What brings a vector nearer to the solution of its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// So many steps of conjugate gradients.
     Gradients(usize),
-    /// By a pass over blocks.
+    /// One over blocks.
     Blocks,
 }
 
 impl Method {
-    /// Of parameters whose solver has been [`chosen`].
-    pub(super) fn new(params: &Params) -> Method {
+    /// The one asked for, for a matrix given with its transpose; of `auto`, by the operations that
+    /// an exact epoch and one of blocks would take.
+    pub(super) fn new(params: &Params, users: &Csr, items: &Csr) -> Method {
         match params.solver {
-            Solver::Auto | Solver::Cholesky => Method::Exact,
-            Solver::Cg => Method::Gradients(params.cg_steps),
-            Solver::Block => Method::Blocks,
+            Solver::Cholesky => Method::Exact,
+            Solver::Cg => Method::Improving(Pass::Gradients(params.cg_steps)),
+            Solver::Block => Method::Improving(Pass::Blocks),
+            Solver::Auto => {
+                let epoch = |of: fn(f64, f64) -> f64| -> f64 {
+                    let rows = [users, items].into_iter().flat_map(|m| m.indptr().windows(2));
+                    rows.map(|w| of((w[1] - w[0]) as f64, params.factors as f64)).sum()
+                };
+                match epoch(exact) > WORTH * epoch(blocks) {
+                    true => Method::Improving(Pass::Blocks),
+                    false => Method::Exact,
+                }
+            }
         }
     }
 
@@ -43,8 +61,8 @@ impl Method {
     pub(super) fn most_entries(self, d: usize) -> usize {
         match self {
             Method::Exact => most_entries(d),
-            Method::Gradients(_) => most_entries(d).min(SHORT_FOR_GRADIENTS),
-            Method::Blocks => most_entries(d).min(SHORT_FOR_BLOCKS),
+            Method::Improving(Pass::Gradients(_)) => most_entries(d).min(SHORT_FOR_GRADIENTS),
+            Method::Improving(Pass::Blocks) => most_entries(d).min(SHORT_FOR_BLOCKS),
         }
     }
 }
@@ -53,19 +71,6 @@ impl Method {
 /// time than its unknowns'.
 fn most_entries(d: usize) -> usize {
     d * 3 / 4
-}
-
-/// The solver for a matrix, given with its transpose: the one asked for, or by the operations that
-/// an exact epoch and one of blocks would take.
-pub(super) fn chosen(params: &Params, users: &Csr, items: &Csr) -> Solver {
-    if params.solver != Solver::Auto {
-        return params.solver;
-    }
-    let cost = |of: fn(f64, f64) -> f64| -> f64 {
-        let rows = [users, items].into_iter().flat_map(|m| m.indptr().windows(2));
-        rows.map(|w| of((w[1] - w[0]) as f64, params.factors as f64)).sum()
-    };
-    if cost(exact) > WORTH * cost(blocks) { Solver::Block } else { Solver::Cholesky }
 }
 
 /// Operations of a row with k entries and d unknowns, solved exactly.
@@ -80,7 +85,7 @@ fn exact(k: f64, d: f64) -> f64 {
 /// The same where long rows take a pass over blocks.
 fn blocks(k: f64, d: f64) -> f64 {
     let width = 64.0;
-    if k <= Method::Blocks.most_entries(d as usize) as f64 {
+    if k <= Method::Improving(Pass::Blocks).most_entries(d as usize) as f64 {
         exact(k, d)
     } else {
         k * d * (width + 5.0) + d * width * width / 3.0
@@ -103,12 +108,12 @@ mod tests {
             (users, items)
         };
         let chosen = |factors: usize, solver: Solver, (users, items): &(Csr, Csr)| {
-            chosen(&Params { factors, solver, ..Params::default() }, users, items)
+            Method::new(&Params { factors, solver, ..Params::default() }, users, items)
         };
         let (long, short) = (dense(300, 300), dense(20, 20));
-        assert_eq!(chosen(512, Solver::Auto, &long), Solver::Block);
-        assert_eq!(chosen(64, Solver::Auto, &long), Solver::Cholesky);
-        assert_eq!(chosen(512, Solver::Auto, &short), Solver::Cholesky);
-        assert_eq!(chosen(512, Solver::Cg, &short), Solver::Cg);
+        assert_eq!(chosen(512, Solver::Auto, &long), Method::Improving(Pass::Blocks));
+        assert_eq!(chosen(64, Solver::Auto, &long), Method::Exact);
+        assert_eq!(chosen(512, Solver::Auto, &short), Method::Exact);
+        assert_eq!(chosen(512, Solver::Cg, &short), Method::Improving(Pass::Gradients(3)));
     }
 }

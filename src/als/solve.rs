@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::gramian::Gramian;
-use super::method::{GIANT, Method};
+use super::method::{GIANT, Method, Pass};
 use super::objective::Objective;
 use super::repair;
 use super::whitening::Whitening;
@@ -26,15 +26,21 @@ pub struct Scratch {
     a: Vec<f32>,
     b: Vec<f32>,
     roots: Vec<f32>,
-    /// The factors of one row's entries, as they are, padded and rotated.
-    gathered: Vec<f32>,
-    alone: Vec<f32>,
-    rotated: Vec<f32>,
-    /// The numbers from 0 on.
-    numbers: Vec<u32>,
+    alone: Alone,
     /// Sums of a long row: the matrix, then the right-hand side.
     wide: Vec<f64>,
     narrow: Vec<f32>,
+}
+
+/// What a row takes that rotates its own entries' factors.
+#[derive(Default, Clone)]
+struct Alone {
+    /// The factors as they are, padded and rotated; then its vector, rotated.
+    gathered: Vec<f32>,
+    padded: Vec<f32>,
+    rotated: Vec<f32>,
+    /// Where they stand in `rotated`: the numbers from 0 on.
+    columns: Vec<u32>,
 }
 
 impl Scratch {
@@ -49,10 +55,7 @@ impl Scratch {
             a: vec![],
             b: vec![],
             roots: vec![],
-            gathered: vec![],
-            alone: vec![],
-            rotated: vec![],
-            numbers: vec![],
+            alone: Alone::default(),
             wide: vec![],
             narrow: vec![],
         }
@@ -105,8 +108,7 @@ impl<'a> Fixed<'a> {
             (Some(ladder), _) if values.iter().all(|&r| self.objective.weigh(r).0 >= 0.0) => {
                 Way::Entries(ladder)
             }
-            (_, Method::Gradients(steps)) => Way::Gradients(steps),
-            (_, Method::Blocks) => Way::Blocks,
+            (_, Method::Improving(_)) => Way::Improve,
             (_, Method::Exact) => Way::Unknowns,
         }
     }
@@ -120,10 +122,8 @@ pub(super) enum Way<'a> {
     Entries(&'a Ladder),
     /// As many equations as it has unknowns.
     Unknowns,
-    /// Better than before, by so many steps of conjugate gradients.
-    Gradients(usize),
-    /// Better than before, block by block.
-    Blocks,
+    /// Nearer than before, by the method's pass.
+    Improve,
 }
 
 /// The row has no finite solution.
@@ -147,27 +147,30 @@ pub(super) fn solve_in_entries(
     scratch.dual.solve(rotated, columns, &scratch.roots, &scratch.b, ladder, out)
 }
 
-/// Makes `x`, in the basis of `rotated`, a better vector of the row: by `steps` steps of conjugate
-/// gradients, or block by block where there are none. False if digits were lost on the way.
+/// Makes `x`, in the basis of `rotated`, a better vector of the row. False if digits were lost on the
+/// way.
 pub(super) fn improve(
     scratch: &mut Scratch,
     fixed: &Fixed<'_>,
     rotated: &[f32],
     (columns, values): (&[u32], &[f32]),
-    steps: Option<usize>,
+    pass: Pass,
     x: &mut [f32],
 ) -> bool {
     scratch.weigh(&fixed.objective, values);
     let (a, b, ridge) = (&scratch.a[..], &scratch.b[..], fixed.ridge(values.len()));
     let row = Row { z: rotated, columns, a, b, ridge };
     let (d, whitening) = (fixed.d, fixed.whitening);
-    if let Some(steps) = steps {
-        let gradients = scratch.gradients.get_or_insert_with(|| Gradients::new(d));
-        gradients.improve(row, &whitening.banded, steps, x);
-        true
-    } else {
-        let blocks = scratch.blocks.get_or_insert_with(|| Blocks::new(d));
-        blocks.improve(row, &whitening.banded, &whitening.starts, x)
+    match pass {
+        Pass::Gradients(steps) => {
+            let gradients = scratch.gradients.get_or_insert_with(|| Gradients::new(d));
+            gradients.improve(row, &whitening.banded, steps, x);
+            true
+        }
+        Pass::Blocks => {
+            let blocks = scratch.blocks.get_or_insert_with(|| Blocks::new(d));
+            blocks.improve(row, &whitening.banded, &whitening.starts, x)
+        }
     }
 }
 
@@ -234,8 +237,8 @@ fn add_segments(scratch: &mut Scratch, fixed: &Fixed<'_>, columns: &[u32], value
     }
 }
 
-/// Solves one row into `x` by itself, with the bits that it has among others: its entries' factors
-/// are rotated here.
+/// Solves one row into `x` by itself, exactly and with the bits that it has among others: its
+/// entries' factors are rotated here.
 pub(super) fn solve_alone(
     scratch: &mut Scratch,
     fixed: &Fixed<'_>,
@@ -264,26 +267,23 @@ fn rotate_and_solve(
     x: &mut [f32],
 ) -> bool {
     let (d, n, k) = (fixed.d, padded(fixed.d), columns.len());
-    let mut gathered = std::mem::take(&mut scratch.gathered);
     let mut alone = std::mem::take(&mut scratch.alone);
-    let mut rotated = std::mem::take(&mut scratch.rotated);
-    let mut numbers = std::mem::take(&mut scratch.numbers);
-    numbers.clear();
-    numbers.extend(0..k as u32);
-    gathered.clear();
+    alone.columns.clear();
+    alone.columns.extend(0..k as u32);
+    alone.gathered.clear();
     for &column in columns {
-        gathered.extend_from_slice(&fixed.factors[column as usize * d..][..d]);
+        alone.gathered.extend_from_slice(&fixed.factors[column as usize * d..][..d]);
     }
-    rotated.resize((k + 1) * n, 0.0);
-    fixed.whitening.rotate_into(&gathered, &mut alone, &mut rotated);
-    let (z, g) = rotated.split_at_mut(k * n);
-    let solved =
-        solve_in_entries(scratch, &fixed.objective, z, &numbers, values, ladder, &mut g[..n]);
+    alone.rotated.resize((k + 1) * n, 0.0);
+    fixed.whitening.rotate_into(&alone.gathered, &mut alone.padded, &mut alone.rotated);
+    let (z, g) = alone.rotated.split_at_mut(k * n);
+    let (g, columns) = (&mut g[..n], &alone.columns);
+    let solved = solve_in_entries(scratch, &fixed.objective, z, columns, values, ladder, g);
     if solved {
-        fixed.whitening.rotate_back(&g[..n], &mut alone[..n]);
-        x.copy_from_slice(&alone[..d]);
+        let back = &mut alone.padded[..n];
+        fixed.whitening.rotate_back(g, back);
+        x.copy_from_slice(&back[..d]);
     }
-    (scratch.gathered, scratch.alone) = (gathered, alone);
-    (scratch.rotated, scratch.numbers) = (rotated, numbers);
+    scratch.alone = alone;
     solved && x.iter().all(|v| v.is_finite())
 }

@@ -4,13 +4,15 @@ use std::ops::ControlFlow;
 
 use super::csr::Csr;
 use super::gramian::Gramian;
-use super::half_step::HalfStep;
+use super::half_step::{HalfStep, Interrupt};
 use super::loss::Terms;
-use super::method::{self, Method};
+use super::method::Method;
 use super::model::Model;
 use super::objective::Objective;
 use super::params::Params;
+use super::solve::Fixed;
 use super::start::{self, Start};
+use super::whitening::Whitening;
 use crate::error::TrainError;
 use crate::threads;
 
@@ -79,7 +81,7 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Asks `f` before every block of 64 rows, on any thread; once it says true the training ends
+    /// Asks `f` before every block of 256 rows, on any thread; once it says true the training ends
     /// with [`TrainError::Cancelled`].
     #[must_use]
     pub fn interrupt(mut self, f: impl Fn() -> bool + Sync + 'a) -> Trainer<'a> {
@@ -105,15 +107,15 @@ impl<'a> Trainer<'a> {
         let objective = Objective::new(&self.params);
         objective.check(users)?;
         let items = users.transpose();
-        let solver = method::chosen(&self.params, users, &items);
-        let method = Method::new(&Params { solver, ..self.params.clone() });
-        let mut state =
-            State::new(&self.params, objective, method, users, &*self.stop, self.start)?;
+        let method = Method::new(&self.params, users, &items);
+        let Params { factors: d, n_threads, .. } = self.params;
+        let rules = Rules { objective, method, d, n_threads, stop: &*self.stop };
+        let mut state = State::new(&self.params, rules, users, self.start)?;
         let mut loss_history = Vec::with_capacity(self.params.iterations);
         for number in 1..=self.params.iterations {
             let loss = state.epoch(users, &items)?;
             loss_history.push(loss);
-            let (user_factors, item_factors) = (&state.users[..], &state.items[..]);
+            let (user_factors, item_factors) = (&state.users.factors[..], &state.items.factors[..]);
             let of = self.params.iterations;
             let epoch = Epoch { number, of, loss, user_factors, item_factors };
             if (self.progress)(&epoch).is_break() {
@@ -121,8 +123,8 @@ impl<'a> Trainer<'a> {
             }
         }
         Ok(Model {
-            user_factors: state.users,
-            item_factors: state.items,
+            user_factors: state.users.factors,
+            item_factors: state.items.factors,
             n_users: users.n_rows(),
             n_items: users.n_cols(),
             factors: self.params.factors,
@@ -140,92 +142,102 @@ fn check_matrix(matrix: &Csr) -> Result<(), TrainError> {
     Ok(())
 }
 
-struct State<'a> {
+/// The users or the items, as they stand.
+struct Side {
+    /// "user" or "item", for messages.
+    name: &'static str,
+    factors: Vec<f32>,
+    /// Of `factors`.
+    gramian: Gramian,
+}
+
+impl Side {
+    fn unsolved(name: &'static str, n: usize, d: usize) -> Side {
+        Side { name, factors: vec![0.0; n * d], gramian: Gramian::of(&[], d) }
+    }
+}
+
+/// What stays the same from epoch to epoch.
+struct Rules<'a> {
     objective: Objective,
     method: Method,
     d: usize,
     n_threads: Option<usize>,
-    stop: &'a (dyn Fn() -> bool + Sync),
-    users: Vec<f32>,
-    items: Vec<f32>,
-    /// Of `users`.
-    user_gramian: Gramian,
+    stop: Interrupt<'a>,
+}
+
+impl Rules<'_> {
+    /// Puts a start in its side's place.
+    fn place(&self, side: &mut Side, factors: Vec<f32>) {
+        side.gramian = threads::run(self.n_threads, || Gramian::of(&factors, self.d));
+        side.factors = factors;
+    }
+
+    /// Solves every row of a side against the other one; returns what is asked for of the loss.
+    fn solve(
+        &self,
+        rows: &Csr,
+        fixed: &Side,
+        side: &mut Side,
+        terms: Terms,
+    ) -> Result<f64, TrainError> {
+        let (d, others) = (self.d, rows.n_cols());
+        threads::run(self.n_threads, || {
+            let whitening = Whitening::new(&fixed.gramian, &self.objective, self.method, others, d);
+            let fixed = Fixed {
+                objective: self.objective,
+                factors: &fixed.factors,
+                d,
+                method: self.method,
+                gramian: &fixed.gramian,
+                matrix: &fixed.gramian.scaled(self.objective.unobserved),
+                whitening: &whitening,
+            };
+            let step = HalfStep { fixed, side: side.name, interrupt: self.stop };
+            let sum = step.run(rows, &mut side.factors, terms)?;
+            side.gramian = Gramian::of(&side.factors, d);
+            Ok(sum)
+        })
+    }
+}
+
+struct State<'a> {
+    rules: Rules<'a>,
+    users: Side,
+    items: Side,
 }
 
 impl<'a> State<'a> {
     fn new(
         params: &Params,
-        objective: Objective,
-        method: Method,
+        rules: Rules<'a>,
         users: &Csr,
-        stop: &'a (dyn Fn() -> bool + Sync),
         start: Start<'_>,
     ) -> Result<State<'a>, TrainError> {
-        let (d, n_threads) = (params.factors, params.n_threads);
+        let d = params.factors;
         let (n_users, n_items) = (users.n_rows(), users.n_cols());
-        let mut state = State {
-            objective,
-            method,
-            d,
-            n_threads,
-            stop,
-            users: vec![],
-            items: vec![0.0; n_items * d],
-            user_gramian: Gramian::of(&[], d),
-        };
+        let mut user_side = Side::unsolved("user", n_users, d);
+        let mut item_side = Side::unsolved("item", n_items, d);
         match start {
             Start::Random => {
-                state.users = threads::run(n_threads, || start::random(params.seed, n_users, d));
+                let draw = || start::random(params.seed, n_users, d);
+                rules.place(&mut user_side, threads::run(params.n_threads, draw));
             }
-            Start::Users(x) => state.users = start::given("users", x, n_users, d)?,
+            Start::Users(x) => rules.place(&mut user_side, start::given("users", x, n_users, d)?),
             Start::Items(y) => {
-                state.items = start::given("items", y, n_items, d)?;
-                state.users = vec![0.0; n_users * d];
-                let gramian = state.gramian(&state.items);
-                state.solve_users(users, &gramian)?;
+                rules.place(&mut item_side, start::given("items", y, n_items, d)?);
+                rules.solve(users, &item_side, &mut user_side, Terms::None)?;
             }
         }
-        state.user_gramian = state.gramian(&state.users);
-        Ok(state)
+        Ok(State { rules, users: user_side, items: item_side })
     }
 
     /// One epoch; returns the loss after it.
     fn epoch(&mut self, users: &Csr, items: &Csr) -> Result<f64, TrainError> {
-        let item_ridges = self.solve_items(items)?;
-        let item_gramian = self.gramian(&self.items);
-        let rows = self.solve_users(users, &item_gramian)?;
-        self.user_gramian = self.gramian(&self.users);
-        let pairs = self.user_gramian.inner(&item_gramian);
-        Ok(f64::from(self.objective.unobserved) * pairs + rows + item_ridges)
-    }
-
-    fn gramian(&self, factors: &[f32]) -> Gramian {
-        threads::run(self.n_threads, || Gramian::of(factors, self.d))
-    }
-
-    fn solve_items(&mut self, rows: &Csr) -> Result<f64, TrainError> {
-        let step = HalfStep {
-            objective: self.objective,
-            factors: &self.users,
-            d: self.d,
-            method: self.method,
-            gramian: &self.user_gramian,
-            side: "item",
-            interrupt: self.stop,
-        };
-        threads::run(self.n_threads, || step.run(rows, &mut self.items, Terms::Ridge))
-    }
-
-    fn solve_users(&mut self, rows: &Csr, item_gramian: &Gramian) -> Result<f64, TrainError> {
-        let step = HalfStep {
-            objective: self.objective,
-            factors: &self.items,
-            d: self.d,
-            method: self.method,
-            gramian: item_gramian,
-            side: "user",
-            interrupt: self.stop,
-        };
-        threads::run(self.n_threads, || step.run(rows, &mut self.users, Terms::RidgeAndEntries))
+        let State { rules, users: user_side, items: item_side } = self;
+        let ridges = rules.solve(items, user_side, item_side, Terms::Ridge)?;
+        let rest = rules.solve(users, item_side, user_side, Terms::RidgeAndEntries)?;
+        let pairs = user_side.gramian.inner(&item_side.gramian);
+        Ok(f64::from(rules.objective.unobserved) * pairs + rest + ridges)
     }
 }

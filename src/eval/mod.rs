@@ -7,6 +7,7 @@
 
 mod align;
 mod baselines;
+mod held_out;
 mod listening;
 mod measure;
 mod names;
@@ -18,6 +19,7 @@ mod ties;
 
 pub use align::{Aligned, align, align_to};
 pub use baselines::{ItemKnn, KnnOptions, Popularity};
+pub use held_out::HeldOut;
 pub use listening::{Listening, ListeningOptions};
 pub use measure::{AtK, Measure, Target};
 pub use served::seen_by;

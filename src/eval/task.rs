@@ -98,7 +98,26 @@ impl<'a> Task<'a> {
     /// If the matrices differ in shape, or a k is 0 or there is none.
     pub fn new(train: &'a Csr, test: &Csr, options: &Options) -> Result<Task<'a>, QueryError> {
         check(train, test, &options.ks)?;
-        let mut task = Task {
+        let mut task = Task::empty(train, options);
+        for user in 0..test.n_rows() {
+            task.want(user, test.row(user));
+            task.ask(user);
+        }
+        Ok(task)
+    }
+
+    /// A task in which every entry of the test is wanted, for matrices of one shape.
+    pub(super) fn wanting_all(train: &'a Csr, test: &Csr, options: &Options) -> Task<'a> {
+        let mut task = Task::empty(train, options);
+        for user in 0..test.n_rows() {
+            task.wanted.extend_from_slice(test.row(user).0);
+            task.ask(user);
+        }
+        task
+    }
+
+    fn empty(train: &'a Csr, options: &Options) -> Task<'a> {
+        Task {
             train,
             options: options.clone(),
             users: Vec::new(),
@@ -106,14 +125,11 @@ impl<'a> Task<'a> {
             wanted: Vec::new(),
             counts: LeftOut::default(),
             stop: &|| false,
-        };
-        (0..test.n_rows()).for_each(|user| task.add(user, test.row(user)));
-        Ok(task)
+        }
     }
 
-    fn add(&mut self, user: usize, (items, weights): (&[u32], &[f32])) {
+    fn want(&mut self, user: usize, (items, weights): (&[u32], &[f32])) {
         let history = self.train.row(user).0;
-        let before = self.wanted.len();
         for (item, &weight) in items.iter().zip(weights) {
             if weight <= 0.0 {
                 self.counts.entries_not_positive += 1;
@@ -123,10 +139,15 @@ impl<'a> Task<'a> {
                 self.wanted.push(*item);
             }
         }
-        if self.wanted.len() == before {
+    }
+
+    /// Asks a user, if anything was wanted since the one before.
+    fn ask(&mut self, user: usize) {
+        if self.offsets.last() == Some(&self.wanted.len()) {
             self.counts.users_without_test += 1;
             return;
         }
+        let history = self.train.row(user).0;
         self.counts.users_without_history += usize::from(history.is_empty());
         self.users.push(user as u32);
         self.offsets.push(self.wanted.len());

@@ -7,19 +7,22 @@
 //! This is one of the two rooms where `unsafe` may live (the other is `store`).
 #![allow(unsafe_code)]
 
-/// Calls the function of the instruction set in force: each room that uses this has the modules
-/// `avx512`, `avx2` and `portable`, and checks lengths before it comes here.
+/// Calls the function of an instruction set: each room that uses this has the modules `avx512`,
+/// `avx2` and `portable`, and checks lengths, or works on memory that it laid out itself, before it
+/// comes here. What is portable may be safe or, where it is the same code as the others, not.
 macro_rules! dispatch {
     ($isa:expr, $name:ident($($argument:expr),*)) => {
         match $isa {
             // SAFETY: an Isa above Portable comes from detection, so the processor has it; the
-            // lengths were checked just before.
+            // lengths were checked just before, or are those that the caller gave its memory.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { avx512::$name($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { avx2::$name($($argument),*) },
-            _ => portable::$name($($argument),*),
+            // SAFETY: as above.
+            #[allow(unused_unsafe, reason = "where the portable function is safe")]
+            _ => unsafe { portable::$name($($argument),*) },
         }
     };
 }

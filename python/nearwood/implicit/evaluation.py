@@ -3,7 +3,9 @@ nearwood's or implicit's."""
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -20,6 +22,7 @@ __all__ = [
 ]
 
 _BATCH = 4096
+_P = ParamSpec("_P")
 
 
 def train_test_split(
@@ -81,52 +84,44 @@ def ranking_metrics_at_k(
     return dict(zip(("precision", "map", "ndcg", "auc"), measured, strict=True))
 
 
-def precision_at_k(
-    model: Any,
-    train_user_items: Any,
-    test_user_items: Any,
-    K: int = 10,
-    show_progress: bool = True,
-    num_threads: int = 1,
-) -> float:
-    """Held-out items among the first K, over the most there could have been."""
-    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["precision"]
+def _only(
+    figure: str, of: Callable[_P, dict[str, float]], name: str, doc: str
+) -> Callable[_P, float]:
+    """A call `name` that takes what `of` takes and gives one of its figures."""
+
+    def measure(*args: _P.args, **kwargs: _P.kwargs) -> float:
+        return of(*args, **kwargs)[figure]
+
+    measure.__name__ = measure.__qualname__ = name
+    measure.__doc__ = doc
+    vars(measure).update(__signature__=inspect.signature(of).replace(return_annotation="float"))
+    return measure
 
 
-def mean_average_precision_at_k(
-    model: Any,
-    train_user_items: Any,
-    test_user_items: Any,
-    K: int = 10,
-    show_progress: bool = True,
-    num_threads: int = 1,
-) -> float:
-    """The mean over users of the average precision, over min(K, held out)."""
-    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["map"]
-
-
-def ndcg_at_k(
-    model: Any,
-    train_user_items: Any,
-    test_user_items: Any,
-    K: int = 10,
-    show_progress: bool = True,
-    num_threads: int = 1,
-) -> float:
-    """The mean over users of the discounted gain over that of the best order."""
-    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["ndcg"]
-
-
-def AUC_at_k(
-    model: Any,
-    train_user_items: Any,
-    test_user_items: Any,
-    K: int = 10,
-    show_progress: bool = True,
-    num_threads: int = 1,
-) -> float:
-    """The mean over users of the area under the curve, items beyond the first K in any order."""
-    return ranking_metrics_at_k(model, train_user_items, test_user_items, K)["auc"]
+precision_at_k = _only(
+    "precision",
+    ranking_metrics_at_k,
+    "precision_at_k",
+    "Held-out items among the first K, over the most there could have been.",
+)
+mean_average_precision_at_k = _only(
+    "map",
+    ranking_metrics_at_k,
+    "mean_average_precision_at_k",
+    "The mean over users of the average precision, over min(K, held out).",
+)
+ndcg_at_k = _only(
+    "ndcg",
+    ranking_metrics_at_k,
+    "ndcg_at_k",
+    "The mean over users of the discounted gain over that of the best order.",
+)
+AUC_at_k = _only(
+    "auc",
+    ranking_metrics_at_k,
+    "AUC_at_k",
+    "The mean over users of the area under the curve, items beyond the first K in any order.",
+)
 
 
 def _random(state: Any) -> np.random.Generator:

@@ -229,23 +229,6 @@ macro_rules! instances {
     };
 }
 
-/// Calls the function of an instruction set; the caller has checked the extents.
-macro_rules! dispatch {
-    ($isa:expr, $name:ident($($argument:expr),*)) => {
-        match $isa {
-            // SAFETY: an Isa above Portable comes from detection, so the processor has it; the
-            // extents are those that `Equations` gave its memory, and columns were checked.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::$name($($argument),*) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::$name($($argument),*) },
-            // SAFETY: as above.
-            _ => unsafe { portable::$name($($argument),*) },
-        }
-    };
-}
-
 mod algorithm;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
