@@ -15,7 +15,7 @@ from html import escape
 LOW, HIGH = 0.8, 0.999
 TICKS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 PANEL_WIDTH, PANEL_HEIGHT = 370, 340
-LEFT, TOP, GAP, LEGEND = 56, 64, 56, 170
+LEFT, TOP, GAP, LEGEND = 64, 64, 64, 170
 #: Ours are drawn thick, in these; the peers in those, by the order in which they come.
 OWN = ("#d1242f", "#d1242f", "#e8590c", "#a61e4d")
 PEERS = (
@@ -23,7 +23,7 @@ PEERS = (
     *("#d63384", "#7d8590", "#6f8f00", "#a0522d", "#4b6bdc"),
 )
 STYLE = """
-.ground { fill: #ffffff } text { fill: #24292f; font: 12px sans-serif }
+.ground { fill: #ffffff } text { fill: #24292f; font: 12px system-ui, sans-serif }
 .axis { stroke: #8c959f; fill: none } .grid { stroke: #8c959f; stroke-opacity: .25 }
 @media (prefers-color-scheme: dark) { .ground { fill: #0d1117 } text { fill: #e6edf3 } }
 """
@@ -41,14 +41,10 @@ class Series:
 
 def picture(title: str, panels: dict[str, list[Series]]) -> str:
     """The file's text: panels side by side with the same axes, and one legend."""
-    shown = {name: _colour(lines) for name, lines in panels.items() if lines}
-    rates = [
-        rate
-        for lines in shown.values()
-        for line, _ in lines
-        for recall, rate in line.points
-        if recall >= LOW
-    ]
+    shown = {name: lines for name, lines in panels.items() if lines}
+    every = [line for lines in shown.values() for line in lines]
+    colours = _colours(every)
+    rates = [rate for line in every for recall, rate in line.points if recall >= LOW]
     low, high = math.log10(min(rates) * 0.9), math.log10(max(rates) * 1.15)
     width = LEFT + len(shown) * (PANEL_WIDTH + GAP) - GAP + 16 + LEGEND
     height = TOP + PANEL_HEIGHT + 52
@@ -60,15 +56,18 @@ def picture(title: str, panels: dict[str, list[Series]]) -> str:
         f'<text x="{LEFT}" y="22" style="font-size:15px;font-weight:bold">{escape(title)}</text>',
     ]
     for at, (name, lines) in enumerate(shown.items()):
-        parts += _panel(LEFT + at * (PANEL_WIDTH + GAP), name, lines, low, high)
-    named = {line.name: (line, colour) for lines in shown.values() for line, colour in lines}
+        coloured = [(line, colours[line.name]) for line in lines]
+        parts += _panel(LEFT + at * (PANEL_WIDTH + GAP), name, coloured, low, high)
+    named = {line.name: (line, colours[line.name]) for line in every}
     parts += _legend(width - LEGEND, list(named.values()))
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _colour(lines: list[Series]) -> list[tuple[Series, str]]:
+def _colours(lines: list[Series]) -> dict[str, str]:
+    """The same for a name in every panel."""
     own, peers = iter(OWN * 9), iter(PEERS * 9)
-    return [(line, next(own if line.own else peers)) for line in lines]
+    kinds = {line.name: line.own for line in lines}
+    return {name: next(own if is_own else peers) for name, is_own in kinds.items()}
 
 
 def _steps(low: float, high: float) -> list[float]:
