@@ -278,7 +278,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rebuild", action="store_true", help="builds what the cache has again")
     parser.add_argument("--only", action="append", choices=sorted(LIBRARIES), help="repeatable")
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     options.job = contest
     if options.names and options.names[0] in JOBS:
         options.job = JOBS[options.names.pop(0)]
@@ -304,11 +304,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as unkept:
         options.cache = Cache(options.cache or Path(unkept), options.rebuild)
         for name in options.names:
-            if (DATA / name).is_dir():
+            if not (DATA / name).is_dir():
+                lines.absent(name, name, f"it is not in {DATA} (set NEARWOOD_DATA)")
+                continue
+            try:
                 options.job(name, options, lines)
-            else:
-                reason = f"it is not in {DATA} (set NEARWOOD_DATA)"
-                lines.absent(name, name, reason)
+            except (ImportError, NotRun) as missing:
+                lines.absent(name, f"{options.job.__name__} of {name}", str(missing))
     print("\n".join(peers_report.tables(lines.kept)))
 
 
