@@ -7,7 +7,6 @@ equal distances are no errors.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -52,24 +51,6 @@ class Truth:
         else:
             keys = -np.einsum("qkd,qd->qk", rows, queries)
         return float(((keys <= self.limits[: len(found), None]) & valid).mean())
-
-
-@dataclass
-class Data:
-    """A set to measure with; angular queries have length one, the base is as it was found."""
-
-    name: str
-    base: np.ndarray
-    queries: np.ndarray
-    truth: Truth
-
-    @property
-    def metric(self) -> str:
-        return self.truth.metric
-
-    @property
-    def title(self) -> str:
-        return f"{self.name} ({len(self.base):,} x {self.base.shape[1]}, {self.metric})"
 
 
 def load_base(name: str) -> np.ndarray:
