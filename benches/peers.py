@@ -190,7 +190,11 @@ def contest(name: str, options, lines: Lines) -> None:
     lines.add("data", data=name, title=title, date=now(), load=os.getloadavg()[0])
     families: dict[str, list[Entry]] = {}
     for entrant in open_all(name, base, truth.metric, options, lines):
-        tried = try_all(entrant, queries, truth)
+        try:
+            tried = try_all(entrant, queries, truth)
+        except Exception as failed:
+            lines.absent(name, entrant.name, f"{type(failed).__name__}: {failed}")
+            continue
         families.setdefault(entrant.family, []).extend(tried)
         top = max(e.tried["one"][0] for e in tried)
         print(f"  {name}: {entrant.name}: tried, up to {top:.4f}", file=sys.stderr)

@@ -248,7 +248,7 @@ class Glass(Library):
 
 
 def _glass_settings(searcher) -> Iterator[Setting]:
-    for ef in geometric(10, 1000, 1.12):
+    for ef in geometric(10, 1000, 1.16):
         yield Setting(
             f"ef={ef}",
             lambda q: searcher.search(q, K)[0],
@@ -269,7 +269,7 @@ class Svs(Library):
         if metric == "euclidean" and whole_bytes(base):
             kinds += [(32, "uint8"), (64, "uint8")]
         elif metric == "angular":
-            kinds += [(64, "float16"), (32, "int8")]
+            kinds.append((64, "float16"))
         alpha = 1.2 if metric == "euclidean" else 0.95
         return [{"codes": c, "degree": d, "window": 128, "alpha": alpha} for d, c in kinds]
 
@@ -290,11 +290,7 @@ class Svs(Library):
             window_size=parameters["window"],
         )
         codes, distance = parameters["codes"], self._distance(metric)
-        if codes == "int8":
-            data = np.round(data * (127 / np.abs(data).max())).astype(np.int8)
-        elif "x" not in codes:
-            data = data.astype(codes)
-        else:
+        if "x" in codes:
             # The package compresses what lies in a file.
             with tempfile.NamedTemporaryFile(suffix=".fvecs") as file:
                 library.write_vecs(data, file.name)
@@ -302,7 +298,7 @@ class Svs(Library):
                 primary, residual = map(int, codes.split("x"))
                 loader = library.LVQLoader(vectors, primary=primary, residual=residual)
                 return library.Vamana.build(given, loader, distance, num_threads=1)
-        return library.Vamana.build(given, data, distance, num_threads=1)
+        return library.Vamana.build(given, data.astype(codes), distance, num_threads=1)
 
     def save(self, built, folder: Path) -> None:
         built.save(*(str(folder / part) for part in ("config", "graph", "data")))
