@@ -142,15 +142,18 @@ class Cache:
         cost = self._cost(folder)
         if cost and not (self.rebuild or library.fresh):
             return folder, cost
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        child = [sys.executable, __file__, library.name, name, json.dumps(parameters), str(folder)]
+        # Under a name of this process's own until it is whole, should two runs share the folder.
+        begun = folder.with_name(f"{folder.name}.{os.getpid()}")
+        begun.mkdir(parents=True)
+        child = [sys.executable, __file__, library.name, name, json.dumps(parameters), str(begun)]
         done = subprocess.run(child, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        cost = self._cost(folder)
+        cost = self._cost(begun)
         if cost is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(begun)
             said = [line for line in done.stdout.splitlines() if line.strip()]
             raise NotRun(said[-1] if said else f"the build ended with {done.returncode}")
+        shutil.rmtree(folder, ignore_errors=True)
+        begun.rename(folder)
         return folder, cost
 
     def contestants(self, library: Library, name: str, base: np.ndarray, metric: str, say):

@@ -118,8 +118,10 @@ class Voyager(Library):
     name = distribution = "voyager"
 
     def variants(self, base: np.ndarray, metric: str) -> list[dict]:
-        kinds = ["Float32"] if metric != "angular" else ["Float32", "Float8"]
-        return [{"M": m, "storage": kind} for m, kind in product((16, 32), kinds)]
+        pairs = [(16, "Float32"), (32, "Float32")]
+        if metric == "angular":
+            pairs.append((16, "Float8"))
+        return [{"M": m, "storage": kind} for m, kind in pairs]
 
     def build(self, data: np.ndarray, metric: str, parameters: dict):
         import voyager as library

@@ -142,7 +142,7 @@ class Scann(Library):
         return builder.reorder(100).set_n_training_threads(1).build()
 
     def save(self, built, folder: Path) -> None:
-        built.serialize(str(folder))
+        built.serialize(str(folder), relative_path=True)
 
     def open(self, folder, base, metric, parameters):
         import scann as library
