@@ -44,9 +44,18 @@ check: $(VENV)/installed $(VENV)/dev
 bench: bench-peers
 	$(CARGO) bench
 
-bench-peers: $(VENV)/installed
-	$(BIN)/pip install -q annoy hnswlib faiss-cpu scann
-	$(BIN)/python benches/peers.py
+# The peers live in an environment of their own. Built ones are kept in BENCH_CACHE, and what a build
+# took with them: take that away (or give `--rebuild`) to measure the builds again. The names of data
+# sets and options of benches/peers.py go into BENCH_ARGS.
+BENCH_VENV := .venv-bench
+BENCH_BIN := $(BENCH_VENV)/bin
+BENCH_CACHE ?= target/peers
+BENCH_OUT ?= target/peers.jsonl
+BENCH_ARGS ?=
+bench-peers: $(BENCH_VENV)/installed
+	rm -f $(BENCH_OUT)
+	$(BENCH_BIN)/python benches/peers.py $(BENCH_ARGS) --cache $(BENCH_CACHE) --out $(BENCH_OUT)
+	$(BENCH_BIN)/python benches/peers_report.py $(BENCH_OUT) --pictures docs/pictures > $(BENCH_OUT:.jsonl=.md)
 
 # Every fuzz target for FUZZ_SECONDS, from whole files and what earlier runs found worth keeping,
 # with AddressSanitizer. A find is left in fuzz/artifacts: see tests/fuzz_finds/README.md.
@@ -93,6 +102,25 @@ $(VENV)/installed: $(VENV)/tools $(RUST_SOURCES)
 	. $(BIN)/activate && maturin develop --release
 	touch $@
 
+# Each peer by itself, so that one that cannot be installed is named and the others still run. Those
+# that can be are compiled for this processor: voyager's wheel is made for any. glass is on no
+# package index; where it is installed into this environment by hand it is measured.
+COMPILED := annoy,hnswlib,voyager
+$(BENCH_VENV)/peers: pyproject.toml
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_BIN)/pip install -q --upgrade pip 'maturin>=1.9,<2' 'numpy>=1.23'
+	$(BENCH_BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['bench'], sep='\n')" \
+	| while read peer; do \
+		CFLAGS='-O3 -march=native' CXXFLAGS='-O3 -march=native' \
+			$(BENCH_BIN)/pip install -q --no-binary $(COMPILED) "$$peer" \
+		|| $(BENCH_BIN)/pip install -q "$$peer" || echo "NOT INSTALLED: $$peer"; \
+	done
+	touch $@
+
+$(BENCH_VENV)/installed: $(BENCH_VENV)/peers $(RUST_SOURCES)
+	. $(BENCH_BIN)/activate && maturin develop --release
+	touch $@
+
 clean:
 	$(CARGO) clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(BENCH_VENV)

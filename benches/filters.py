@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import peers
+from truth import load
 
 import nearwood as nw
 
@@ -40,7 +40,7 @@ def seconds(search: Callable[[np.ndarray], object], queries: np.ndarray) -> floa
 
 
 def measure(name: str) -> None:
-    base, queries, truth = peers.load(name)
+    base, queries, truth = load(name)
     users = queries[QUERIES:] if truth.metric == "dot" else None
     index = nw.Index.build(base, metric=truth.metric, calibration_queries=users)
     queries = queries[:QUERIES]

@@ -2,215 +2,320 @@
 
     make bench-peers          (or: python benches/peers.py photosift gloss factors-a1 factors-a20)
 
+    python benches/peers.py [names] --out run.jsonl --cache FOLDER --only svs --only nearwood
+    python benches/peers.py fill [names] --cache FOLDER    builds the peers and measures nothing
     python benches/peers.py batches [names]       nearwood's loop beside its own batches
     python benches/peers.py builds [names]        CPU seconds of building beside Annoy's
+    python benches/peers_report.py run.jsonl --pictures docs/pictures     tables and pictures
 
 Data: the folders of NEARWOOD_DATA (../shared/data unless told) that hold base.npy and queries.npy;
-one that is absent is said loudly and left out, as is a peer that is not installed. Truth is brute
-force in float64; anything no farther than the true K-th neighbour counts. Of each library every
-index and setting is tried with some of the queries; for each recall the fastest that reaches it
-with all of them is timed against the others' fastest, in turn, five rounds, and the medians are
-quoted. Time is the process's CPU time, so that nobody gains by a second thread and little is lost
-to other work on the machine.
+one that is absent is said loudly and left out, as is a peer that is not installed or a build that
+fails. Of each library every index and setting is tried with some of the queries, one by one and as
+a batch; for each of a ladder of recalls the fastest that reaches it with all of them is timed
+against the others' fastest, in turn, some rounds, and the medians are quoted. Time is the
+process's CPU time, so that nobody gains by a second thread and little is lost to other work on
+the machine; a library that used more than the time that passed is named.
 """
 
 from __future__ import annotations
 
+import contestants  # isort: skip  (before numpy: it sets the environment)
+
+import argparse
+import dataclasses
+import datetime
+import json
 import os
 import statistics
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import contestants
 import numpy as np
-from contestants import Contestant, K, Setting
+import peers_report
+from contestants import RECALLS, Contestant, NotRun, Setting
+from peers_built import LIBRARIES, Cache, processor
+from truth import DATA, K, Truth, load
 
 import nearwood as nw
 
-contestants.quiet()
-DATA = Path(os.environ.get("NEARWOOD_DATA", Path(__file__).parents[2] / "shared" / "data"))
-ROUNDS = 5
-RECALLS = (0.9, 0.95, 0.99)
-METRICS = {"photosift": "euclidean", "gloss": "angular", "siftsmall": "euclidean"}
+#: The recalls whose fastest settings are timed: those of the tables, and others for the picture.
+LADDER = (0.7, 0.8, 0.85, *RECALLS[:2], 0.97, 0.98, *RECALLS[2:], 0.995, 0.998)
 #: A setting is given up for the slower ones after it once it finds as much as this.
 ENOUGH = 0.9985
-#: Queries that every setting is tried with.
-TRIED = 300
+#: Queries that every setting is tried with, and those of a warm-up before it is timed.
+TRIED, WARM = 300, 100
 
 
-class Truth:
-    """What every query should find."""
+@dataclass
+class Entry:
+    """A setting of a contestant, what trying it showed, and what timing it showed.
 
-    def __init__(self, base: np.ndarray, queries: np.ndarray, metric: str):
-        base, queries = base.astype(np.float64), queries.astype(np.float64)
-        if metric == "angular":
-            base = base / np.maximum(np.linalg.norm(base, axis=1, keepdims=True), 1e-30)
-        self.base, self.queries, self.metric = base, queries, metric
-        blocks = np.array_split(np.arange(len(queries)), -(-len(queries) // 50))
-        self.squares = (base**2).sum(axis=1)
-        kth = [np.partition(self.keys(b), K - 1, axis=1)[:, K - 1] for b in blocks]
-        kth = np.concatenate(kth)
-        self.limits = kth + 1e-6 * np.abs(kth)
+    By mode, "one" or "many": recall with all queries, the median of queries a second, CPU time by
+    wall time.
+    """
 
-    def keys(self, block: np.ndarray) -> np.ndarray:
-        queries = self.queries[block]
-        products = queries @ self.base.T
-        if self.metric != "euclidean":
-            return -products
-        return self.squares - 2 * products + (queries**2).sum(axis=1)[:, None]
-
-    def recall(self, found: np.ndarray) -> float:
-        """Of answers to the first queries, one row each."""
-        rows, queries = self.base[found], self.queries[: len(found)]
-        if self.metric == "euclidean":
-            keys = ((rows - queries[:, None]) ** 2).sum(axis=2)
-        else:
-            keys = -np.einsum("qkd,qd->qk", rows, queries)
-        return float(((keys <= self.limits[: len(found), None]) & (found >= 0)).mean())
+    contestant: Contestant
+    setting: Setting
+    tried: dict[str, tuple[float, float]]
+    recall: dict[str, float] = field(default_factory=dict)
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+    share: dict[str, float] = field(default_factory=dict)
 
 
-def ask(setting: Setting, queries: np.ndarray) -> tuple[np.ndarray, float]:
-    start = time.process_time()
-    found = [setting.one(query) for query in queries]
-    seconds = time.process_time() - start
+def run(setting: Setting, queries: np.ndarray, mode: str) -> tuple[np.ndarray, float, float]:
+    """Ids, and seconds of CPU and of wall time."""
+    queries = queries.astype(setting.dtype, copy=False)
+    setting.prepare()
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = setting.many(queries) if mode == "many" else [setting.one(q) for q in queries]
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     table = np.full((len(queries), K), -1, dtype=np.int64)
     for row, ids in zip(table, found, strict=True):
-        row[: len(ids)] = ids[:K]
-    return table, seconds
+        row[: len(ids)] = np.asarray(ids)[:K].astype(np.int64)
+    return table, cpu, wall
 
 
-def try_all(entrant: Contestant, queries: np.ndarray, truth: Truth) -> list[tuple]:
-    """(recall, seconds, entrant, setting) for each setting, up to the first that finds all."""
-    tried = []
+def modes(setting: Setting) -> list[str]:
+    return ["one", "many"] if setting.many else ["one"]
+
+
+def try_all(entrant: Contestant, queries: np.ndarray, truth: Truth) -> list[Entry]:
+    """Each setting, up to the first that finds all; of two runs the quicker counts."""
+    entries = []
     for setting in entrant.settings:
-        found, seconds = ask(setting, queries[:TRIED])
-        tried.append((truth.recall(found), seconds, entrant, setting))
-        if tried[-1][0] >= ENOUGH:
+        tried = {}
+        for mode in modes(setting):
+            runs = [run(setting, queries[:TRIED], mode) for _ in range(2)]
+            tried[mode] = truth.recall(runs[0][0]), min(cpu for _, cpu, _ in runs)
+        entries.append(Entry(entrant, setting, tried))
+        if tried["one"][0] >= ENOUGH:
             break
-    return tried
+    return entries
 
 
-def fastest(tried: list[tuple], recall: float, queries: np.ndarray, truth: Truth) -> tuple | None:
-    """The fastest that reaches a recall with all queries, and that recall."""
-    for got, seconds, entrant, setting in sorted(tried, key=lambda t: t[1]):
-        if got >= recall - 0.01:
-            got = truth.recall(ask(setting, queries)[0])
-            if got >= recall:
-                return got, seconds, entrant, setting
-    return None
+def fastest(
+    entries: list[Entry], mode: str, recall: float, queries: np.ndarray, truth: Truth, n: int = 1
+) -> list[Entry]:
+    """The `n` quickest when tried of those that reach a recall with all queries."""
+    found = []
+    able = [e for e in entries if mode in e.tried and e.tried[mode][0] >= recall - 0.01]
+    for entry in sorted(able, key=lambda e: e.tried[mode][1]):
+        if mode not in entry.recall:
+            entry.recall[mode] = truth.recall(run(entry.setting, queries, mode)[0])
+        if entry.recall[mode] >= recall:
+            found.append(entry)
+        if len(found) == n:
+            break
+    return found
 
 
-def race(chosen: list[tuple], queries: np.ndarray, batches: bool) -> dict[int, float]:
-    times: dict[int, list[float]] = {at: [] for at in range(len(chosen))}
-    for _ in range(ROUNDS):
-        for at, (_, _, _, setting) in enumerate(chosen):
-            start = time.process_time()
-            if batches:
-                setting.many(queries)
-            else:
-                for query in queries:
-                    setting.one(query)
-            times[at].append(time.process_time() - start)
-    return {at: len(queries) / statistics.median(t) for at, t in times.items()}
+def race(entries: Iterable[Entry], queries: np.ndarray, mode: str, rounds: int) -> None:
+    """Times them in turn, those of about the same recall one after the other."""
+    able = [e for e in entries if e.setting.many or mode == "one"]
+    able.sort(key=lambda e: e.recall.get(mode, 0.0))
+    spent = {id(e): [0.0, 0.0] for e in able}
+    for _ in range(rounds):
+        for entry in able:
+            run(entry.setting, queries[:WARM], mode)
+            _, cpu, wall = run(entry.setting, queries, mode)
+            entry.rounds.setdefault(mode, []).append(len(queries) / cpu)
+            spent[id(entry)][0] += cpu
+            spent[id(entry)][1] += wall
+    for entry in able:
+        entry.share[mode] = spent[id(entry)][0] / spent[id(entry)][1]
 
 
-def report(name: str, recall: float, chosen: list[tuple], queries: np.ndarray, truth: Truth):
-    ones = race(chosen, queries, batches=False)
-    batched = [c for c in chosen if c[3].many]
-    many = dict(
-        zip([id(c) for c in batched], race(batched, queries, batches=True).values(), strict=True)
-    )
-    print(f"\n### {name}, recall {recall}\n")
-    print(f"| | setting | recall@{K} | queries/s | nearwood is ", end="")
-    print("| batch/s | its recall | nearwood is | build CPU s |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for at, entry in enumerate(chosen):
-        got, _, entrant, setting = entry
-        batch = batch_recall = ratio = ""
-        if id(entry) in many:
-            batch = f"{many[id(entry)]:,.0f}"
-            batch_recall = f"{truth.recall(setting.many(queries)):.4f}"
-            ratio = f"{many[id(chosen[0])] / many[id(entry)]:.2f} x"
-        print(
-            f"| {entrant.name} | {setting.name} | {got:.4f} | {ones[at]:,.0f} "
-            f"| {ones[0] / ones[at]:.2f} x | {batch} | {batch_recall} | {ratio} "
-            f"| {entrant.build_seconds:.2f} |"
-        )
-    sys.stdout.flush()
+def rate(entry: Entry, mode: str) -> float:
+    return statistics.median(entry.rounds[mode])
 
 
-def load(name: str) -> tuple[np.ndarray, np.ndarray, Truth]:
-    metric = METRICS.get(name, "dot")
-    read = lambda part: np.load(DATA / name / f"{part}.npy").astype(np.float32)  # noqa: E731
-    base, queries = read("base"), read("queries")
-    if metric == "angular":
-        queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    return base, queries, Truth(base, queries, metric)
+class Lines:
+    """What a run finds, line by line into a file as it is found."""
+
+    def __init__(self, path: Path | None):
+        self.kept: list[dict] = []
+        self.file = path.open("a") if path else None
+
+    def add(self, kind: str, **what) -> None:
+        line = {"kind": kind, **what}
+        self.kept.append(line)
+        if self.file:
+            self.file.write(json.dumps(line) + "\n")
+            self.file.flush()
+
+    def absent(self, data: str, label: str, reason: str) -> None:
+        print(f"NOT RUN: {label} ({reason})", file=sys.stderr)
+        self.add("absent", data=data, label=label, reason=reason)
 
 
-def contest(name: str) -> None:
-    base, queries, truth = load(name)
-    families: dict[str, list[tuple]] = {}
-    for label, make in [("nearwood", contestants.nearwood), *contestants.PEERS.items()]:
+def open_all(name: str, base: np.ndarray, metric: str, options, lines: Lines):
+    """Every contestant that can be had; the others are named."""
+    for library in LIBRARIES.values():
+        if options.only and library.name not in options.only:
+            continue
         try:
-            for entrant in make(base, truth.metric):
-                families.setdefault(entrant.family, []).extend(try_all(entrant, queries, truth))
-                print(f"  {entrant.name}: tried", file=sys.stderr)
-        except ImportError as missing:
-            print(f"NOT RUN: {label} ({missing})", file=sys.stderr)
-    for recall in RECALLS:
-        chosen = []
-        for family, tried in families.items():
-            if family.startswith("nearwood recall="):
-                own = family == f"nearwood recall={recall}"
-                best = fastest(tried, 0.0, queries, truth) if own else None
-            else:
-                best = fastest(tried, recall, queries, truth)
-                if best is None:
-                    top = max(tried, key=lambda t: t[0])
-                    print(f"  {family} stops at {top[0]:.3f}, short of {recall}", file=sys.stderr)
-            if best:
-                chosen.append(best)
-        title = f"{name} ({len(base):,} x {base.shape[1]}, {truth.metric})"
-        report(title, recall, chosen, queries, truth)
+            yield from options.cache.contestants(
+                library, name, base, metric, lambda label, why: lines.absent(name, label, why)
+            )
+        except (ImportError, NotRun) as missing:
+            lines.absent(name, library.name, str(missing))
 
 
-def batches(name: str) -> None:
+def choose(entries: list[Entry], queries: np.ndarray, truth: Truth) -> list[Entry]:
+    """Of one family, what is timed: the fastest at each step of the ladder, one by one and in
+    batches, and the next fastest too at the recalls that the tables quote."""
+    if " recall=" in entries[0].contestant.family:
+        fastest(entries, "one", 0.0, queries, truth)
+        fastest(entries, "many", 0.0, queries, truth)
+        return entries
+    chosen: dict[int, Entry] = {}
+    for recall in LADDER:
+        for mode in ("one", "many"):
+            n = 2 if recall in RECALLS else 1
+            for entry in fastest(entries, mode, recall, queries, truth, n):
+                chosen[id(entry)] = entry
+    for entry in chosen.values():
+        for mode in modes(entry.setting):
+            fastest([entry], mode, 0.0, queries, truth)
+    return list(chosen.values())
+
+
+def contest(name: str, options, lines: Lines) -> None:
+    base, queries, truth = load(name)
+    title = f"{name} ({len(base):,} x {base.shape[1]}, {truth.metric})"
+    lines.add("data", data=name, title=title, date=now(), load=os.getloadavg()[0])
+    families: dict[str, list[Entry]] = {}
+    for entrant in open_all(name, base, truth.metric, options, lines):
+        try:
+            tried = try_all(entrant, queries, truth)
+        except Exception as failed:
+            lines.absent(name, entrant.name, f"{type(failed).__name__}: {failed}")
+            continue
+        families.setdefault(entrant.family, []).extend(tried)
+        top = max(e.tried["one"][0] for e in tried)
+        print(f"  {name}: {entrant.name}: tried, up to {top:.4f}", file=sys.stderr)
+    chosen = [e for entries in families.values() for e in choose(entries, queries, truth)]
+    print(f"  {name}: {len(chosen)} settings in turn, {options.rounds} rounds", file=sys.stderr)
+    for mode in ("one", "many"):
+        race(chosen, queries, mode, options.rounds)
+    for entry in chosen:
+        write(name, entry, lines)
+
+
+def write(name: str, entry: Entry, lines: Lines) -> None:
+    """One timed setting."""
+    figures = {}
+    for mode in modes(entry.setting):
+        rounds = entry.rounds[mode]
+        figures[mode] = {
+            "recall": entry.recall[mode],
+            "per_second": rate(entry, mode),
+            "rounds": [round(r, 1) for r in rounds],
+            "cpu_by_wall": round(entry.share[mode], 3),
+        }
+        if entry.share[mode] > 1.1:
+            told = f"{entry.contestant.name}, {entry.setting.name}"
+            print(f"MORE THAN ONE THREAD: {told}: {entry.share[mode]:.2f}", file=sys.stderr)
+    lines.add(
+        "point",
+        data=name,
+        family=entry.contestant.family,
+        name=entry.contestant.name,
+        setting=entry.setting.name,
+        build=dataclasses.asdict(entry.contestant.cost),
+        **figures,
+    )
+
+
+def fill(name: str, options, lines: Lines) -> None:
+    """Builds what the cache lacks, and says what each build took."""
+    base, _, truth = load(name)
+    for entrant in open_all(name, base, truth.metric, options, lines):
+        cost = entrant.cost
+        print(f"| {name} | {entrant.name} | {cost.cpu:.2f} CPU s | {cost.measured} |", flush=True)
+
+
+def batches(name: str, options, lines: Lines) -> None:
     """A loop of queries beside the same queries as one batch; a budget of all is all codes."""
     base, queries, truth = load(name)
     users = queries if truth.metric == "dot" else None
     index = nw.Index.build(base, metric=truth.metric, n_threads=1, calibration_queries=users)
     for given in [{"recall": r} for r in RECALLS] + [{"budget": len(base)}]:
-        setting = contestants.nearwood_setting(index, "", **given)
-        got = truth.recall(setting.many(queries))
-        chosen = [(got, 0.0, None, setting)]
-        one, many = race(chosen, queries, False)[0], race(chosen, queries, True)[0]
+        entry = Entry(None, contestants.nearwood_setting(index, "", **given), {})
+        got = truth.recall(run(entry.setting, queries, "many")[0])
+        for mode in ("one", "many"):
+            race([entry], queries, mode, options.rounds)
+        one, many = rate(entry, "one"), rate(entry, "many")
         asked = " ".join(f"{key}={value}" for key, value in given.items())
         print(f"| {name} | {asked} | {got:.4f} | {one:,.0f} | {many:,.0f} | {many / one:.2f} x |")
         sys.stdout.flush()
 
 
-def builds(name: str) -> None:
+def builds(name: str, options, lines: Lines) -> None:
+    """Ours, the median of three, beside Annoy's of 50 trees."""
     base, _, truth = load(name)
-    ours = [next(contestants.nearwood(base, truth.metric)).build_seconds for _ in range(3)]
-    annoy = next(contestants.annoy(base, truth.metric))
-    print(f"| {name} | {statistics.median(ours):.2f} | {annoy.name}: {annoy.build_seconds:.2f} |")
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Cache(Path(folder))
+        cpu = lambda library, given: cache.built(library, name, base, given)[1].cpu  # noqa: E731
+        ours = [cpu(LIBRARIES["nearwood"], {}) for _ in range(3)]
+        annoy = LIBRARIES["annoy"]
+        theirs = cpu(annoy, annoy.variants(base, truth.metric)[0])
+    print(f"| {name} | {statistics.median(ours):.2f} | annoy, 50 trees: {theirs:.2f} |", flush=True)
+
+
+def now() -> str:
+    return datetime.datetime.now().isoformat(timespec="minutes")
+
+
+JOBS: dict[str, Callable] = {"fill": fill, "batches": batches, "builds": builds}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="data sets, after fill, batches or builds if any")
+    parser.add_argument("--out", type=Path, help="a file of JSON lines to add to")
+    parser.add_argument("--cache", type=Path, help="a folder of built peers, kept for later runs")
+    parser.add_argument("--rebuild", action="store_true", help="builds what the cache has again")
+    parser.add_argument("--only", action="append", choices=sorted(LIBRARIES), help="repeatable")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_intermixed_args()
+    options.job = contest
+    if options.names and options.names[0] in JOBS:
+        options.job = JOBS[options.names.pop(0)]
+    options.names = options.names or ["photosift", "gloss", "factors-a1", "factors-a20"]
+    return options
+
+
+def alone() -> None:
+    """Libraries that print do so into the error output, which is not the result."""
+    sys.stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
 
 
 def main() -> None:
-    print(f"k = {K}, one thread, from Python; medians of {ROUNDS} rounds in turn")
-    names = sys.argv[1:]
-    job = {"batches": batches, "builds": builds}.get(names[0] if names else "", contest)
-    names = names[job is not contest :]
-    if job is batches:
+    options = arguments()
+    alone()
+    print(f"k = {K}, one thread, from Python; medians of {options.rounds} rounds in turn")
+    lines = Lines(options.out)
+    lines.add("run", date=now(), processor=processor(), rounds=options.rounds, load=os.getloadavg())
+    if options.job is batches:
         print("| data | asked | recall@10 | queries/s in a loop | in a batch | |")
         print("|---|---|---|---|---|---|")
-    for name in names or ["photosift", "gloss", "factors-a1", "factors-a20"]:
-        if (DATA / name).is_dir():
-            job(name)
-        else:
-            print(f"NOT RUN: {name} is not in {DATA} (set NEARWOOD_DATA)", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as unkept:
+        options.cache = Cache(options.cache or Path(unkept), options.rebuild)
+        for name in options.names:
+            if not (DATA / name).is_dir():
+                lines.absent(name, name, f"it is not in {DATA} (set NEARWOOD_DATA)")
+                continue
+            try:
+                options.job(name, options, lines)
+            except (ImportError, NotRun) as missing:
+                lines.absent(name, f"{options.job.__name__} of {name}", str(missing))
+    print("\n".join(peers_report.tables(lines.kept)))
 
 
 if __name__ == "__main__":

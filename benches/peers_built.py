@@ -1,0 +1,175 @@
+"""Builds an index in a process of its own, and keeps it in a folder for later runs.
+
+A process of its own, since some libraries end it where they do not like the machine, and so that
+memory left over by one build does not hide what the next one needs. The key of what is kept is the
+data (by its bytes), the library's version and the parameters; what the build cost and when that was
+measured lies beside it. Something built on another processor is not taken.
+
+    python benches/peers_built.py LIBRARY DATA PARAMETERS FOLDER        (what the child runs)
+"""
+
+from __future__ import annotations
+
+import contestants  # isort: skip  (before numpy: it sets the environment)
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import peers_graphs
+import peers_lists
+import truth
+from contestants import Contestant, Cost, Library, NotRun
+
+PEERS: list[Library] = [
+    peers_lists.Annoy(),
+    peers_graphs.Hnswlib(),
+    peers_lists.Faiss(),
+    peers_lists.Scann(),
+    peers_graphs.Usearch(),
+    peers_graphs.Voyager(),
+    peers_graphs.Pynndescent(),
+    peers_graphs.Glass(),
+    peers_graphs.Svs(),
+]
+LIBRARIES = {library.name: library for library in [*contestants.OURS, *PEERS]}
+#: What a build costs lies in this file beside the index's own.
+COST = "cost.json"
+
+
+def processor() -> str:
+    """The model that this runs on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _memory(key: str) -> int | None:
+    """VmRSS (now) or VmHWM (the most so far) of this process, in bytes."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+    except (OSError, StopIteration):
+        return None
+
+
+def _forget_peak() -> None:
+    """Lets VmHWM begin again from what is held now."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        print("the peak of memory includes what came before", file=sys.stderr)
+
+
+def build_here(library: Library, name: str, parameters: dict, folder: Path) -> None:
+    """In this process: builds, saves and writes the cost."""
+    metric = truth.METRICS.get(name, "dot")
+    base = truth.load_base(name)
+    # What is compiled or loaded at the first use is no part of the build; fewer rows than these
+    # some libraries search without an index.
+    library.build(library.prepare(base[:5000], metric), metric, _for_few_rows(parameters))
+    data = library.prepare(base, metric)
+    _forget_peak()
+    before = _memory("VmRSS")
+    wall, cpu = time.perf_counter(), time.process_time()
+    built = library.build(data, metric, parameters)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    peak = None if before is None else _memory("VmHWM") - before
+    library.save(built, folder)
+    cost = Cost(
+        cpu=cpu,
+        wall=wall,
+        file_bytes=sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
+        peak_bytes=peak,
+        measured=datetime.datetime.now().isoformat(timespec="minutes"),
+        load=os.getloadavg()[0],
+        version=library.version(),
+    )
+    known = {"processor": processor(), "parameters": parameters}
+    (folder / COST).write_text(json.dumps(dataclasses.asdict(cost) | known, indent=1))
+
+
+def _for_few_rows(parameters: dict) -> dict:
+    """Parameters that grow with the data, for the warm-up."""
+    small = dict(parameters)
+    if "leaves" in small:
+        small["leaves"] = 20
+    if "spec" in small and small["spec"].startswith("IVF"):
+        small["spec"] = "IVF16," + small["spec"].split(",", 1)[1]
+    return small
+
+
+class Cache:
+    """A folder of built indexes."""
+
+    def __init__(self, folder: Path, rebuild: bool = False):
+        self.folder, self.rebuild = folder, rebuild
+
+    def _place(self, library: Library, name: str, base: np.ndarray, parameters: dict) -> Path:
+        digest = hashlib.sha256(base.tobytes()).hexdigest()[:10]
+        plain = ",".join(f"{key}={value}" for key, value in parameters.items()) or "default"
+        kind = f"{library.name}-{library.version()}".replace(" ", "_").replace(",", "")
+        return self.folder / f"{name}-{digest}" / kind / plain.replace("/", "_")
+
+    def _cost(self, folder: Path) -> Cost | None:
+        """Of what lies there and may be used."""
+        try:
+            known = json.loads((folder / COST).read_text())
+        except (OSError, ValueError):
+            return None
+        if known.pop("processor") != processor():
+            return None
+        known.pop("parameters")
+        return Cost(**known)
+
+    def built(
+        self, library: Library, name: str, base: np.ndarray, parameters: dict
+    ) -> tuple[Path, Cost]:
+        """Where an index lies and what it cost, built now where it is not there. NotRun with the
+        last that the child said, if it fails."""
+        folder = self._place(library, name, base, parameters)
+        cost = self._cost(folder)
+        if cost and not (self.rebuild or library.fresh):
+            return folder, cost
+        # Under a name of this process's own until it is whole, should two runs share the folder.
+        begun = folder.with_name(f"{folder.name}.{os.getpid()}")
+        begun.mkdir(parents=True)
+        child = [sys.executable, __file__, library.name, name, json.dumps(parameters), str(begun)]
+        done = subprocess.run(child, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        cost = self._cost(begun)
+        if cost is None:
+            shutil.rmtree(begun)
+            said = [line for line in done.stdout.splitlines() if line.strip()]
+            raise NotRun(said[-1] if said else f"the build ended with {done.returncode}")
+        shutil.rmtree(folder, ignore_errors=True)
+        begun.rename(folder)
+        return folder, cost
+
+    def contestants(self, library: Library, name: str, base: np.ndarray, metric: str, say):
+        """Every build of a library, opened; `say(label, reason)` hears of those that fail."""
+        library.version()
+        for parameters in library.variants(base, metric):
+            label = ", ".join([library.name, *(f"{k}={v}" for k, v in parameters.items())])
+            try:
+                folder, cost = self.built(library, name, base, parameters)
+                opened = list(library.open(folder, base, metric, parameters))
+            except Exception as failed:
+                say(label, f"{type(failed).__name__}: {failed}")
+                continue
+            for family, entrant, settings in opened:
+                yield Contestant(family, entrant, cost, settings)
+
+
+if __name__ == "__main__":
+    build_here(LIBRARIES[sys.argv[1]], sys.argv[2], json.loads(sys.argv[3]), Path(sys.argv[4]))
