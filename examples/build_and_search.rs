@@ -39,7 +39,7 @@ pub fn main() -> Result<(), Error> {
     println!("even rows: {hits:?}");
 
     // What a recall costs here was measured when the index was built.
-    println!("(budget, recall) as measured: {:.3?}", index.calibration().curve());
+    println!("(budget, recall) as measured: {:.3?}", index.walk_curve());
     let _ = std::fs::remove_file(path);
     Ok(())
 }

@@ -254,6 +254,16 @@ pub enum OpenError {
         /// The newest major version that is read.
         supported: u16,
     },
+    /// Written before the format was settled.
+    #[error(
+        "the file has format version {got}, from before the format was settled, and this library reads {supported}: build it again from its vectors or interactions"
+    )]
+    Unsettled {
+        /// The file's major version.
+        got: u16,
+        /// The oldest major version that is read.
+        supported: u16,
+    },
     /// Header, table or payload differ from their checksum.
     #[error(
         "the checksum of {what} is {got:08x}, expected {expected:08x}: the file is damaged; write it again or restore a copy"

@@ -20,6 +20,7 @@ pub mod quant;
 pub mod store;
 
 pub mod als;
+pub mod graph;
 
 pub mod index;
 

@@ -15,9 +15,9 @@ const N: usize = 6000;
 const EFFORTS: [Effort; 4] =
     [Effort::Recall(0.9), Effort::Budget(500), Effort::Budget(N), Effort::Exact];
 
-fn index(metric: Metric, trees: usize) -> Index {
+fn index(metric: Metric, trees: usize, graph: bool) -> Index {
     let values = clustered(N, DIM, 30, &mut Numbers::new(31));
-    let builder = Index::builder(metric).trees(trees).leaf_size(40);
+    let builder = Index::builder(metric).trees(trees).leaf_size(40).graph(Some(graph));
     builder.build(Vectors::new(&values, DIM).unwrap()).unwrap()
 }
 
@@ -33,8 +33,8 @@ fn a_warm_search_allocates_nothing() {
     let queries = clustered(50, DIM, 30, &mut Numbers::new(32));
     let excluded: Vec<u32> = (0..200).collect();
     for metric in Metric::ALL {
-        for trees in [1, 3] {
-            let index = index(metric, trees);
+        for (trees, graph) in [(1, false), (3, false), (1, metric != Metric::Dot)] {
+            let index = index(metric, trees, graph);
             let half = Filter::from_positions(&index, (0..N as u32).step_by(2));
             let few = Filter::from_positions(&index, (0..N as u32).step_by(500));
             for effort in EFFORTS {
@@ -55,7 +55,11 @@ fn a_warm_search_allocates_nothing() {
                 let cold = ask_all();
                 let before = count();
                 let warm = ask_all();
-                assert_eq!(count() - before, 0, "{metric}, {trees} trees, {effort:?}");
+                assert_eq!(
+                    count() - before,
+                    0,
+                    "{metric}, {trees} trees, graph {graph}, {effort:?}"
+                );
                 assert_eq!(warm, cold);
             }
         }

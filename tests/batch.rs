@@ -131,13 +131,17 @@ fn leaves_in_groups_and_several_trees_are_searched_alike() {
     let mut values = clustered(26_100, 2, 300, &mut Numbers::new(3));
     let queries = values.split_off(26_000 * 2);
     for metric in Metric::ALL {
-        let grouped = build(metric, &values, 2, 8);
+        let trees = |trees: usize| {
+            let builder = Index::builder(metric).graph(Some(false)).trees(trees);
+            builder.leaf_size(if trees == 1 { 8 } else { 400 })
+        };
+        let vectors = Vectors::new(&values, 2).unwrap();
+        let [grouped, two] = [1, 2].map(|n| trees(n).build(vectors).unwrap());
         let groups = |index: &Index| {
             let kind = nearwood::format::Kind::GroupOffsets.code();
             sections(index.as_bytes()).iter().find(|s| s.kind == kind).unwrap().bytes.len() / 4 - 1
         };
         assert!(groups(&grouped) > 16, "the leaves were to stand in groups");
-        let two = Index::builder(metric).trees(2).build(Vectors::new(&values, 2).unwrap()).unwrap();
         for effort in [Effort::Recall(0.9), Effort::Budget(2000), Effort::Budget(26_000)] {
             check(&grouped, &queries, options(10, effort), &format!("{metric}, groups"));
             check(&two, &queries, options(10, effort), &format!("{metric}, two trees"));

@@ -179,3 +179,42 @@ fn vectors_and_queries_from_standard_input() {
     place.run("build v.npy.gz --metric euclidean -o z.nw").ok();
     assert!(fs::read(place.path("z.nw")).unwrap() == fs::read(place.path("i.nw")).unwrap());
 }
+
+#[test]
+fn a_graph_is_grown_when_told_and_inspect_shows_it() {
+    let place = Place::new();
+    let values: Vec<f32> = (0..2400).map(|i| ((i * i) as f32 * 0.37).sin()).collect();
+    npy::write(place.path("v.npy"), &values, 8).unwrap();
+    let build = |words: &str| {
+        place.run(&format!("build v.npy --metric angular -o i.nw --json{words}")).json()
+    };
+    assert_eq!(build("")["graph"], false, "300 vectors");
+    assert_eq!(place.run("inspect i.nw --json").json()["graph"], Value::Null);
+    assert_eq!(build(" --no-graph")["graph"], false);
+    assert_eq!(build(" --graph")["graph"], true);
+    let seen = place.run("inspect i.nw --json").json();
+    let table = seen["section_table"].as_array().unwrap();
+    let graph = table.iter().filter(|s| s["kind"].as_str().unwrap().starts_with("graph"));
+    let bytes: u64 = graph.map(|s| s["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(seen["graph"]["bytes"], bytes);
+    let degree = seen["graph"]["degree"].as_u64().unwrap();
+    // Eight values are rows of 16 bytes; the scale and the curve come once.
+    assert_eq!(bytes, 300 * (16 + 4 * degree) + 4 + 4 * 128);
+    let curve = seen["walk_curve"].as_array().unwrap();
+    assert!(!curve.is_empty() && curve.iter().all(|step| step[0].as_f64() > Some(0.0)));
+    assert!(!seen["calibration"].as_array().unwrap().is_empty(), "filters ask the trees");
+    let text = place.run("inspect i.nw").ok();
+    assert!(text.contains(&format!("degree {degree}, ")), "{text}");
+    assert!(text.contains("\nwalk curve (recall of 10 neighbours at each budget)\n"), "{text}");
+    place.run("verify i.nw").ok();
+    place.run("search i.nw --queries v.npy -k 1 -o o.npy").ok();
+    let found = npy::read_i64(place.path("o.npy")).unwrap();
+    let own = (0i64..300).zip(&found.data).filter(|&(row, &id)| row == id);
+    assert!(own.count() > 290);
+    let error = place.run("build v.npy --metric dot --graph -o x.nw").failure();
+    assert!(error.contains("graph is true by dot, expected none"), "{error}");
+    let error = place.run("build v.npy --metric angular --graph --memory-limit 1GB -o x.nw");
+    assert!(error.failure().contains("with a memory limit"), "of a mapped file");
+    let both = place.run("build v.npy --metric angular --graph --no-graph -o x.nw").usage();
+    assert!(both.contains("cannot be used with"), "{both}");
+}

@@ -28,10 +28,11 @@ fn stored(storage: Storage, n_threads: Option<usize>) -> Vec<u8> {
     builder.build(Vectors::new(&values, DIM).unwrap()).unwrap().as_bytes().to_vec()
 }
 
-/// Small leaves, so that they stand in groups.
+/// Small leaves and no graph, so that they stand in groups.
 fn grouped(n_threads: Option<usize>) -> Vec<u8> {
     let values = clustered(26_000, 3, 200, &mut Numbers::new(22));
-    let builder = Index::builder(Metric::Euclidean).leaf_size(8).threads(n_threads);
+    let builder = Index::builder(Metric::Euclidean).leaf_size(8).graph(Some(false));
+    let builder = builder.threads(n_threads);
     builder.build(Vectors::new(&values, 3).unwrap()).unwrap().as_bytes().to_vec()
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "../examples/build_and_search.rs"]
 mod build_and_search;
+#[path = "../examples/neighbour_graph.rs"]
+mod neighbour_graph;
 #[path = "../examples/recommend.rs"]
 mod recommend;
 #[path = "../examples/serve_from_map.rs"]
@@ -13,6 +15,11 @@ mod string_ids;
 #[test]
 fn build_and_search_runs() {
     build_and_search::main().unwrap();
+}
+
+#[test]
+fn neighbour_graph_runs() {
+    neighbour_graph::main().unwrap();
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn what_was_found_does_no_harm_any_more() {
 
 #[test]
 fn the_target_of_whole_files_opens_them_however_their_checksums_are() {
-    for name in ["index.nw", "recommender.nw", "model.nw", "half.nw"] {
+    for name in ["index.nw", "graph.nw", "recommender.nw", "model.nw", "half.nw"] {
         let mut bytes = fs::read(tests().join("golden").join(name)).unwrap();
         assert!(open(&bytes), "{name}");
         // The checksum of the table, and a byte of the payload: the end may be padding.

@@ -1,9 +1,11 @@
-//! Files of this version, kept: they open, answer as recorded, and are built byte for byte today;
-//! and `docs/format.md` shows what is in them.
+//! Files kept: they open, answer as recorded, and are built byte for byte today; and `docs/format.md`
+//! shows what is in them.
 //!
-//! Format 0.x may change without an upgrade path. Whoever changes it, or the library's version
-//! (which the metadata holds), renews files and document by
-//! `NEARWOOD_RENEW_GOLDEN=1 cargo test --test golden` and says so in the changelog.
+//! `tests/golden/1.0` has a file of every kind as version 1.0 wrote them. They are never renewed: every
+//! later version opens them and answers as it does. The files of `tests/golden` are today's: whoever
+//! changes what is written, or the library's version (which the metadata holds), renews them and the
+//! document by `NEARWOOD_RENEW_GOLDEN=1 cargo test --test golden`, says so in the changelog, and, with
+//! a new version of the format, keeps a folder of them under its number.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
@@ -14,7 +16,7 @@ use std::path::PathBuf;
 
 use common::exercise::{ask_index, ask_model, ask_recommender};
 use common::file::{ENTRY, ENTRY_SIZE, HEADER, entry_field, get, header_field};
-use common::{Naming, small_index, small_model, small_recommender};
+use common::{Naming, small_graph, small_index, small_model, small_recommender, small_stored};
 use nearwood::als::ModelFile;
 use nearwood::format::{Element, Kind};
 use nearwood::recommend::{RecommendOptions, Weighting};
@@ -86,6 +88,56 @@ fn the_golden_index_answers_as_recorded_and_is_built_today() {
     ask_index(&index);
     let answers = index_answers(&index);
     assert_eq!(same("index.txt", answers.as_bytes()), answers.as_bytes());
+}
+
+/// An index of every kind of section that a plain index may have.
+fn kinds() -> [(&'static str, Index); 5] {
+    [
+        ("graph.nw", small_graph(Metric::Euclidean, 80)),
+        ("graph-bits.nw", small_graph(Metric::Hamming, 80)),
+        ("half-rows.nw", small_stored(Metric::Dot, Storage::Float16)),
+        ("bytes.nw", small_stored(Metric::Manhattan, Storage::Int8)),
+        ("bits.nw", small_stored(Metric::Hamming, Storage::Float32)),
+    ]
+}
+
+#[test]
+fn golden_indexes_of_every_kind_answer_as_recorded_and_are_built_today() {
+    for (name, today) in kinds() {
+        let index = Index::from_bytes(same(name, today.as_bytes())).unwrap();
+        index.verify().unwrap();
+        ask_index(&index);
+        let answers = index_answers(&index);
+        let text = name.replace(".nw", ".txt");
+        assert_eq!(same(&text, answers.as_bytes()), answers.as_bytes());
+    }
+}
+
+#[test]
+fn files_of_version_1_0_open_and_answer_as_they_did() {
+    let folder = root().join("tests/golden/1.0");
+    let read = |name: &str| fs::read(folder.join(name)).unwrap();
+    let mut indexes = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(stem) = name.strip_suffix(".nw") else { continue };
+        let answers = match stem {
+            "model" | "half" => {
+                ask_model(&ModelFile::from_bytes(read(&name)).unwrap());
+                continue;
+            }
+            "recommender" => recommender_answers(&Recommender::from_bytes(read(&name)).unwrap()),
+            _ => {
+                let index = Index::from_bytes(read(&name)).unwrap();
+                index.verify().unwrap();
+                index_answers(&index)
+            }
+        };
+        indexes += 1;
+        let recorded = String::from_utf8(read(&format!("{stem}.txt"))).unwrap();
+        assert_eq!(recorded, answers, "{name}");
+    }
+    assert_eq!(indexes, 7);
 }
 
 #[test]

@@ -91,7 +91,8 @@ fn mean_recall(index: &Index, values: &[f32], queries: &[f32], k: usize, effort:
 fn the_forest_finds_what_brute_force_finds() {
     let (values, queries) = data(20_000, 60);
     for metric in Metric::ALL {
-        let index = build(metric, &values, DIM);
+        let builder = Index::builder(metric).graph(Some(false));
+        let index = builder.build(Vectors::new(&values, DIM).unwrap()).unwrap();
         index.verify().unwrap();
         let at = |effort| mean_recall(&index, &values, &queries, 10, effort);
         for (budget, least) in [(1000, 0.75), (4000, 0.93), (20_000, 0.99)] {
@@ -504,7 +505,7 @@ fn one_label_for_very_many_rows_is_no_burden() {
     let n = 500_000;
     let values: Vec<f32> = (0..n).map(|i| (i % 1000) as f32).collect();
     let labels = (0..n).map(|i| if i == 5 { "one".into() } else { "all the others".into() });
-    let builder = Index::builder(Metric::Euclidean).labels(labels.collect());
+    let builder = Index::builder(Metric::Euclidean).labels(labels.collect()).graph(Some(false));
     let index = builder.build(Vectors::new(&values, 1).unwrap()).unwrap();
     index.verify().unwrap();
     assert_eq!(index.find("one"), Ok(5));

@@ -118,6 +118,7 @@ class Index:
         calibration_queries: ArrayLike | None = None,
         path: _Path | None = None,
         first_tree: int = 0,
+        graph: bool | None = None,
         memory_limit: int | None = None,
     ) -> Index: ...
     @staticmethod
@@ -245,6 +246,8 @@ class Index:
     def metric(self) -> str: ...
     @property
     def dim(self) -> int: ...
+    @property
+    def has_graph(self) -> bool: ...
     @property
     def n_trees(self) -> int: ...
     @property

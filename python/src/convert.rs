@@ -311,6 +311,8 @@ pub fn info<'py>(py: Python<'py>, index: &Index) -> PyResult<Bound<'py, PyDict>>
     info.set_item("string_ids", index.has_text_ids())?;
     info.set_item("labels", index.label(0).is_some())?;
     info.set_item("calibration", index.calibration().curve())?;
+    info.set_item("graph", index.has_graph())?;
+    info.set_item("walk_curve", index.walk_curve())?;
     Ok(info)
 }
 

@@ -365,6 +365,9 @@ def test_damaged_and_foreign_files(tmp_path: Path, index: nw.Index, rec: nw.Reco
             nw.Index.open(path)
         with pytest.raises(ValueError):
             nw.Index.from_bytes(content)
+    path.write_bytes(whole[:8] + b"\0\0" + whole[10:])
+    with pytest.raises(nw.FormatError, match=r"format version 0, from before .* build it again"):
+        nw.Index.open(path)
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 1
     path.write_bytes(damaged)

@@ -149,9 +149,15 @@ SCRIPTS = {
     """,
     "batch": """
         rows = np.random.default_rng(0).normal(size=(20000, 64)).astype(np.float32)
-        index = nw.Index.build(rows)
+        index = nw.Index.build(rows, graph=False)
         queries = np.tile(rows, (200, 1))
         work = lambda: index.search(queries, budget=20000)
+    """,
+    "walks": """
+        rows = np.random.default_rng(0).normal(size=(10000, 32)).astype(np.float32)
+        index = nw.Index.build(rows)
+        queries = np.tile(rows, (200, 1))
+        work = lambda: index.search(queries, recall=0.99)
     """,
 }
 

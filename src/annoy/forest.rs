@@ -22,6 +22,8 @@ use crate::store::Bytes;
 /// bit strings Annoy's splits, a bit each, find nearly all at once, so hamming takes more.
 const FLOOR: (f64, usize) = (0.95, 2);
 const FLOOR_OF_BITS: (f64, usize) = (0.99, 4);
+/// The largest recall that is asked of a walk: 1 would be brute force.
+const MOST_WALKED: f64 = 0.999;
 /// Up to so many vectors brute force is as quick as anything else, and exact.
 const FEW: usize = 1000;
 /// The stream of random numbers that directions come from; trees have those from 0 on.
@@ -173,9 +175,10 @@ impl Forest {
     /// The `n` items nearest to `query`, the nearest first, equal ones by number.
     ///
     /// `search_k` of `None` is `n` times the trees. A search evaluates twice as many vectors
-    /// as it says (of hamming four times), and never fewer than reach a recall of 0.95 (0.99) by the
+    /// as it says (of hamming four times), and never finds less than a recall of 0.95 (0.99) by the
     /// calibration; at the number of items times that of trees, where Annoy too has seen all, it is
-    /// exact.
+    /// exact. Over a neighbour graph, which compares few vectors for a recall, what `search_k` says is
+    /// mostly below that floor, and the floor what is asked for.
     ///
     /// # Errors
     /// If the query has another dimension or is not finite.
@@ -219,11 +222,24 @@ impl Forest {
             _ => FLOOR,
         };
         let least = self.index.calibration().budget(n, recall, len);
-        match nodes.saturating_mul(per_node).max(least) {
+        let asked = nodes.saturating_mul(per_node);
+        if self.index.has_graph() && asked < least {
+            // Walks compare far fewer for the same recall, which holds over the trees as well.
+            return Effort::Recall(recall.max(self.walked(n, asked)));
+        }
+        match asked.max(least) {
             // Scanning all codes costs no ranking of leaves, and misses none that ranks wrongly.
             budget if budget >= len / 2 => Effort::Budget(len),
             budget => Effort::Budget(budget),
         }
+    }
+
+    /// What a walk finds of `n` neighbours that compares so many vectors, below 1.
+    fn walked(&self, n: usize, compared: usize) -> f64 {
+        let compared = compared as f64 / (n as f64 / 10.0).max(1.0);
+        let curve = self.index.walk_curve();
+        let steps = curve.iter().take_while(|step| step.0 <= compared);
+        steps.map(|step| step.1.min(MOST_WALKED)).fold(0.0, f64::max)
     }
 
     /// The angular distance is computed anew: the root of what float32 holds of 1 - cos is wrong
@@ -382,5 +398,22 @@ mod tests {
         assert_eq!((found[0].item, found[0].distance), (300, 0.0));
         assert!(forest.search(&query, 0, None).unwrap().is_empty());
         assert!(forest.search(&query[1..], 1, None).is_err());
+    }
+
+    #[test]
+    fn over_a_graph_search_k_never_lowers_either() {
+        let forest = forest(AnnoyMetric::Euclidean, 10_000);
+        assert!(forest.index.has_graph());
+        let least = forest.index.calibration().budget(10, FLOOR.0, 10_000);
+        assert_eq!(forest.effort(10, Some(1)), Effort::Recall(FLOOR.0));
+        assert_eq!(forest.effort(10, Some(least)), Effort::Budget(2 * least));
+        let recall = |k: usize| match forest.effort(10, Some(k)) {
+            Effort::Recall(recall) => recall,
+            effort => panic!("{effort:?} for {k}, the least budget being {least}"),
+        };
+        let found: Vec<f64> = (0..least.div_ceil(2)).map(recall).collect();
+        assert!(found.is_sorted() && found.iter().all(|&r| (FLOOR.0..1.0).contains(&r)));
+        let query = forest.vector(300).unwrap().to_vec();
+        assert_eq!(forest.search(&query, 5, Some(0)).unwrap()[0].item, 300);
     }
 }

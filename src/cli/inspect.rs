@@ -13,11 +13,12 @@ use crate::index::Calibration;
 
 use super::failure::Failure;
 use super::options::{is_recommender, open_index, open_model, open_recommender};
-use super::output::{Align, Report, Table, bytes, percent, thousands};
+use super::output::{Align, Report, Table, bytes, percent, thousands, yes};
 
 /// Show what a file is, how it was made, and what its bytes hold
 ///
-/// --json prints one object; "calibration" holds [budget, recall] pairs for 10 neighbours.
+/// --json prints one object; "calibration" holds [budget, recall] pairs for 10 neighbours over
+/// the trees, "walk_curve" those over the neighbour graph, if there is one.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// A recommender, an index or a model
@@ -96,6 +97,7 @@ fn report(index: &Index, args: &Args) -> Report {
     report.add("labels", index.label(0).is_some(), yes(index.label(0).is_some()));
     report.count("trees", index.n_trees());
     report.count("leaves", index.n_leaves());
+    add_graph(index, &mut report);
     if is_recommender(index) {
         report.count("users", directory.header.users as usize);
     }
@@ -107,17 +109,31 @@ fn ids(index: &Index) -> &'static str {
     if index.has_text_ids() { "strings" } else { "integers" }
 }
 
-fn yes(it: bool) -> &'static str {
-    if it { "yes" } else { "no" }
+/// The sections of the graph.
+const GRAPH: [Kind; 4] = [Kind::GraphScale, Kind::GraphCodes, Kind::GraphLists, Kind::GraphReach];
+
+fn add_graph(index: &Index, report: &mut Report) {
+    let places = index.directory().range(Key::new(Kind::GraphLists, 0)).map_or(0, |r| r.len() / 4);
+    if !index.has_graph() {
+        return report.add("graph", Value::Null, yes(false));
+    }
+    let all = index.directory().sections().iter().filter(|entry| GRAPH.contains(&entry.key.kind));
+    let size: usize = all.map(|entry| entry.range.len()).sum();
+    let degree = places / index.len();
+    let text = format!("degree {degree}, {}", bytes(size as u64));
+    report.add("graph", json!({"degree": degree, "bytes": size}), text);
 }
 
-/// (budget, recall) of the main metric, and of the cosine that a recommender finds similar items
-/// by.
+/// (budget, recall) of walks over the graph, of the trees, and of the cosine that a recommender finds
+/// similar items by.
 type Curves = Vec<(&'static str, Vec<(f64, f64)>)>;
 
 fn curves(index: &Index, args: &Args) -> Result<Curves, Failure> {
     let curve = |calibration: &Calibration| calibration.curve().to_vec();
     let mut curves = vec![("calibration", curve(index.calibration()))];
+    if index.has_graph() {
+        curves.insert(0, ("walk_curve", index.walk_curve()));
+    }
     if is_recommender(index) {
         let recommender = open_recommender(&args.file)?;
         curves.push(("calibration_by_cosine", curve(recommender.similarity().calibration())));

@@ -49,7 +49,7 @@ pub(super) struct EffortArgs {
     /// The share of the true answers to find, from the calibration in the file [default: 0.95]
     #[arg(long, value_name = "SHARE")]
     recall: Option<f64>,
-    /// How many vectors may be evaluated, in place of a recall
+    /// How many vectors may be evaluated, in place of a recall; over a graph, how many are on average
     #[arg(long, value_name = "N", value_parser = positive)]
     budget: Option<usize>,
     /// Look at every vector

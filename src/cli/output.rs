@@ -114,6 +114,11 @@ impl Report {
     }
 }
 
+/// A fact that holds or does not.
+pub(super) fn yes(it: bool) -> &'static str {
+    if it { "yes" } else { "no" }
+}
+
 /// A float32 as JSON, as short as it may be written; null if it is not finite.
 pub(super) fn json_number(x: f32) -> Value {
     x.to_string().parse::<f64>().ok().filter(|x| x.is_finite()).map_or(Value::Null, Value::from)

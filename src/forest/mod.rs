@@ -26,5 +26,5 @@ pub use build::{TreeData, TreeParams, build_tree, tree_work};
 pub use coded::{CodedRows, Workspace};
 pub use members::{has_products, member_width};
 pub use product::ProductCodes;
-pub use search::{Found, Request, Scratch, choose, inverse_length, is_set, search, trace};
+pub use search::{Found, Request, Scratch, choose, enter, inverse_length, is_set, search, trace};
 pub use tree::Tree;

@@ -31,7 +31,7 @@ pub struct ProductCodes<'a> {
 impl<'a> ProductCodes<'a> {
     /// Member slots `start` to `end - 1`, whole tiles, with their bias.
     pub(super) fn slice(&self, start: usize, end: usize, bias: &'a [f32]) -> ProductRows<'a> {
-        let bytes = product::tile_bytes(quant::n_parts(self.books.dim));
+        let bytes = product::tile_bytes(self.books.n_parts());
         let tiles = &self.tiles[start / TILE * bytes..end / TILE * bytes];
         ProductRows { tiles, bias: &bias[start..end] }
     }
@@ -61,7 +61,7 @@ impl Residuals<'_> {
             let inverse = if length > 1e-30 { (1.0 / length) as f32 } else { 0.0 };
             out.iter_mut().for_each(|x| *x *= inverse);
         });
-        Books::train(&sample, dim)
+        Books::train(&sample, dim, quant::part_width(dim))
     }
 
     /// Codes every member into tiles, [`product::tile_bytes`] each. Rows of up to `window` members
@@ -72,7 +72,8 @@ impl Residuals<'_> {
         if self.members.len() <= window {
             return self.encode_leaves(books, 0..n_leaves, tiles);
         }
-        let bytes = product::tile_bytes(quant::n_parts(self.rows.dim));
+        let bytes =
+            product::tile_bytes(quant::n_parts(self.rows.dim, quant::part_width(self.rows.dim)));
         let (mut rest, mut first) = (tiles, 0);
         while first < n_leaves {
             let start = self.leaf_offsets[first];
@@ -107,9 +108,10 @@ impl Residuals<'_> {
 
     /// Codes the members of some leaves, which `members` begins with.
     fn encode_leaves(&self, books: &[f32], run: Range<usize>, tiles: &mut [u8]) {
-        let books = Books { values: books, dim: self.rows.dim };
+        let books =
+            Books { values: books, dim: self.rows.dim, width: quant::part_width(self.rows.dim) };
         let half = books.half_squares();
-        let bytes = product::tile_bytes(quant::n_parts(books.dim));
+        let bytes = product::tile_bytes(books.n_parts());
         let mut leaves = Vec::with_capacity(run.len());
         let (mut tiles, mut members) = (tiles, self.members);
         for leaf in run {
@@ -157,7 +159,7 @@ struct One<'a> {
 impl<'a> One<'a> {
     fn new(of: &'a Residuals<'a>, books: Books<'a>, half: &'a [f32], leaf: usize) -> Self {
         let residual = vec![0f32; books.dim];
-        let codes = vec![0u8; quant::n_parts(books.dim)];
+        let codes = vec![0u8; books.n_parts()];
         One { of, books, half, centre: of.centre(leaf), residual, codes }
     }
 

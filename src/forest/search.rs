@@ -164,6 +164,52 @@ pub fn choose<'s>(
     Search::new(trees, request, scratch).choose()
 }
 
+/// Rows to begin a walk from: the first `members` of the `leaves` nearest leaves of a tree
+/// (of its two nearest groups, where leaves stand in groups).
+pub fn enter(
+    tree: &Tree<'_>,
+    request: Request<'_>,
+    (leaves, members): (usize, usize),
+    scratch: &mut Scratch,
+    rows: &mut Vec<u32>,
+) {
+    let trees = std::slice::from_ref(tree);
+    let mut search = Search::new(trees, request, scratch);
+    let mut groups = [(f32::INFINITY, 0u32); 2];
+    if !tree.has_one_group() {
+        search.score(tree.groups);
+        smallest(&search.s.scores, 0, &mut groups);
+    }
+    let mut nearest = [(f32::INFINITY, 0u32); 8];
+    let nearest = &mut nearest[..leaves.min(8)];
+    for (_, group) in groups.into_iter().take(if tree.has_one_group() { 1 } else { 2 }) {
+        if let Some((first, centres)) = tree.group(group) {
+            search.score(centres);
+            smallest(&search.s.scores, first as u32, nearest);
+        }
+    }
+    for &(_, leaf) in nearest.iter().filter(|n| n.0 < f32::INFINITY) {
+        if let Some((found, codes)) = tree.leaf(leaf) {
+            rows.extend(found[..codes.n_filled()].iter().take(members));
+        }
+    }
+    search.s.found = Some(search.found);
+}
+
+/// Puts the smallest scores into their places among `best`, the smallest first.
+fn smallest(scores: &[f32], first: u32, best: &mut [(f32, u32)]) {
+    for (at, &score) in scores.iter().enumerate() {
+        if score < best[best.len() - 1].0 {
+            let mut place = best.len() - 1;
+            while place > 0 && best[place - 1].0 > score {
+                best[place] = best[place - 1];
+                place -= 1;
+            }
+            best[place] = (score, first + at as u32);
+        }
+    }
+}
+
 pub(super) struct Search<'a, 's> {
     trees: &'a [Tree<'a>],
     request: Request<'a>,

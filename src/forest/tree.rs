@@ -18,7 +18,8 @@ pub struct Tree<'a> {
     pub leaves: CodeRows<'a>,
     /// The row of each member slot, `u32::MAX` for an empty one.
     pub members: &'a [u32],
-    /// Codes of the members.
+    /// Codes of the members; without tiles and scales where the file has none, see
+    /// [`has_codes`](Self::has_codes).
     pub codes: CodeRows<'a>,
     /// Codes of a centre.
     pub width: usize,
@@ -33,6 +34,13 @@ impl<'a> Tree<'a> {
     #[must_use]
     pub fn has_one_group(&self) -> bool {
         self.group_offsets.get(1).is_some_and(|&end| end as usize == self.leaves.bias.len())
+    }
+
+    /// Whether members stand in 8-bit codes. If not they stand in product codes, and are searched for
+    /// one query at a time.
+    #[must_use]
+    pub fn has_codes(&self) -> bool {
+        !self.codes.tiles.is_empty() || self.codes.bias.is_empty()
     }
 
     /// The first leaf slot of a group and the codes of its leaves' centres; nothing where the file
@@ -81,9 +89,13 @@ fn span(offsets: &[u32], at: u32, len: usize) -> Option<(usize, usize)> {
 
 /// Slots `start` to `end - 1`, whole tiles.
 pub(super) fn slice(rows: CodeRows<'_>, start: usize, end: usize, width: usize) -> CodeRows<'_> {
+    let bias = &rows.bias[start..end];
+    if rows.tiles.is_empty() {
+        return CodeRows { bias, ..rows };
+    }
     CodeRows {
         tiles: &rows.tiles[start * width..end * width],
-        bias: &rows.bias[start..end],
+        bias,
         scale: &rows.scale[start..end],
     }
 }

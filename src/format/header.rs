@@ -4,8 +4,11 @@ use crate::error::OpenError;
 
 /// The first eight bytes of every file.
 pub const MAGIC: [u8; 8] = *b"NEARWOOD";
-/// The format's major and minor version. Major 0 may change without an upgrade path.
-pub const VERSION: (u16, u16) = (0, 1);
+/// The format's major and minor version.
+pub const VERSION: (u16, u16) = (1, 0);
+/// The oldest major version that is read: files of version 0 had sections of the same names and
+/// other shapes.
+const OLDEST: u16 = 1;
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 128;
 
@@ -116,10 +119,13 @@ impl Header {
             return Err(OpenError::TooShort { got, expected });
         }
         // A newer major version may place its checksum elsewhere, so the version is read first: a
-        // damaged version field then reads as "newer", which refuses the file just as well.
+        // damaged version field then reads as another, which refuses the file just as well.
         let version = (u16::from_le_bytes(array(bytes, AT_MAJOR)), u16_at(bytes, AT_MINOR));
         if version.0 > VERSION.0 {
             return Err(OpenError::Version { got: version.0, supported: VERSION.0 });
+        }
+        if version.0 < OLDEST {
+            return Err(OpenError::Unsettled { got: version.0, supported: OLDEST });
         }
         let (got, expected) =
             (crc32fast::hash(&bytes[..AT_HEADER_CRC]), u32_at(bytes, AT_HEADER_CRC));

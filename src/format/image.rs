@@ -125,6 +125,20 @@ impl Image<'_> {
         (bytemuck::cast_slice_mut(a), bytemuck::cast_slice_mut(b), bytemuck::cast_slice_mut(c))
     }
 
+    /// The bytes of the last two sections, to be filled, and all bytes before them.
+    ///
+    /// # Panics
+    /// If these are not the last two, in this order.
+    pub fn last_two(&mut self, keys: [Key; 2]) -> (&[u8], [&mut [u8]; 2]) {
+        let last = self.entries.len().saturating_sub(2);
+        let named = self.entries[last..].iter().map(|entry| entry.key);
+        assert!(named.eq(keys), "the last two sections are others than {keys:?}");
+        let [first, second] = keys.map(|key| self.place(key));
+        let (head, tail) = self.bytes.split_at_mut(first.start);
+        let (a, b) = tail.split_at_mut(second.start - first.start);
+        (head, [&mut a[..first.len()], &mut b[..second.len()]])
+    }
+
     fn range<T: Pod>(&self, key: Key) -> std::ops::Range<usize> {
         assert_eq!(size_of::<T>(), key.kind.element().size(), "element of {key:?}");
         self.place(key)

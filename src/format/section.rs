@@ -166,6 +166,14 @@ kinds! {
     ByteScales = 74, "byte scales", F32;
     /// What the codes are added to.
     ByteOffset = 75, "byte offset", F32;
+    /// What a unit of a graph's byte is worth.
+    GraphScale = 80, "graph scale", F32;
+    /// The rows in bytes of one scale, row after row.
+    GraphCodes = 81, "graph codes", U8;
+    /// The neighbours of each row.
+    GraphLists = 82, "graph lists", U32;
+    /// The measured recall of each reach.
+    GraphReach = 83, "graph reach", F32;
     /// Factors of the users in half precision.
     HalfUserFactors = 90, "half user factors", F16;
     /// The weight of each seen item.

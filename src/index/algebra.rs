@@ -11,10 +11,11 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::Index;
-use super::builder::{MAX_TREE_NUMBER, Vectors, calibrate, calibrated_with};
-use super::calibration::{self, Source};
+use super::builder::{MAX_TREE_NUMBER, Vectors, calibrated_with};
+use super::calibration::{self, Sample, Source};
+use super::compose::{calibrate, calibrate_walks};
 use super::names::view;
-use super::space::{MAX_TREES, check_vectors};
+use super::space::{MAX_TREES, Space, check_vectors};
 use crate::error::{BuildError, Error, OpenError};
 use crate::forest::Workspace;
 use crate::format::{AlignedBytes, Content, Entry, Image, Key, Kind, Layout};
@@ -52,6 +53,8 @@ enum Scope {
     Rows,
     /// A tree's own.
     Tree,
+    /// Rows that name rows, from the file that the first tree comes from: it was grown from that.
+    Graph,
     /// Made for each file.
     Made,
 }
@@ -60,14 +63,16 @@ enum Scope {
 fn scope(kind: Kind) -> Scope {
     use Kind::*;
     match kind {
-        Metadata | Positions | Rows | Calibration => Scope::Made,
-        Vectors | InverseNorms | BitVectors | HalfVectors | ByteVectors | ByteScales => Scope::Rows,
+        Metadata | Positions | Rows | Calibration | GraphReach => Scope::Made,
+        Vectors | InverseNorms | BitVectors | HalfVectors | ByteVectors | ByteScales
+        | GraphCodes => Scope::Rows,
+        GraphLists => Scope::Graph,
         GroupOffsets | GroupTiles | GroupBias | GroupScale | LeafOffsets | LeafTiles | LeafBias
         | LeafScale | Members | MemberTiles | MemberBias | MemberScale | ProductBooks
         | ProductTiles => Scope::Tree,
-        Mean | CodeScale | ByteOffset | IntIds | TextIdOffsets | TextIdBytes | IdTable
-        | LabelOffsets | LabelBytes | LabelTable | UserFactors | SeenOffsets | SeenItems
-        | ItemWeights | HalfUserFactors | SeenWeights => Scope::Whole,
+        Mean | GraphScale | CodeScale | ByteOffset | IntIds | TextIdOffsets | TextIdBytes
+        | IdTable | LabelOffsets | LabelBytes | LabelTable | UserFactors | SeenOffsets
+        | SeenItems | ItemWeights | HalfUserFactors | SeenWeights => Scope::Whole,
     }
 }
 
@@ -116,6 +121,7 @@ impl Index {
         let builder = Index::builder(self.metric()).trees(n).first_tree(first);
         let builder = builder.seed(number(self, "seed")?).threads(options.n_threads);
         let builder = builder.leaf_size(number(self, "leaf_size")? as usize);
+        let builder = builder.beside_graph(self.has_graph());
         let report = |done: usize, of: usize| (options.progress)(done * 4 / 5, of);
         let workspace = Workspace { room: room.clone(), ..Workspace::default() };
         let file = builder.compose_bare(vectors, &workspace, &report, |length| {
@@ -338,10 +344,16 @@ fn compose<S: AsMut<[u8]>>(
         copy_tree(&mut image, index, at, place as u16, &row_of)
             .ok_or_else(|| damaged(&format!("tree {number}"), "a row that is not there", "rows"))?;
     }
+    copy_graph(base, trees, &mut image, &order, &row_of)?;
     let source = options.queries.map_or(Source::Rows, Source::Vectors);
     let header = base.directory().header;
     let seed = number(base, "seed")?;
-    calibrate(&mut image, header, [(base.metric(), source)].into_iter(), &row_of, seed, work);
+    let space = Space::open(&image.directory(header), 0, base.metric())?;
+    let sample = Sample::draw(&space, image.bytes(), source, &row_of, seed);
+    let truth = calibrate(&mut image, &space, 0, &sample, None, work);
+    if space.has_graph() {
+        calibrate_walks(&mut image, &space, 0, &sample, &truth, work);
+    }
     if !work.is_stopped() {
         image.finish(&header);
     }
@@ -434,6 +446,38 @@ fn copy_shared(base: &Index, image: &mut Image, key: Key, order: &[u32]) {
             to.copy_from_slice(from);
         }
     });
+}
+
+/// Copies the lists of the graph, if there is one, from the file that the first tree comes from.
+fn copy_graph(
+    base: &Index,
+    trees: &Trees<'_>,
+    image: &mut Image,
+    order: &[u32],
+    row_of: &[u32],
+) -> Result<(), OpenError> {
+    let key = Key::new(Kind::GraphLists, 0);
+    let Some((owner, _)) = trees.values().next().filter(|_| base.has_graph()) else {
+        return Ok(());
+    };
+    let from: &[u32] = owner.directory().range(key).map_or(&[], |range| view(owner.file(), &range));
+    let to: &mut [u32] = image.section(key);
+    if from.len() != to.len() {
+        let (got, expected) = (from.len().to_string(), to.len().to_string());
+        return Err(damaged("the graph of the first tree's file", got, &expected));
+    }
+    let degree = to.len() / order.len();
+    to.par_chunks_exact_mut(degree).zip(order).for_each(|(to, &position)| {
+        let row = owner.row_of()[position as usize] as usize;
+        let list = from.get(row * degree..(row + 1) * degree).unwrap_or(&[]);
+        to.fill(u32::MAX);
+        for (to, &id) in to.iter_mut().zip(list) {
+            let position = owner.positions().get(id as usize);
+            let row = position.and_then(|&position| row_of.get(position as usize));
+            *to = row.copied().unwrap_or(u32::MAX);
+        }
+    });
+    Ok(())
 }
 
 /// Copies a tree's sections; `None` if its members name rows that are not there.

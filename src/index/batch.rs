@@ -219,6 +219,9 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Batch<'_, E> {
         }
         // Several trees have rows in common, which each query counts once.
         let [tree] = engine.trees[..] else { return None };
+        if !tree.has_codes() {
+            return None;
+        }
         // Without VNNI a product of bytes costs several times as much, and reading them together
         // does not make up for it where a look-up says as much as four of them.
         let is_wide = tree.product.is_some() && quant::part_width(self.index.dim()) > 2;

@@ -3,19 +3,20 @@
 use std::ops::Range;
 use std::path::Path;
 
-use rayon::prelude::*;
 use serde_json::json;
 
-use super::calibration::{self, Calibration, Sample, Source};
+use super::calibration::{self, Source};
+use super::compose::{Composition, compose};
+use super::graph;
+use super::grow;
 use super::memory;
-use super::names::{fill_ids, fill_labels, plan_ids, plan_labels};
-use super::space::{MAX_TREES, Space, SpaceData, check_bits, check_vectors};
-use super::stored::{StoredVectors, fill_vectors, plan_vectors, unpacked};
+use super::space::{MAX_TREES, SpaceData, check_bits, check_vectors};
+use super::stored::{StoredVectors, unpacked};
 use super::{Ids, Index};
 use crate::error::{BuildError, Error, IdsError};
 use crate::exact::{Storage, Values};
 use crate::forest::{TreeParams, Workspace, tree_work};
-use crate::format::{AlignedBytes, Content, Header, Image, Key, Kind, Layout};
+use crate::format::{AlignedBytes, Content};
 use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
@@ -84,6 +85,9 @@ impl<'a> Vectors<'a> {
     }
 }
 
+/// From so many rows on a graph is grown unless told.
+const GRAPH_FROM: usize = 10_000;
+
 /// The largest number that a tree may have.
 pub(super) const MAX_TREE_NUMBER: usize = 1_000_000_000;
 
@@ -102,6 +106,9 @@ pub struct Builder {
     queries: Option<Vec<f32>>,
     storage: Storage,
     memory_limit: Option<usize>,
+    graph: Option<bool>,
+    /// The trees go into a file that has a graph.
+    beside_graph: bool,
 }
 
 impl Builder {
@@ -119,6 +126,8 @@ impl Builder {
             queries: None,
             storage: Storage::default(),
             memory_limit: None,
+            graph: None,
+            beside_graph: false,
         }
     }
 
@@ -196,6 +205,22 @@ impl Builder {
     #[must_use]
     pub fn storage(mut self, storage: Storage) -> Builder {
         self.storage = storage;
+        self
+    }
+
+    /// Whether a neighbour graph is grown from the first tree: searches are then a walk over it. A
+    /// graph takes four times as long to build as the trees, and as many bytes a row as a float32 row
+    /// of a quarter of the dimensions and 128. `None`: the rule of `docs/tuning.md`, by metric and
+    /// number of rows. Not by inner product, whose searches are fastest over the trees' leaves.
+    #[must_use]
+    pub fn graph(mut self, graph: Option<bool>) -> Builder {
+        self.graph = graph;
+        self
+    }
+
+    /// Builds trees as they stand beside a graph, and no graph.
+    pub(super) fn beside_graph(mut self, beside_graph: bool) -> Builder {
+        (self.beside_graph, self.graph) = (beside_graph, Some(false));
         self
     }
 
@@ -333,10 +358,13 @@ impl Builder {
         let sequential = Ids::Sequential(vectors.len());
         let ids = self.ids.as_ref().unwrap_or(&sequential);
         ids.check(vectors.len()).map_err(BuildError::from)?;
-        let work = Work::new(self.work(vectors.len()), progress);
+        let growing = if self.has_graph(vectors.len()) { grow::work(vectors.len()) } else { 0 };
+        let work = Work::new(self.work(vectors.len()) + growing, progress);
         let file = threads::run(self.n_threads, || {
             let stored = StoredVectors::new(vectors.input, vectors.dim, self.metric, self.storage)?;
-            let space = self.space_in(stored.values(), vectors.dim, workspace, &work)?;
+            let mut space = self.space_in(stored.values(), vectors.dim, workspace, &work)?;
+            space.graph = self.has_graph(vectors.len());
+            space.bare = space.graph || self.beside_graph;
             let composition = Composition {
                 content: Content::Index,
                 values: stored.values(),
@@ -347,7 +375,7 @@ impl Builder {
                 ids,
                 labels: self.labels.as_deref(),
                 users: 0,
-                metadata: self.metadata(),
+                metadata: self.metadata(self.has_graph(vectors.len())),
                 window: workspace.window,
                 plan: &|_| {},
                 fill: &|_| {},
@@ -382,7 +410,11 @@ impl Builder {
     ) -> Result<SpaceData, BuildError> {
         let seed = |tree: usize| Random::new(self.seed, tree as u64).word();
         let seeds: Vec<u64> = self.tree_numbers().map(seed).collect();
-        SpaceData::build(values, dim, self.metric, &seeds, self.shape, workspace, work)
+        let mut shape = self.shape;
+        if self.has_graph(values.n_rows(dim)) || self.beside_graph {
+            shape.ungrouped = TreeParams::UNGROUPED_FOR_WALKS;
+        }
+        SpaceData::build(values, dim, self.metric, &seeds, shape, workspace, work)
     }
 
     fn tree_numbers(&self) -> Range<usize> {
@@ -407,6 +439,9 @@ impl Builder {
         if self.shape.leaf_size < 8 {
             return bad("leaf_size", self.shape.leaf_size, "at least 8");
         }
+        if self.graph == Some(true) {
+            self.check_graph(vectors.len())?;
+        }
         if let Some(labels) = self.labels.as_ref().filter(|l| l.len() != vectors.len()) {
             return Err(IdsError::Count { got: labels.len(), expected: vectors.len() }.into());
         }
@@ -416,13 +451,45 @@ impl Builder {
         }
     }
 
-    fn metadata(&self) -> serde_json::Value {
+    fn check_graph(&self, n_rows: usize) -> Result<(), BuildError> {
+        let bad = |got: String, expected| {
+            Err(BuildError::Parameter { name: "graph", got: format!("true {got}"), expected })
+        };
+        if !graph::serves(self.metric) {
+            return bad(
+                format!("by {}", self.metric),
+                "none: its searches are fastest over leaves",
+            );
+        }
+        if self.memory_limit.is_some() {
+            return bad("with a memory limit".into(), "one of the two: a graph is grown in memory");
+        }
+        match n_rows {
+            0..graph::MAX_ROWS => Ok(()),
+            n => bad(format!("for {n} rows"), "fewer than 2^31 rows"),
+        }
+    }
+
+    /// Whether a build of so many rows has a graph.
+    fn has_graph(&self, n_rows: usize) -> bool {
+        match self.graph {
+            Some(graph) => graph,
+            None => {
+                matches!(self.metric, Metric::Euclidean | Metric::Angular)
+                    && self.memory_limit.is_none()
+                    && n_rows >= GRAPH_FROM
+            }
+        }
+    }
+
+    fn metadata(&self, graph: bool) -> serde_json::Value {
         let mut metadata = json!({
             "library": concat!("nearwood ", env!("CARGO_PKG_VERSION")),
             "metric": self.metric.name(),
             "n_trees": self.trees,
             "trees": self.tree_numbers().collect::<Vec<usize>>(),
             "leaf_size": self.shape.leaf_size,
+            "graph": graph,
             "seed": self.seed,
             "calibrated_with": calibrated_with(self.queries.as_deref()),
         });
@@ -447,142 +514,4 @@ fn stored_bytes(vectors: Vectors<'_>, metric: Metric, storage: Storage) -> usize
 /// What the metadata says about the queries that the recall was measured with.
 pub(super) fn calibrated_with(queries: Option<&[f32]>) -> &'static str {
     if queries.is_some() { "queries" } else { "rows" }
-}
-
-/// Everything that a file is made of.
-pub(crate) struct Composition<'a> {
-    pub content: Content,
-    pub values: Values<'a>,
-    pub dim: usize,
-    pub spaces: Vec<SpaceData>,
-    /// For each space, what looks like its queries.
-    pub calibrate_with: Vec<Source<'a>>,
-    pub seed: u64,
-    pub ids: &'a Ids,
-    pub labels: Option<&'a [String]>,
-    pub users: u64,
-    pub metadata: serde_json::Value,
-    /// See [`Workspace::window`].
-    pub window: usize,
-    /// Adds further sections.
-    pub plan: &'a (dyn Fn(&mut Layout) + Sync),
-    /// Writes them.
-    pub fill: &'a (dyn Fn(&mut Image) + Sync),
-    /// Who is told, and may stop it.
-    pub work: &'a Work<'a>,
-}
-
-/// Lays out a file, asks for room of its size and fills it. Once `work` is stopped, what comes back
-/// is of no use.
-pub(crate) fn compose<S: AsMut<[u8]>, E>(
-    mut c: Composition<'_>,
-    room: impl FnOnce(usize) -> Result<S, E>,
-) -> Result<S, E> {
-    let order = c.spaces[0].order();
-    let mut row_of = vec![0u32; order.len()];
-    order.iter().enumerate().for_each(|(row, &position)| row_of[position as usize] = row as u32);
-    let metadata = c.metadata.to_string();
-    let layout = plan(&c, &metadata);
-    let mut file = room(layout.size())?;
-    let mut image = layout.image(file.as_mut());
-    image.fill(Key::new(Kind::Metadata, 0), metadata.as_bytes());
-    match c.values {
-        Values::F32(values) => {
-            let out: &mut [f32] = image.section(Key::new(Kind::Vectors, 0));
-            copy_rows(out, values, &order, c.dim, c.window, c.work);
-        }
-        values => fill_vectors(&mut image, values, c.dim, &order),
-    }
-    image.fill(Key::new(Kind::Positions, 0), &order);
-    drop(order);
-    image.fill(Key::new(Kind::Rows, 0), &row_of);
-    fill_ids(&mut image, c.ids, 0);
-    if let Some(labels) = c.labels {
-        fill_labels(&mut image, labels, 0);
-    }
-    // Dropped one after the other: the calibration needs memory of its own.
-    let spaces = std::mem::take(&mut c.spaces);
-    let metrics: Vec<Metric> = spaces.iter().map(|space| space.metric).collect();
-    for (space, data) in spaces.into_iter().enumerate() {
-        data.fill(&mut image, space as u16, c.values, &row_of);
-    }
-    (c.fill)(&mut image);
-    let header = Header {
-        content: c.content,
-        rows: row_of.len() as u64,
-        dim: c.dim as u32,
-        metric: metrics[0].code(),
-        users: c.users,
-    };
-    let sources = metrics.into_iter().zip(c.calibrate_with);
-    calibrate(&mut image, header, sources, &row_of, c.seed, c.work);
-    if !c.work.is_stopped() {
-        image.finish(&header);
-    }
-    Ok(file)
-}
-
-/// Copies rows in the order of their positions. Where they are more than a window, each window of
-/// the copy is filled by one pass over the vectors in their own order.
-fn copy_rows(
-    out: &mut [f32],
-    values: &[f32],
-    order: &[u32],
-    dim: usize,
-    window: usize,
-    work: &Work<'_>,
-) {
-    let mut copy = |row: usize, position: u32| {
-        out[row * dim..][..dim].copy_from_slice(&values[position as usize * dim..][..dim]);
-    };
-    if window >= order.len() {
-        return order.iter().enumerate().for_each(|(row, &position)| copy(row, position));
-    }
-    for (number, part) in order.chunks(window.max(1)).enumerate() {
-        let mut places: Vec<(u32, usize)> = part.iter().copied().zip(number * window..).collect();
-        places.par_sort_unstable();
-        places.into_iter().for_each(|(position, row)| copy(row, position));
-        if work.is_stopped() {
-            return;
-        }
-    }
-}
-
-fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
-    let n = c.values.n_rows(c.dim);
-    let mut layout = Layout::default();
-    layout.add(Key::new(Kind::Metadata, 0), metadata.len());
-    plan_vectors(&mut layout, c.values);
-    layout.add(Key::new(Kind::Positions, 0), n);
-    layout.add(Key::new(Kind::Rows, 0), n);
-    plan_ids(&mut layout, c.ids, 0);
-    if let Some(labels) = c.labels {
-        plan_labels(&mut layout, labels, 0);
-    }
-    for (space, data) in c.spaces.iter().enumerate() {
-        data.plan(&mut layout, space as u16);
-        layout.add(Key::new(Kind::Calibration, space as u16), calibration::LEN);
-    }
-    (c.plan)(&mut layout);
-    layout
-}
-
-/// Measures the recall of each space of a filled image and writes its section.
-pub(super) fn calibrate<'a>(
-    image: &mut Image,
-    header: Header,
-    spaces: impl Iterator<Item = (Metric, Source<'a>)>,
-    row_of: &[u32],
-    seed: u64,
-    work: &Work<'_>,
-) {
-    let directory = image.directory(header);
-    for (number, (metric, source)) in spaces.enumerate() {
-        // The sections were laid out just before, so they are there.
-        let Ok(space) = Space::open(&directory, number as u16, metric) else { continue };
-        let file = image.bytes();
-        let sample = Sample::draw(&space, file, source, row_of, seed);
-        let measured = Calibration::measure(&space, file, &sample, work);
-        measured.write(image.section(Key::new(Kind::Calibration, number as u16)));
-    }
 }

@@ -22,7 +22,7 @@ const LEAST: f64 = 64.0;
 /// A recall that needs no further step.
 const ENOUGH: f64 = 0.9995;
 /// Queries that share the reading of rows.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 /// Values of a calibration section: (k, budget, recall) for each step; k = 0 where the step before
 /// had found everything. And ([`PRECISION`], rows, precision of the 8-bit codes).
 pub(crate) const LEN: usize = NEIGHBOURS.len() * STEPS * 3 + 3;
@@ -61,6 +61,14 @@ pub(crate) enum Source<'a> {
 }
 
 impl Sample {
+    /// Queries, side by side, and their own rows.
+    pub(super) fn blocks(
+        &self,
+        dim: usize,
+    ) -> impl IndexedParallelIterator<Item = (&[f32], &[Option<u32>])> {
+        self.queries.par_chunks(BLOCK * dim).zip(self.own_rows.par_chunks(BLOCK))
+    }
+
     /// Draws queries at random; a row is left out of its own answer.
     pub fn draw(
         space: &Space,
@@ -134,31 +142,29 @@ fn sample_size(space: &Space) -> usize {
 impl Calibration {
     /// Follows a search for each query of the sample and compares what it has found so far with the
     /// best of all rows, at budgets from [`LEAST`] to all rows.
-    pub(crate) fn measure(
-        space: &Space,
-        file: &[u8],
+    pub(super) fn measure(
+        engine: &Engine<'_>,
         sample: &Sample,
+        truth: &Truth,
         work: &Work<'_>,
     ) -> Calibration {
-        let n = space.n_rows as f64;
+        let n = engine.rows.len() as f64;
         let ratio = (n / LEAST).max(1.0).powf(1.0 / (STEPS - 1) as f64);
         let budget = |step| (LEAST * ratio.powi(step as i32)).ceil().min(n) as usize;
         let budgets: Vec<usize> = (0..STEPS).map(budget).collect();
-        let engine = Engine::new(space, file);
-        let precision = precision(&engine, sample);
-        let blocks =
-            sample.queries.par_chunks(BLOCK * space.dim).zip(sample.own_rows.par_chunks(BLOCK));
+        let blocks = sample.blocks(engine.rows.dim).zip(truth.nearest.par_chunks(BLOCK));
         let found: Vec<Counts> = blocks
-            .map(|(queries, own)| {
+            .map(|((queries, own), truth)| {
                 if work.is_stopped() {
                     return Counts::default();
                 }
-                let counts = count(&engine, queries, own, &budgets, precision >= PRECISE);
+                let counts = count(engine, queries, own, truth, &budgets);
                 let share = own.len() as f64 / sample.own_rows.len() as f64;
-                work.advance((share * 2.0 * n) as u64);
+                work.advance((share * n) as u64);
                 counts
             })
             .collect();
+        let precision = truth.precision;
         let curve = |at: usize| {
             let total = |step| found.iter().map(|counts| counts[at][step]).sum::<f64>();
             let recall = |step| total(step) / sample.own_rows.len().max(1) as f64;
@@ -232,6 +238,14 @@ impl Calibration {
         (budget.round() as usize).clamp(1, n_rows)
     }
 
+    /// Whether any budget found `k` neighbours with `recall`: of more than are measured, those that
+    /// are.
+    #[must_use]
+    pub fn reaches(&self, k: usize, recall: f64) -> bool {
+        let needed = self.curves.iter().filter(|(measured, _)| *measured <= k.max(10));
+        needed.map(|(_, curve)| at_recall(curve, recall)).all(|budget| budget.is_some())
+    }
+
     /// (budget, recall) as measured for 10 neighbours.
     #[must_use]
     pub fn curve(&self) -> &[(f64, f64)] {
@@ -258,14 +272,9 @@ fn count(
     engine: &Engine<'_>,
     queries: &[f32],
     own: &[Option<u32>],
+    truth: &[Nearest],
     budgets: &[usize],
-    by_codes: bool,
 ) -> Counts {
-    let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
-    let truth = match by_codes {
-        true => nearest(engine, queries, own, most),
-        false => exactly(engine, queries, own, most),
-    };
     let (mut counts, mut scratch, mut best) = (Counts::default(), Scratch::default(), Vec::new());
     for ((query, own), truth) in queries.chunks_exact(engine.rows.dim).zip(own).zip(truth) {
         // The same candidates come up at one budget after another.
@@ -302,6 +311,41 @@ fn count(
     counts
 }
 
+/// What the queries of a sample ought to find.
+pub(super) struct Truth {
+    /// The nearest rows of each query, as many as are measured for.
+    pub nearest: Vec<Nearest>,
+    /// See [`Calibration`].
+    precision: f64,
+}
+
+impl Truth {
+    /// Looks through all rows for each query of the sample: by their 8-bit codes, where these are
+    /// there and precise.
+    pub fn find(engine: &Engine<'_>, sample: &Sample, work: &Work<'_>) -> Truth {
+        let has_codes = engine.trees[0].has_codes();
+        let precision = if has_codes { precision(engine, sample) } else { 0.0 };
+        let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
+        let blocks = sample.blocks(engine.rows.dim).map(|(queries, own)| {
+            if work.is_stopped() {
+                return vec![Nearest::default(); own.len()];
+            }
+            let share = own.len() as f64 / sample.own_rows.len() as f64;
+            work.advance((share * engine.rows.len() as f64) as u64);
+            match precision >= PRECISE {
+                true => nearest(engine, queries, own, most),
+                false => exactly(engine, queries, own, most),
+            }
+        });
+        Truth { nearest: blocks.flatten_iter().collect(), precision }
+    }
+
+    /// The same, where the codes are not in the file: then no search is made with them.
+    pub fn without_codes(self) -> Truth {
+        Truth { precision: 0.0, ..self }
+    }
+}
+
 /// The share of the ten nearest rows that [`nearest`] finds, over a few queries.
 fn precision(engine: &Engine<'_>, sample: &Sample) -> f64 {
     let own = &sample.own_rows[..PROBES.min(sample.own_rows.len())];
@@ -313,7 +357,7 @@ fn precision(engine: &Engine<'_>, sample: &Sample) -> f64 {
 }
 
 /// Rows with their exact keys, the nearest first.
-type Nearest = Vec<(f32, u32)>;
+pub(super) type Nearest = Vec<(f32, u32)>;
 
 /// The `k` nearest rows of each query, by brute force.
 fn exactly(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) -> Vec<Nearest> {
@@ -351,7 +395,7 @@ fn nearest(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], k: usize) 
 
 /// The share of the true neighbours found: as in ann-benchmarks, anything no farther than the last
 /// of them counts. `key` gives a candidate's exact key.
-fn share_found(
+pub(super) fn share_found(
     truth: &[(f32, u32)],
     found: &[(f32, u32)],
     mut key: impl FnMut(&(f32, u32)) -> f32,

@@ -120,7 +120,7 @@ pub(super) fn takes_all(
     match plan(index, effort, filter, k.min(index.len()), n_excluded) {
         Plan::All | Plan::Listed(_) => true,
         // A budget is not to be passed: what it does not reach is not found.
-        Plan::Budget(_) | Plan::Local(_) => {
+        Plan::Budget(_) | Plan::Local(_) | Plan::Walk(_) => {
             k >= passing / MOST && !matches!(effort, Effort::Budget(_))
         }
     }

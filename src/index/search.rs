@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use super::Index;
 use super::filter::Filter;
+use super::graph::{Linked, WalkMemory};
 use super::plan::{Plan, check_effort, plan};
 use super::radius::{lies_within, takes_all};
-use super::space::{Space, first_unusable};
+use super::space::{MemberTiles, Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
+use crate::kernel::code::CodeRows;
 use crate::metric::Metric;
 
 /// How hard a search tries.
@@ -56,6 +58,7 @@ pub(crate) struct Engine<'a> {
     pub(super) mean: &'a [f32],
     pub(super) code_scale: f32,
     pub(super) trees: Vec<Tree<'a>>,
+    pub(super) graph: Option<Linked<'a>>,
 }
 
 /// How many rows ahead of the one compared the memory is asked for.
@@ -77,12 +80,26 @@ pub(crate) fn keep_for(k: usize) -> usize {
 
 impl<'a> Engine<'a> {
     pub fn new(space: &Space, file: &'a [u8]) -> Engine<'a> {
+        Engine { graph: space.graph(file), ..Engine::of_head(space, file) }
+    }
+
+    /// An engine over the bytes of a file before its graph, which is yet to be grown.
+    pub fn of_head(space: &Space, head: &'a [u8]) -> Engine<'a> {
         Engine {
-            rows: space.rows(file),
-            mean: space.mean(file),
-            code_scale: space.code_scale(file),
-            trees: space.trees(file),
+            rows: space.rows(head),
+            mean: space.mean(head),
+            code_scale: space.code_scale(head),
+            trees: space.trees(head),
+            graph: None,
         }
+    }
+
+    /// This engine with the first tree's members in 8-bit codes that are not in the file.
+    pub fn with_tiles(mut self, tiles: Option<&'a MemberTiles>) -> Engine<'a> {
+        if let Some(MemberTiles { tiles, scale }) = tiles {
+            self.trees[0].codes = CodeRows { tiles, scale, ..self.trees[0].codes };
+        }
+        self
     }
 
     /// How many candidates a single search with a budget re-ranks.
@@ -160,6 +177,7 @@ pub struct Searcher<'a> {
 #[derive(Default)]
 pub(crate) struct Memory {
     scratch: Scratch,
+    walk: WalkMemory,
     query: Vec<f32>,
     near: Vec<u32>,
     best: Option<Best>,
@@ -332,6 +350,7 @@ impl<'a> Searcher<'a> {
         match plan {
             Plan::All => self.exact(query, &mut best),
             Plan::Listed(filter) => self.listed(query, filter, &mut best),
+            Plan::Walk(reach) => self.walked(query, k, reach, &mut best),
             plan => self.ranked(query, k, plan.budget().unwrap_or(k), &mut best),
         }
         self.memory.hits.clear();
@@ -366,6 +385,15 @@ impl<'a> Searcher<'a> {
                 best.push(key, position);
             }
         });
+    }
+
+    fn walked(&mut self, query: &[f32], k: usize, reach: usize, best: &mut Best) {
+        let Some(linked) = self.engine.graph else { return };
+        let mut memory = std::mem::take(&mut self.memory);
+        let asked = (reach, keep_for(k));
+        self.engine.walk(linked, query, None, asked, &mut memory.scratch, &mut memory.walk);
+        self.engine.rerank_sorted(query, memory.walk.found(), self.positions, k, best);
+        self.memory = memory;
     }
 
     fn ranked(&mut self, query: &[f32], k: usize, budget: usize, best: &mut Best) {

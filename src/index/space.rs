@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::graph::{GraphRanges, Linked};
 use super::names::view;
 use super::stored::{VectorRanges, first_beyond};
 use crate::error::{BuildError, OpenError};
@@ -35,8 +36,19 @@ const LARGEST: f32 = 1e16;
 pub(crate) struct SpaceData {
     pub metric: Metric,
     pub trees: Vec<TreeData>,
+    /// Whether a graph is to be grown from the first tree.
+    pub graph: bool,
+    /// Whether members stand in no 8-bit codes where they stand in product codes: beside a graph, whose
+    /// rows are in such.
+    pub bare: bool,
     coded: CodedRows,
     inverse_norms: Vec<f32>,
+}
+
+/// The first tree's members in 8-bit codes, where the file does not have them.
+pub(super) struct MemberTiles {
+    pub tiles: Vec<u8>,
+    pub scale: Vec<f32>,
 }
 
 /// Refuses packed bits that cannot be indexed.
@@ -107,13 +119,18 @@ impl SpaceData {
                 return Err(BuildError::Cancelled);
             }
         }
-        Ok(SpaceData { metric, trees, coded, inverse_norms })
+        Ok(SpaceData { metric, trees, graph: false, bare: false, coded, inverse_norms })
     }
 
     /// The rows in the order of the first tree's leaves: what a leaf's re-ranking reads lies
     /// together.
     pub fn order(&self) -> Vec<u32> {
         self.trees[0].members.iter().copied().filter(|&m| m != u32::MAX).collect()
+    }
+
+    /// Whether the file has members in 8-bit codes.
+    fn has_codes(&self) -> bool {
+        !self.bare || !has_products(self.metric)
     }
 
     /// Adds this space's sections.
@@ -138,11 +155,13 @@ impl SpaceData {
                 (Kind::LeafBias, data.leaf_codes().1.len()),
                 (Kind::LeafScale, data.leaf_codes().2.len()),
                 (Kind::Members, data.members.len()),
-                (Kind::MemberTiles, data.members.len() * width),
+                (Kind::MemberTiles, self.has_codes() as usize * data.members.len() * width),
                 (Kind::MemberBias, data.members.len()),
-                (Kind::MemberScale, data.members.len()),
+                (Kind::MemberScale, self.has_codes() as usize * data.members.len()),
             ] {
-                layout.add(key(kind), len);
+                if len > 0 {
+                    layout.add(key(kind), len);
+                }
             }
             if has_products(self.metric) {
                 let bytes = product_bytes(data.members.len(), self.coded.mean.len());
@@ -152,8 +171,15 @@ impl SpaceData {
         }
     }
 
-    /// Writes this space's sections; `row_of` maps a position to the row it was given.
-    pub fn fill(&self, image: &mut Image, space: u16, values: Values<'_>, row_of: &[u32]) {
+    /// Writes this space's sections, but for the graph's; `row_of` maps a position to the row it was
+    /// given. Returns what the file lacks and growing a graph takes.
+    pub(super) fn fill(
+        &self,
+        image: &mut Image,
+        space: u16,
+        values: Values<'_>,
+        row_of: &[u32],
+    ) -> Option<MemberTiles> {
         let dim = self.coded.mean.len();
         if !self.inverse_norms.is_empty() {
             let out = image.section(Key::new(Kind::InverseNorms, space));
@@ -166,13 +192,13 @@ impl SpaceData {
             image.fill(Key::new(Kind::CodeScale, space), &[self.coded.scale]);
         }
         let rows = Rows { metric: self.metric, dim, values, inverse_norms: &self.inverse_norms };
+        let mut first = None;
         for (tree, data) in self.trees.iter().enumerate() {
-            self.fill_tree(image, rows, data, row_of, |kind| Key {
-                kind,
-                space,
-                tree: tree as u16,
-            });
+            let key = |kind| Key { kind, space, tree: tree as u16 };
+            let tiles = self.fill_tree(image, rows, data, row_of, key);
+            first = first.or(tiles);
         }
+        first
     }
 
     fn fill_tree(
@@ -182,7 +208,7 @@ impl SpaceData {
         data: &TreeData,
         row_of: &[u32],
         key: impl Fn(Kind) -> Key,
-    ) {
+    ) -> Option<MemberTiles> {
         image.fill(key(Kind::GroupOffsets), &data.group_offsets);
         image.fill(key(Kind::LeafOffsets), &data.leaf_offsets);
         let kinds = [Kind::GroupTiles, Kind::GroupBias, Kind::GroupScale];
@@ -193,20 +219,29 @@ impl SpaceData {
         for (out, &member) in members.iter_mut().zip(&data.members) {
             *out = row_of.get(member as usize).copied().unwrap_or(u32::MAX);
         }
-        let keys = [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(&key);
-        let (tiles, bias, scale) = image.sections(keys);
-        self.coded.pack(rows, &data.members, tiles, bias, scale);
         if has_products(self.metric) {
             image.fill(key(Kind::ProductBooks), &data.books);
             let tiles = image.section(key(Kind::ProductTiles));
             data.encode_members(rows, &self.coded, tiles);
         }
+        let keys = [Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale].map(&key);
+        if self.has_codes() {
+            let (tiles, bias, scale) = image.sections(keys);
+            self.coded.pack(rows, &data.members, tiles, bias, scale);
+            return None;
+        }
+        let width = member_width(self.metric, self.coded.mean.len());
+        let mut tiles = vec![0u8; data.members.len() * width];
+        let mut scale = vec![0f32; data.members.len()];
+        let bias = image.section(keys[1]);
+        self.coded.pack(rows, &data.members, &mut tiles, bias, &mut scale);
+        Some(MemberTiles { tiles, scale })
     }
 }
 
 /// Bytes of the product codes of so many member slots.
 fn product_bytes(slots: usize, dim: usize) -> usize {
-    slots / TILE * product::tile_bytes(quant::n_parts(dim))
+    slots / TILE * product::tile_bytes(quant::n_parts(dim, quant::part_width(dim)))
 }
 
 fn fill_codes(image: &mut Image, (tiles, bias, scale): (&[u8], &[f32], &[f32]), keys: [Key; 3]) {
@@ -226,6 +261,7 @@ pub(crate) struct Space {
     inverse_norms: Range<usize>,
     mean: Range<usize>,
     trees: Vec<TreeRanges>,
+    graph: Option<GraphRanges>,
 }
 
 #[derive(Debug, Clone)]
@@ -268,7 +304,16 @@ impl Space {
             _ => None,
         };
         let mean = d.sized(Key::new(Kind::Mean, space), dim, "search")?;
-        Ok(Space { metric, dim, n_rows, vectors, code_scale, inverse_norms, mean, trees })
+        let graph = GraphRanges::open(d, space, metric, n_rows, dim)?;
+        Ok(Space { metric, dim, n_rows, vectors, code_scale, inverse_norms, mean, trees, graph })
+    }
+
+    pub(super) fn graph<'a>(&self, file: &'a [u8]) -> Option<Linked<'a>> {
+        self.graph.as_ref().map(|graph| graph.view(file, self.metric))
+    }
+
+    pub fn has_graph(&self) -> bool {
+        self.graph.is_some()
     }
 
     pub fn n_trees(&self) -> usize {
@@ -337,18 +382,23 @@ impl TreeRanges {
         let groups = codes([Kind::GroupTiles, Kind::GroupBias, Kind::GroupScale], width)?;
         let leaves = codes([Kind::LeafTiles, Kind::LeafBias, Kind::LeafScale], width)?;
         let width = member_width(metric, dim);
-        let codes = codes([Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale], width)?;
+        let tiles = Key { kind: Kind::MemberTiles, space, tree };
+        let is_bare = d.range(tiles).is_none() && has_products(metric);
+        let codes = match is_bare {
+            true => bare(d, Key { kind: Kind::MemberBias, ..tiles })?,
+            false => codes([Kind::MemberTiles, Kind::MemberBias, Kind::MemberScale], width)?,
+        };
         let offsets = |kind, bias: &Range<usize>| {
             d.sized(Key { kind, space, tree }, bias.len() / 4 + 1, "search")
         };
         let members =
             d.sized(Key { kind: Kind::Members, space, tree }, codes[1].len() / 4, "search")?;
         let product = match d.range(Key { kind: Kind::ProductTiles, space, tree }) {
-            Some(_) if has_products(metric) => {
+            found if is_bare || (found.is_some() && has_products(metric)) => {
                 let slots = codes[1].len() / 4;
                 let sized = |kind, len| d.sized(Key { kind, space, tree }, len, "search");
                 Some([
-                    sized(Kind::ProductBooks, Books::len_for(dim))?,
+                    sized(Kind::ProductBooks, Books::len_for(dim, quant::part_width(dim)))?,
                     sized(Kind::ProductTiles, product_bytes(slots, dim))?,
                 ])
             }
@@ -381,7 +431,7 @@ impl TreeRanges {
             width: quant::code_len(dim),
             member_width: member_width(metric, dim),
             product: self.product.as_ref().map(|[books, tiles]| ProductCodes {
-                books: Books { values: view(file, books), dim },
+                books: Books { values: view(file, books), dim, width: quant::part_width(dim) },
                 tiles: view(file, tiles),
             }),
         }
@@ -394,19 +444,23 @@ fn codes(
     [tiles, bias, scale]: [Key; 3],
     width: usize,
 ) -> Result<[Range<usize>; 3], OpenError> {
+    let [_, own, _] = bare(d, bias)?;
+    let slots = own.len() / 4;
+    let bytes = slots.checked_mul(width).ok_or_else(|| invalid_size(slots, width))?;
+    Ok([d.sized(tiles, bytes, "search")?, own, d.sized(scale, slots, "search")?])
+}
+
+/// The bias of rows without codes: whole tiles.
+fn bare(d: &Directory, bias: Key) -> Result<[Range<usize>; 3], OpenError> {
     let missing = || OpenError::MissingSection { section: bias.kind.name(), purpose: "search" };
-    let slots = d.range(bias).ok_or_else(missing)?.len() / 4;
-    if !slots.is_multiple_of(crate::kernel::code::TILE) {
+    let range = d.range(bias).ok_or_else(missing)?;
+    let slots = range.len() / 4;
+    if !slots.is_multiple_of(TILE) {
         return Err(OpenError::Invalid {
             what: format!("the length of section {}", bias.kind.name()),
             got: slots.to_string(),
             expected: "a multiple of 16".into(),
         });
     }
-    let bytes = slots.checked_mul(width).ok_or_else(|| invalid_size(slots, width))?;
-    Ok([
-        d.sized(tiles, bytes, "search")?,
-        d.sized(bias, slots, "search")?,
-        d.sized(scale, slots, "search")?,
-    ])
+    Ok([0..0, range, 0..0])
 }

@@ -4,6 +4,7 @@ use super::Index;
 use super::stored::verify_vectors;
 use crate::error::OpenError;
 use crate::forest::Tree;
+use crate::graph::{Graph, NONE};
 
 /// Checks all checksums, then that numbers are finite, that rows and positions are each other's
 /// inverse, that every tree holds every row once, that offsets ascend, and that every id and label
@@ -19,6 +20,10 @@ pub(crate) fn verify(index: &Index) -> Result<(), OpenError> {
     permutation(index)?;
     for (number, tree) in index.space().trees(file).iter().enumerate() {
         walk(tree, n, number)?;
+    }
+    if let Some(linked) = index.space().graph(file) {
+        finite("graph scale", &[linked.scale()])?;
+        lists(linked.graph(), n)?;
     }
     index.ids.verify(file, n, "the ids")?;
     index.labels.as_ref().map_or(Ok(()), |labels| labels.verify(file, n, "the labels"))
@@ -39,6 +44,28 @@ fn permutation(index: &Index) -> Result<(), OpenError> {
                 "the order of rows",
                 format!("row {row} at position {position}, which names another row"),
                 "rows and positions that are each other's inverse",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// That every list names rows that exist, each once and not its own, before the places left empty.
+fn lists(graph: Graph<'_>, n_rows: usize) -> Result<(), OpenError> {
+    let mut sorted = Vec::with_capacity(graph.degree);
+    for (row, list) in graph.lists.chunks_exact(graph.degree).enumerate() {
+        let filled = list.iter().position(|&id| id == NONE).unwrap_or(graph.degree);
+        sorted.clear();
+        sorted.extend_from_slice(&list[..filled]);
+        sorted.sort_unstable();
+        let is_whole = list[filled..].iter().all(|&id| id == NONE)
+            && sorted.iter().all(|&id| (id as usize) < n_rows && id as usize != row)
+            && sorted.windows(2).all(|pair| pair[0] < pair[1]);
+        if !is_whole {
+            return Err(wrong(
+                "the graph",
+                format!("row {row} with a list of {sorted:?}"),
+                "other rows, each once",
             ));
         }
     }

@@ -11,18 +11,18 @@
 /// `avx2` and `portable`, and checks lengths, or works on memory that it laid out itself, before it
 /// comes here. What is portable may be safe or, where it is the same code as the others, not.
 macro_rules! dispatch {
-    ($isa:expr, $name:ident($($argument:expr),*)) => {
+    ($isa:expr, $name:ident$(::<$constant:ident>)?($($argument:expr),*)) => {
         match $isa {
             // SAFETY: an Isa above Portable comes from detection, so the processor has it; the
             // lengths were checked just before, or are those that the caller gave its memory.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::$name($($argument),*) },
+            Isa::Avx512 => unsafe { avx512::$name$(::<$constant>)?($($argument),*) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::$name($($argument),*) },
+            Isa::Avx2 => unsafe { avx2::$name$(::<$constant>)?($($argument),*) },
             // SAFETY: as above.
             #[allow(unused_unsafe, reason = "where the portable function is safe")]
-            _ => unsafe { portable::$name($($argument),*) },
+            _ => unsafe { portable::$name$(::<$constant>)?($($argument),*) },
         }
     };
 }
@@ -33,6 +33,7 @@ pub mod dense;
 pub mod float;
 pub mod isa;
 pub mod product;
+pub mod scattered;
 pub mod screen;
 
 pub use isa::Isa;

@@ -21,10 +21,10 @@ pub fn part_width(dim: usize) -> usize {
     }
 }
 
-/// Parts of a vector: whole lines.
+/// Parts of `width` dimensions in a vector: whole lines.
 #[must_use]
-pub fn n_parts(dim: usize) -> usize {
-    dim.div_ceil(part_width(dim)).next_multiple_of(LINE)
+pub fn n_parts(dim: usize, width: usize) -> usize {
+    dim.div_ceil(width).next_multiple_of(LINE)
 }
 
 /// Rounds of k-means for a codebook.
@@ -38,6 +38,8 @@ pub struct Books<'a> {
     pub values: &'a [f32],
     /// Dimensions of a vector.
     pub dim: usize,
+    /// Dimensions of a part.
+    pub width: usize,
 }
 
 /// A row's code apart from its entries.
@@ -50,18 +52,23 @@ pub struct Encoded {
 }
 
 impl Books<'_> {
-    /// Values of the codebooks for vectors of `dim` values.
+    /// Values of the codebooks for vectors of `dim` values in parts of `width`.
     #[must_use]
-    pub fn len_for(dim: usize) -> usize {
-        n_parts(dim) * part_width(dim) * ENTRIES
+    pub fn len_for(dim: usize, width: usize) -> usize {
+        n_parts(dim, width) * width * ENTRIES
+    }
+
+    /// Parts of a vector.
+    #[must_use]
+    pub fn n_parts(&self) -> usize {
+        n_parts(self.dim, self.width)
     }
 
     /// Learns codebooks from residuals at length 1, `dim` values each. Deterministic at any number
     /// of threads.
     #[must_use]
-    pub fn train(sample: &[f32], dim: usize) -> Vec<f32> {
-        let width = part_width(dim);
-        let mut values = vec![0f32; Books::len_for(dim)];
+    pub fn train(sample: &[f32], dim: usize, width: usize) -> Vec<f32> {
+        let mut values = vec![0f32; Books::len_for(dim, width)];
         values.par_chunks_exact_mut(width * ENTRIES).enumerate().for_each(|(part, book)| {
             let first = part * width;
             if first < dim {
@@ -78,7 +85,7 @@ impl Books<'_> {
     /// Half the square of every entry, as [`Books::encode`] wants it.
     #[must_use]
     pub fn half_squares(&self) -> Vec<f32> {
-        half_squares(self.values, part_width(self.dim))
+        half_squares(self.values, self.width)
     }
 
     /// Codes a residual, which is brought to length 1 in place.
@@ -105,7 +112,7 @@ impl Books<'_> {
     /// The value that a code stands for in dimension `j`, before it is scaled.
     #[must_use]
     pub fn entry(&self, j: usize, codes: &[u8]) -> f32 {
-        let code = usize::from(codes[j / part_width(self.dim)]);
+        let code = usize::from(codes[j / self.width]);
         self.values[j * ENTRIES + code]
     }
 }
@@ -162,7 +169,7 @@ pub struct QueryTables {
 impl QueryTables {
     /// Makes the tables of `-factor * query . entry`, in steps of one 255th of the widest part.
     pub fn fill(&mut self, books: Books<'_>, query: impl Iterator<Item = f32>, factor: f32) {
-        let parts = n_parts(books.dim);
+        let parts = books.n_parts();
         self.scaled.clear();
         self.scaled.extend(query.map(|x| x * factor));
         self.worth.resize(parts * ENTRIES, 0.0);

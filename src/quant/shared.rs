@@ -23,7 +23,9 @@ pub fn encode_shared(x: &[f32], mean: &[f32], scale: f32, bytes: &mut [u8]) {
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let (used, rest) = bytes.split_at_mut(x.len());
     for ((byte, &x), &mean) in used.iter_mut().zip(x).zip(mean) {
-        *byte = (128.0 + ((x - mean) * inverse).clamp(-LARGEST, LARGEST).round_ties_even()) as u8;
+        let code = ((x - mean) * inverse).clamp(-LARGEST, LARGEST);
+        // The nearest integer, ties to even, is left in the low bits: see `scalar::round`.
+        *byte = (code + 12_582_912.0).to_bits() as u8 ^ 0x80;
     }
     rest.fill(128);
 }

@@ -107,7 +107,7 @@ pub(super) fn verify_seen(seen: Seen<'_>, n_items: usize) -> Result<(), OpenErro
     Ok(())
 }
 
-/// Builds both forests over the items and composes the file.
+/// Builds both forests over the items, without a graph, and composes the file.
 pub(super) fn compose_model(
     model: &Model,
     data: &Interactions,
@@ -120,7 +120,7 @@ pub(super) fn compose_model(
     Vectors::new(&model.item_factors, d)?;
     let values = Values::F32(&model.item_factors);
     let users = known_users(model);
-    let builder = |metric| Index::builder(metric).seed(model.params.seed);
+    let builder = |metric| Index::builder(metric).seed(model.params.seed).graph(Some(false));
     let work = Work::new(2 * builder(Metric::Dot).work(model.n_items), progress);
     let bytes = threads::run(model.params.n_threads, || {
         let spaces = vec![

@@ -8,7 +8,7 @@ use nearwood::recommend::Weighting;
 
 use super::exercise::{as_index, as_model, as_recommender};
 use super::file::{ENTRY_SIZE, HEADER_SIZE, entry_field, get, n_sections, reseal, sections};
-use super::{Naming, small_index, small_recommender};
+use super::{Naming, small_graph, small_index, small_recommender};
 
 /// Opens bytes as they are, and with the checksums made right; whether the latter opened.
 pub fn open(bytes: &[u8]) -> bool {
@@ -37,13 +37,15 @@ fn seal(bytes: &mut [u8]) {
     reseal(bytes);
 }
 
-/// Whole files: an index for every metric and a recommender. A model's payload is read whole by who
+/// Whole files: an index for every metric, two with a graph, and a recommender. A model's payload is read whole by who
 /// opens it: the other target does that.
 static WHOLE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let naming = [Naming::Sequential, Naming::Ints, Naming::TextsAndLabels];
     let indexes = Metric::ALL.into_iter().zip(naming.into_iter().cycle());
     let mut files: Vec<Vec<u8>> =
         indexes.map(|(m, naming)| small_index(m, 24, naming).as_bytes().to_vec()).collect();
+    let graphs = [Metric::Euclidean, Metric::Angular].map(|metric| small_graph(metric, 40));
+    files.extend(graphs.iter().map(|index| index.as_bytes().to_vec()));
     files.push(small_recommender(12, 20, Weighting::Bm25).as_bytes().to_vec());
     files
 });

@@ -100,6 +100,19 @@ pub fn small_index(metric: Metric, n: usize, naming: Naming) -> Index {
     builder.build(Vectors::new(&values, DIM).unwrap()).unwrap()
 }
 
+/// An index with a graph.
+pub fn small_graph(metric: Metric, n: usize) -> Index {
+    let builder = Index::builder(metric).leaf_size(8).seed(3).graph(Some(true));
+    let builder = builder.ids(Ids::Int((0..n as i64).map(|i| i * 37 - 40).collect()));
+    builder.build(Vectors::new(&small_values(n), DIM).unwrap()).unwrap()
+}
+
+/// An index of a storage, or of bits.
+pub fn small_stored(metric: Metric, storage: Storage) -> Index {
+    let builder = Index::builder(metric).leaf_size(8).seed(3).storage(storage);
+    builder.build(Vectors::new(&small_values(24), DIM).unwrap()).unwrap()
+}
+
 /// Users x items: everyone has about `per_user` items, mostly of a taste, the last user none.
 pub fn plays(users: usize, items: usize, per_user: usize) -> Csr {
     let mut numbers = Numbers::new((users * items) as u64);

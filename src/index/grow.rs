@@ -1,0 +1,140 @@
+//! A graph grown from the first tree of a space whose other sections are written.
+
+use rayon::prelude::*;
+
+use super::graph::{DEGREE, measure_between_rows, width};
+use super::search::Engine;
+use super::space::{MemberTiles, Space};
+use crate::exact::{Rows, Stored};
+use crate::forest::{Ask, Block, BlockScratch, search_block};
+use crate::format::{Image, Key, Kind};
+use crate::graph::{self, Links, NONE};
+use crate::kernel::scattered::{ByteRows, Measure};
+use crate::progress::Work;
+use crate::quant;
+
+/// How many rows are looked through for the neighbours of one, before neighbours of neighbours are:
+/// 0.90 of the ten nearest are then on a list on SIFT descriptors, and 0.93 after.
+const BUDGET: usize = 4000;
+
+/// Of how many neighbours how many neighbours are tried.
+const NEAR: usize = 10;
+
+/// See [`Links::slack`], of squared distances; of others its root.
+const SLACK: f32 = 1.2;
+
+/// Rows whose neighbours are looked for together.
+const BLOCK: usize = 1024;
+
+/// The units of work that growing counts.
+pub(super) fn work(n_rows: usize) -> u64 {
+    8 * n_rows as u64
+}
+
+/// Writes scale, codes and lists, these being of the nearest rows, for [`link`]; codes and lists are
+/// the last sections of the file. `tiles` are the first tree's members in 8-bit codes, if the file
+/// does not have them.
+pub(super) fn gather(
+    image: &mut Image,
+    space: &Space,
+    number: u16,
+    row_of: &[u32],
+    tiles: Option<&MemberTiles>,
+    work: &Work<'_>,
+) {
+    let scale = scale(&Engine::of_head(space, image.bytes()), row_of);
+    image.fill(Key::new(Kind::GraphScale, number), &[scale]);
+    let (file, [codes, lists]) =
+        image.last_two([Kind::GraphCodes, Kind::GraphLists].map(|kind| Key::new(kind, number)));
+    let lists: &mut [u32] = bytemuck::cast_slice_mut(lists);
+    let engine = Engine::of_head(space, file);
+    encode(&engine, scale, codes);
+    nearest_rows(&engine.with_tiles(tiles), lists, work);
+}
+
+/// Makes a graph of the lists of nearest rows. Allocates as much as they take.
+pub(super) fn link(image: &mut Image, space: &Space, number: u16, work: &Work<'_>) {
+    let (_, [codes, lists]) =
+        image.last_two([Kind::GraphCodes, Kind::GraphLists].map(|kind| Key::new(kind, number)));
+    let lists: &mut [u32] = bytemuck::cast_slice_mut(lists);
+    let measure = measure_between_rows(space.metric);
+    let rows = ByteRows { bytes: codes, width: width(space.metric, space.dim) };
+    let mut better = vec![NONE; lists.len()];
+    if work.is_stopped() {
+        return;
+    }
+    let slack = match measure {
+        Measure::Squares => SLACK,
+        _ => SLACK.sqrt(),
+    };
+    let links = Links { rows, measure, degree: DEGREE, slack };
+    graph::link(links, lists, NEAR, &mut better, work);
+}
+
+/// Writes a row's values at the length that the metric has them.
+fn read(rows: Rows<'_>, row: usize, out: &mut [f32]) {
+    let factor = rows.factor(row);
+    out.iter_mut().zip(rows.row(row).iter()).for_each(|(out, x)| *out = x * factor);
+}
+
+/// The scale, from rows drawn by position, so that it does not depend on the tree.
+fn scale(engine: &Engine<'_>, row_of: &[u32]) -> f32 {
+    let rows = engine.rows;
+    let position = |at: usize, out: &mut [f32]| read(rows, row_of[at] as usize, out);
+    quant::shared_scale(rows.len(), engine.mean, position)
+}
+
+fn encode(engine: &Engine<'_>, scale: f32, codes: &mut [u8]) {
+    let rows = engine.rows;
+    let each = codes.par_chunks_exact_mut(width(rows.metric, rows.dim)).enumerate();
+    each.for_each_init(
+        || vec![0f32; rows.dim],
+        |values, (row, out)| match rows.values.stored(row, rows.dim) {
+            Stored::Bits(bits) => out[..bits.len()].copy_from_slice(bits),
+            Stored::Floats(_) => {
+                read(rows, row, values);
+                quant::encode_shared(values, engine.mean, scale, out);
+            }
+        },
+    );
+}
+
+/// For each row the nearest others that a search with a budget finds, the nearest first.
+fn nearest_rows(engine: &Engine<'_>, lists: &mut [u32], work: &Work<'_>) {
+    let rows = engine.rows;
+    let blocks = lists.par_chunks_mut(BLOCK * DEGREE).enumerate();
+    blocks.for_each_init(BlockScratch::default, |scratch, (block, lists)| {
+        if work.is_stopped() {
+            return;
+        }
+        let own: Vec<u32> =
+            (block * BLOCK..).take(lists.len() / DEGREE).map(|r| r as u32).collect();
+        let queries = prepared(rows, &own);
+        let ask = |row| Ask { budget: BUDGET, excluded: std::slice::from_ref(row) };
+        let block = Block {
+            tree: engine.trees[0],
+            queries: &queries,
+            asks: &own.iter().map(ask).collect::<Vec<Ask<'_>>>(),
+            metric: rows.metric,
+            mean: engine.mean,
+            code_scale: engine.code_scale,
+            keep: DEGREE,
+            allowed: None,
+            n_rows: rows.len(),
+        };
+        search_block(block, scratch);
+        lists.fill(NONE);
+        for (at, list) in lists.chunks_exact_mut(DEGREE).enumerate() {
+            let found = scratch.candidates(at);
+            list.iter_mut().zip(found).for_each(|(place, found)| *place = found.1);
+        }
+        work.advance(4 * own.len() as u64);
+    });
+}
+
+fn prepared(rows: Rows<'_>, which: &[u32]) -> Vec<f32> {
+    let mut queries = Vec::with_capacity(which.len() * rows.dim);
+    which.iter().for_each(|&row| queries.extend_from_slice(&rows.row(row as usize)));
+    queries.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
+    queries
+}
