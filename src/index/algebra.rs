@@ -135,7 +135,8 @@ impl Index {
     }
 
     /// This index without the trees of these numbers. At least one must stay; what appending
-    /// added, dropping takes away again to the byte. This one stays as it is.
+    /// added, dropping takes away again to the byte. A graph stays, grown from the tree that was the
+    /// first, even if that is dropped. This one stays as it is.
     ///
     /// # Errors
     /// If a number is no tree's or none would stay, the file is a recommender's or damaged, the
