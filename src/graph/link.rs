@@ -27,9 +27,10 @@ pub struct Links<'a> {
 /// its list and of the first `near` of the lists of the first `near` rows on it (Dong et al. 2011,
 /// NN-descent, one step); as many as there are places are then thinned to rows in different directions
 /// (of twice or three times as many, walks compare 3 to 5 per cent more rows for the same recall),
-/// completed by the rows on whose thinned lists this one is, and thinned again where they are too many. `lists` has `degree` places a
-/// row, is left holding the graph, and `spare`, as long, is only memory. Counts four units of work a
-/// row; once that is stopped, what is left is of no use.
+/// completed by the rows on whose thinned lists this one is, and thinned again where they are too many.
+///
+/// `lists` has `degree` places a row, is left holding the graph, and `spare`, as long, is only memory.
+/// Counts four units of work a row; once that is stopped, what is left is of no use.
 ///
 /// # Panics
 /// If a list names a row that does not exist.

@@ -19,9 +19,12 @@ use crate::metric::Metric;
 #[non_exhaustive]
 pub enum Effort {
     /// The share of the true neighbours to find on average, above 0; 1 and above searches exactly.
-    /// The budget comes from the calibration that was measured when the index was built.
+    /// The budget, or how far a walk over the graph reaches, comes from the calibration that was
+    /// measured when the index was built; where that found no way to reach the recall, all rows are
+    /// compared.
     Recall(f64),
-    /// How many vectors may be evaluated, by code or by row; at least 1.
+    /// How many vectors may be evaluated, by code or by row; at least 1. With a graph it is what a
+    /// walk compares on average, and no fewer than it takes to keep as many as are asked for.
     Budget(usize),
     /// Every row, by its stored vector.
     Exact,
