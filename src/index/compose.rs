@@ -87,21 +87,36 @@ pub(crate) fn compose<S: AsMut<[u8]>, E>(
     for ((number, (metric, tiles)), source) in spaces {
         // The sections were laid out just before, so they are there.
         let Ok(space) = Space::open(&directory, number, metric) else { continue };
-        if space.has_graph() {
-            grow::gather(&mut image, &space, number, &row_of, tiles.as_ref(), c.work);
-        }
-        let sample = Sample::draw(&space, image.bytes(), source, &row_of, c.seed);
-        let truth = calibrate(&mut image, &space, number, &sample, tiles.as_ref(), c.work);
-        drop(tiles);
-        if space.has_graph() && !c.work.is_stopped() {
-            grow::link(&mut image, &space, number, c.work);
-            calibrate_walks(&mut image, &space, number, &sample, &truth, c.work);
-        }
+        let sample = |file: &[u8]| Sample::draw(&space, file, source, &row_of, c.seed);
+        grow_and_calibrate(&mut image, &space, number, sample, &row_of, tiles, c.work);
     }
     if !c.work.is_stopped() {
         image.finish(&header);
     }
     Ok(file)
+}
+
+/// Grows the graph of a space that is to have one, and measures what its searches find.
+fn grow_and_calibrate(
+    image: &mut Image,
+    space: &Space,
+    number: u16,
+    sample: impl Fn(&[u8]) -> Sample,
+    row_of: &[u32],
+    tiles: Option<MemberTiles>,
+    work: &Work<'_>,
+) {
+    if space.has_graph() {
+        grow::gather(image, space, number, row_of, tiles.as_ref(), work);
+    }
+    let sample = sample(image.bytes());
+    let truth = calibrate(image, space, number, &sample, tiles.as_ref(), work);
+    // Linking takes as much memory again.
+    drop(tiles);
+    if space.has_graph() && !work.is_stopped() {
+        grow::link(image, space, number, work);
+        calibrate_walks(image, space, number, &sample, &truth, work);
+    }
 }
 
 /// Copies rows in the order of their positions. Where they are more than a window, each window of

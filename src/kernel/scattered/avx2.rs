@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BITS, ByteRows, DIFFERENCES, SQUARES, distance};
+use super::{BITS, ByteRows, DIFFERENCES, SQUARES, distance, four_from};
 
 /// The distances of the rows named.
 ///
@@ -19,8 +19,7 @@ pub(super) unsafe fn distances<const M: u8>(
     let (start, width) = (rows.bytes.as_ptr(), rows.width);
     for (at, out) in out.chunks_mut(4).enumerate() {
         let at = 4 * at;
-        let last = ids.len() - 1;
-        let named = [ids[at], ids[last.min(at + 1)], ids[last.min(at + 2)], ids[last.min(at + 3)]];
+        let named = four_from(ids, at);
         let mut sums = [0i32; 4];
         // SAFETY: the rows exist, and the query is as wide as they are.
         unsafe {

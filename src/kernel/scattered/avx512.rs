@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BITS, ByteRows, DIFFERENCES, PRODUCTS, SQUARES};
+use super::{BITS, ByteRows, DIFFERENCES, PRODUCTS, SQUARES, four_from};
 
 /// The distances of the rows named.
 ///
@@ -21,8 +21,7 @@ pub(super) unsafe fn distances<const M: u8>(
     // SAFETY: within the query.
     let shift = if M == PRODUCTS { unsafe { sum_of(query) } } else { 0 };
     for at in (0..ids.len()).step_by(4) {
-        let last = ids.len() - 1;
-        let named = [ids[at], ids[last.min(at + 1)], ids[last.min(at + 2)], ids[last.min(at + 3)]];
+        let named = four_from(ids, at);
         // SAFETY: the rows exist, and the query is as wide as they are.
         let sums = unsafe { four::<M>(query, start, width, named) };
         let sums = match M {

@@ -94,6 +94,14 @@ const DIFFERENCES: u8 = 1;
 const BITS: u8 = 2;
 const PRODUCTS: u8 = 3;
 
+/// Four names from a place on, the last one again where there are fewer.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn four_from(ids: &[u32], at: usize) -> [u32; 4] {
+    let last = ids.len() - 1;
+    [ids[at], ids[last.min(at + 1)], ids[last.min(at + 2)], ids[last.min(at + 3)]]
+}
+
 /// What a sum of integers is as a distance.
 #[inline(always)]
 fn distance<const M: u8>(sum: i32) -> f32 {
