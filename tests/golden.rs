@@ -1,8 +1,8 @@
 //! Files kept: they open, answer as recorded, and are built byte for byte today; and `docs/format.md`
 //! shows what is in them.
 //!
-//! `tests/golden/1.0` has a file of every kind as version 1.0 wrote them. They are never renewed: every
-//! later version opens them and answers as it does. The files of `tests/golden` are today's: whoever
+//! `tests/golden/1.0` has a file of every kind as version 1.0 wrote them, `tests/golden/1.1` as 1.1 did.
+//! They are never renewed: every later version opens them and answers as it does. The files of `tests/golden` are today's: whoever
 //! changes what is written, or the library's version (which the metadata holds), renews them and the
 //! document by `NEARWOOD_RENEW_GOLDEN=1 cargo test --test golden`, says so in the changelog, and, with
 //! a new version of the format, keeps a folder of them under its number.
@@ -114,8 +114,12 @@ fn golden_indexes_of_every_kind_answer_as_recorded_and_are_built_today() {
 }
 
 #[test]
-fn files_of_version_1_0_open_and_answer_as_they_did() {
-    let folder = root().join("tests/golden/1.0");
+fn files_of_every_version_open_and_answer_as_they_did() {
+    ["1.0", "1.1"].into_iter().for_each(opens_and_answers);
+}
+
+fn opens_and_answers(version: &str) {
+    let folder = root().join("tests/golden").join(version);
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
     let mut indexes = 0;
     for entry in fs::read_dir(&folder).unwrap() {
@@ -135,9 +139,9 @@ fn files_of_version_1_0_open_and_answer_as_they_did() {
         };
         indexes += 1;
         let recorded = String::from_utf8(read(&format!("{stem}.txt"))).unwrap();
-        assert_eq!(recorded, answers, "{name}");
+        assert_eq!(recorded, answers, "{version}, {name}");
     }
-    assert_eq!(indexes, 7);
+    assert_eq!(indexes, 7, "{version}");
 }
 
 #[test]

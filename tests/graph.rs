@@ -52,7 +52,8 @@ fn searches_find_what_they_promise_by_every_metric() {
             assert!(share > recall - 0.02, "{metric}: {share} of {recall}");
         }
         let curve = index.walk_curve();
-        assert!(curve.is_sorted_by(|a, b| a.0 < b.0) && curve.len() > 3, "{curve:?}");
+        // Walks of little slack may be the same ones.
+        assert!(curve.is_sorted_by(|a, b| a.0 <= b.0) && curve.len() > 3, "{curve:?}");
         // A walk that compares more finds more, and a tenth of the rows is enough for nearly all.
         let shares = [100, 300, 800].map(|b| found(&index, queries, 10, Effort::Budget(b)));
         assert!(shares.is_sorted() && shares[2] > 0.95, "{metric}: {shares:?}");
@@ -230,7 +231,7 @@ fn damaged_lists_cost_an_answer_and_nothing_worse() {
         }
     }
     for wild in [f32::NAN, f32::INFINITY, -1.0, 0.0, 1e30] {
-        for kind in [Kind::GraphScale, Kind::GraphReach] {
+        for kind in [Kind::GraphScale, Kind::GraphSlack] {
             let mut file = whole.clone();
             let words = file[section(&whole, kind).bytes].chunks_exact_mut(4);
             words.for_each(|value| value.copy_from_slice(&wild.to_le_bytes()));

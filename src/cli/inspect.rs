@@ -110,7 +110,8 @@ fn ids(index: &Index) -> &'static str {
 }
 
 /// The sections of the graph.
-const GRAPH: [Kind; 4] = [Kind::GraphScale, Kind::GraphCodes, Kind::GraphLists, Kind::GraphReach];
+const GRAPH: [Kind; 5] =
+    [Kind::GraphScale, Kind::GraphCodes, Kind::GraphLists, Kind::GraphReach, Kind::GraphSlack];
 
 fn add_graph(index: &Index, report: &mut Report) {
     let places = index.directory().range(Key::new(Kind::GraphLists, 0)).map_or(0, |r| r.len() / 4);

@@ -172,8 +172,10 @@ kinds! {
     GraphCodes = 81, "graph codes", U8;
     /// The neighbours of each row.
     GraphLists = 82, "graph lists", U32;
-    /// The measured recall of each reach.
+    /// The measured recall of each reach, in files of format 1.0.
     GraphReach = 83, "graph reach", F32;
+    /// The measured recall of walks of each kind.
+    GraphSlack = 84, "graph slack", F32;
     /// Factors of the users in half precision.
     HalfUserFactors = 90, "half user factors", F16;
     /// The weight of each seen item.
@@ -181,6 +183,11 @@ kinds! {
 }
 
 impl Kind {
+    /// A reader of format 1.0 searches without what came after it.
+    fn flags(self) -> u32 {
+        if self == Kind::GraphSlack { 0 } else { REQUIRED }
+    }
+
     fn from_code(code: u32) -> Option<Kind> {
         Kind::ALL.iter().copied().find(|k| k.code() == code)
     }
@@ -222,7 +229,7 @@ impl Entry {
         out[..4].copy_from_slice(&self.key.kind.code().to_le_bytes());
         out[4..6].copy_from_slice(&self.key.space.to_le_bytes());
         out[6..8].copy_from_slice(&self.key.tree.to_le_bytes());
-        out[8..12].copy_from_slice(&REQUIRED.to_le_bytes());
+        out[8..12].copy_from_slice(&self.key.kind.flags().to_le_bytes());
         out[12..16].copy_from_slice(&self.key.kind.element().code().to_le_bytes());
         out[16..24].copy_from_slice(&(self.range.start as u64).to_le_bytes());
         out[24..32].copy_from_slice(&(self.range.len() as u64).to_le_bytes());

@@ -12,10 +12,11 @@
 //! HNSW (Malkov and Yashunin 2018), with the slack of Vamana (Subramanya et al. 2019).
 
 mod link;
+mod pool;
 mod walk;
 
 pub use link::{Links, link};
-pub use walk::{Scratch, walk};
+pub use walk::{Scratch, Until, walk};
 
 use crate::kernel::scattered::{ByteRows, Measure};
 

@@ -63,7 +63,7 @@ enum Scope {
 fn scope(kind: Kind) -> Scope {
     use Kind::*;
     match kind {
-        Metadata | Positions | Rows | Calibration | GraphReach => Scope::Made,
+        Metadata | Positions | Rows | Calibration | GraphReach | GraphSlack => Scope::Made,
         Vectors | InverseNorms | BitVectors | HalfVectors | ByteVectors | ByteScales
         | GraphCodes => Scope::Rows,
         GraphLists => Scope::Graph,

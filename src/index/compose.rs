@@ -161,7 +161,7 @@ fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
         layout.add(Key::new(Kind::Calibration, space), calibration::LEN);
         if data.graph {
             layout.add(Key::new(Kind::GraphScale, space), 1);
-            layout.add(Key::new(Kind::GraphReach, space), reach::LEN);
+            layout.add(Key::new(Kind::GraphSlack, space), reach::LEN);
         }
     }
     (c.plan)(&mut layout);
@@ -200,5 +200,5 @@ pub(super) fn calibrate_walks(
 ) {
     let engine = Engine::new(space, image.bytes());
     let reaches = Reaches::measure(&engine, sample, truth, work);
-    reaches.write(image.section(Key::new(Kind::GraphReach, number)));
+    reaches.write(image.section(Key::new(Kind::GraphSlack, number)));
 }

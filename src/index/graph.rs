@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use super::names::view;
+use super::reach::Walk;
 use super::search::Engine;
 use crate::error::OpenError;
 use crate::forest;
 use crate::format::{Directory, Key, Kind, Layout};
-use crate::graph::{self, Graph};
+use crate::graph::{self, Graph, Until};
 use crate::kernel::bytes;
+use crate::kernel::float;
 use crate::kernel::scattered::{ByteRows, Measure};
 use crate::metric::Metric;
 use crate::quant;
@@ -159,46 +161,48 @@ impl Linked<'_> {
     }
 
     /// Writes what a prepared query is compared as. Returns what a unit of a distance is worth in the
-    /// scores that candidates of leaves have.
-    fn encode(&self, query: &[f32], mean: &[f32], out: &mut Vec<u8>) -> f32 {
+    /// scores that candidates of leaves have, and what is measured for no distance.
+    fn encode(&self, query: &[f32], mean: &[f32], out: &mut Vec<u8>) -> (f32, f32) {
         out.clear();
         out.resize(self.graph.rows.width, 0);
         match self.graph.measure {
             Measure::Bits => {
                 bytes::pack(query, out);
-                1.0
+                (1.0, 0.0)
             }
             Measure::Products => {
                 let about = quant::encode_plain(query, bytemuck::cast_slice_mut(out));
-                2.0 * self.scale * about.scale
+                let worth = 2.0 * self.scale * about.scale;
+                // |q - x|^2 = 2 - 2 <q, mean> + worth times what is measured.
+                let shift = 2.0 - 2.0 * float::dot(query, mean);
+                (worth, if worth > 0.0 { -shift / worth } else { 0.0 })
             }
             Measure::Differences => {
                 quant::encode_shared(query, mean, self.scale, out);
-                self.scale
+                (self.scale, 0.0)
             }
             Measure::Squares => {
                 quant::encode_shared(query, mean, self.scale, out);
-                self.scale * self.scale
+                (self.scale * self.scale, 0.0)
             }
         }
     }
 }
 
 impl Engine<'_> {
-    /// Walks to a prepared query and keeps the `reach` nearest rows, of which the first `keep` that
-    /// were not excluded are then in `memory`. The row `never` is passed by: an excluded one is not,
-    /// since its neighbours are the query's. `scratch.begin()` comes first. Returns how many rows
-    /// were compared.
+    /// Walks to a prepared query; of the nearest rows that were met the first `keep` that were not
+    /// excluded are then in `memory`. The row `never` is passed by: an excluded one is not, since its
+    /// neighbours are the query's. `scratch.begin()` comes first. Returns how many rows were compared.
     pub fn walk(
         &self,
         linked: Linked<'_>,
         query: &[f32],
         never: Option<u32>,
-        (reach, keep): (usize, usize),
+        (walk, keep): (Walk, usize),
         scratch: &mut forest::Scratch,
         memory: &mut WalkMemory,
     ) -> usize {
-        let worth = linked.encode(query, self.mean, &mut memory.query);
+        let (worth, zero) = linked.encode(query, self.mean, &mut memory.query);
         memory.entries.clear();
         let request = self.request(query, 1);
         forest::enter(&self.trees[0], request, (LEAVES, MEMBERS), scratch, &mut memory.entries);
@@ -207,7 +211,7 @@ impl Engine<'_> {
             &memory.query,
             &memory.entries,
             never,
-            reach,
+            Until { k: walk.k, slack: walk.slack, reach: walk.reach, zero },
             &mut memory.walked,
         );
         memory.found.clear();

@@ -160,7 +160,7 @@ impl Index {
             ids: StoredIds::open(d, 0, n)?,
             labels: TextsAndTable::open_labels(d, 0, n)?,
             calibration: Calibration::open(&bytes, d.range(Key::new(Kind::Calibration, space))),
-            reaches: Reaches::open(&bytes, d.range(Key::new(Kind::GraphReach, space)).as_ref()),
+            reaches: Reaches::open(d, &bytes, space)?,
             memories: Mutex::new(Vec::new()),
             bytes,
             directory,

@@ -3,6 +3,7 @@
 
 use super::Index;
 use super::filter::Filter;
+use super::reach::Walk;
 use super::search::{Effort, Engine};
 use crate::error::QueryError;
 use crate::forest::Scratch;
@@ -14,8 +15,8 @@ pub(super) enum Plan<'a> {
     All,
     /// Brute force over the rows that pass.
     Listed(&'a Filter),
-    /// A walk over the graph that keeps so many.
-    Walk(usize),
+    /// A walk over the graph.
+    Walk(Walk),
     /// The trees.
     Budget(usize),
     /// One of the last two: that depends on how many rows pass about the query.
@@ -53,9 +54,8 @@ pub(super) struct Local<'a> {
 /// so many that leaves are faster.
 const WALK_COST: f64 = 8.0;
 
-/// The largest share of rows, one in so many, that a walk may keep, where that is more than a few.
-const WALKED: usize = 16;
-const FEW: usize = 64;
+/// So many rows a walk may compare however few there are.
+const FEW: f64 = 1000.0;
 
 /// Beyond so many excluded rows a search does not reach further for them.
 const EXCLUDED_REACH: usize = 100;
@@ -87,8 +87,8 @@ pub(super) fn plan<'a>(
     n_excluded: usize,
 ) -> Plan<'a> {
     let n = index.len();
-    if let Some(reach) = walk(index, effort, filter, k, n_excluded) {
-        return Plan::Walk(reach);
+    if let Some(walk) = walk(index, effort, filter, k, n_excluded) {
+        return Plan::Walk(walk);
     }
     match (filter, effort) {
         (Some(filter), effort) if effort.is_exact() => Plan::Listed(filter),
@@ -119,9 +119,9 @@ pub(super) fn plan<'a>(
     }
 }
 
-/// How far a walk over the graph must reach; `None` where there is no graph, more neighbours are asked
+/// How a walk over the graph goes; `None` where there is no graph, more neighbours are asked
 /// for than walks were measured for (they may lie on several islands of the graph, where leaves go on
-/// to the next), it would keep a share of all rows that a scan compares in less time, or not all rows
+/// to the next), it would compare a share of all rows that a scan compares in less time, or not all rows
 /// may be found: of these the leaves tell where they are.
 fn walk(
     index: &Index,
@@ -129,21 +129,21 @@ fn walk(
     filter: Option<&Filter>,
     k: usize,
     n_excluded: usize,
-) -> Option<usize> {
+) -> Option<Walk> {
     let n = index.len();
     let all_pass = filter.is_none_or(|filter| filter.len() == n);
     if !index.has_graph() || !all_pass || effort.is_exact() || k + n_excluded > MEASURED {
         return None;
     }
     let (k, reaches) = (k + n_excluded, index.reaches());
-    let reach = match effort {
+    let walk = match effort {
         Effort::Exact => None,
         Effort::Budget(budget) => reaches.within(k, budget),
-        Effort::Recall(recall) => reaches.reach(k, recall).filter(|&reach| {
-            reaches.compared(reach) * WALK_COST <= budget(index, k, recall) as f64
-        }),
+        Effort::Recall(recall) => reaches
+            .for_recall(k, recall)
+            .filter(|walk| walk.compared * WALK_COST <= budget(index, k, recall) as f64),
     };
-    reach.filter(|&reach| reach <= (n / WALKED).max(FEW))
+    walk.filter(|walk| walk.compared <= (n as f64).max(FEW))
 }
 
 /// How many rows a search for `k` neighbours, so many rows left out, is likely to look through;

@@ -1,4 +1,4 @@
-//! How far walks must reach for a recall: measured at build time, kept in the file.
+//! How far walks must go for a recall: measured at build time, kept in the file.
 
 use rayon::prelude::*;
 
@@ -6,30 +6,50 @@ use super::calibration::{BLOCK, Nearest, Sample, Truth, share_found};
 use super::graph::WalkMemory;
 use super::names::view;
 use super::search::{Engine, keep_for};
+use crate::error::OpenError;
 use crate::forest::Scratch;
+use crate::format::{Directory, Key, Kind};
 use crate::progress::Work;
 
 /// The numbers of neighbours that are measured, and the ratio of one reach to the next.
 const MEASURED: [(usize, f64); 2] = [(10, 1.3), (100, 1.2)];
-/// Reaches measured for each.
+/// Steps measured for each.
 const STEPS: usize = 16;
 /// A recall that needs no further step.
 const ENOUGH: f64 = 0.9995;
-/// One query of so many walks every reach.
+/// One query of so many walks every step.
 const COUNTED: usize = 8;
-/// Values of the section: (k, reach, compared, recall) for each step; zeros for one not needed.
-pub(super) const LEN: usize = MEASURED.len() * STEPS * 4;
+/// Values of a step: k, slack, reach, compared, recall.
+const WIDTH: usize = 5;
+/// Values of the section: zeros for a step that was not needed.
+pub(super) const LEN: usize = MEASURED.len() * STEPS * WIDTH;
+/// Values of a step in files of format 1.0, whose walks had no slack: k, reach, compared, recall.
+const WIDTH_1_0: usize = 4;
 
-/// What walks did.
+/// How a walk goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Walk {
+    /// For how many neighbours.
+    pub k: usize,
+    /// See [`graph::Until`](crate::graph::Until).
+    pub slack: f32,
+    /// Likewise.
+    pub reach: usize,
+    /// How many rows it compares on average.
+    pub compared: f64,
+}
+
+/// What walks of a kind did.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
+    slack: f64,
     reach: f64,
     /// Rows compared, on average.
     compared: f64,
     recall: f64,
 }
 
-/// What walks of each reach did.
+/// What walks of each kind did.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reaches {
     /// For each k, ascending.
@@ -58,7 +78,8 @@ impl Reaches {
                 let total = |value: usize| sums.iter().map(|s| s[at][step][value]).sum::<f64>();
                 let (recall, compared) = (total(0) / n, total(1) / total(2).max(1.0));
                 if steps.last().is_none_or(|last| last.recall < ENOUGH) {
-                    steps.push(Step { reach: reach(at, step) as f64, compared, recall });
+                    let (slack, reach) = (slack(step), reach(at, step) as f64);
+                    steps.push(Step { slack, reach, compared, recall });
                 }
             }
             (MEASURED[at].0, steps)
@@ -67,69 +88,59 @@ impl Reaches {
     }
 
     /// Reads the section of an opened file; without one, no walk reaches any recall.
-    pub fn open(file: &[u8], range: Option<&std::ops::Range<usize>>) -> Reaches {
-        let values: &[f32] = range.map_or(&[], |range| view(file, range));
-        let curve = |&(k, _): &(usize, f64)| {
-            let own = values.chunks_exact(4).filter(|v| v[0] == k as f32);
-            let usable = own.filter(|v| v[1..].iter().all(|x| x.is_finite() && *x >= 0.0));
-            let step = |v: &[f32]| Step {
-                reach: f64::from(v[1]).max(1.0),
-                compared: f64::from(v[2]).max(1.0),
-                recall: f64::from(v[3]),
-            };
-            (k, usable.map(step).collect())
+    pub fn open(d: &Directory, file: &[u8], space: u16) -> Result<Reaches, OpenError> {
+        let section = |kind| d.range(Key::new(kind, space)).map(|range| (kind, range));
+        let found = section(Kind::GraphSlack).or_else(|| section(Kind::GraphReach));
+        let (width, values): (usize, &[f32]) = match &found {
+            Some((Kind::GraphSlack, range)) => (WIDTH, view(file, range)),
+            Some((_, range)) => (WIDTH_1_0, view(file, range)),
+            None => (WIDTH, &[]),
         };
-        Reaches { curves: MEASURED.iter().map(curve).collect() }
+        let curve = |&(k, _): &(usize, f64)| {
+            let own = values.chunks_exact(width).filter(|v| v[0] == k as f32);
+            let usable = own.filter(|v| v[1..].iter().all(|x| x.is_finite() && *x >= 0.0));
+            (k, usable.map(|values| step_of(&values[1..])).collect())
+        };
+        Ok(Reaches { curves: MEASURED.iter().map(curve).collect() })
     }
 
     /// The section's values.
     pub fn write(&self, out: &mut [f32]) {
         out.fill(0.0);
-        for ((k, steps), out) in self.curves.iter().zip(out.chunks_exact_mut(STEPS * 4)) {
-            for (step, out) in steps.iter().zip(out.chunks_exact_mut(4)) {
-                let Step { reach, compared, recall } = *step;
-                out.copy_from_slice(&[*k as f32, reach as f32, compared as f32, recall as f32]);
+        for ((k, steps), out) in self.curves.iter().zip(out.chunks_exact_mut(STEPS * WIDTH)) {
+            for (step, out) in steps.iter().zip(out.chunks_exact_mut(WIDTH)) {
+                let Step { slack, reach, compared, recall } = *step;
+                let values = [*k as f64, slack, reach, compared, recall];
+                out.iter_mut().zip(values).for_each(|(out, value)| *out = value as f32);
             }
         }
     }
 
-    /// The reach at which `k` neighbours were found with `recall`; `None` where none was.
-    pub fn reach(&self, k: usize, recall: f64) -> Option<usize> {
+    /// The walk that finds `k` neighbours with `recall`; `None` where none does.
+    pub fn for_recall(&self, k: usize, recall: f64) -> Option<Walk> {
         let [(low, low_steps), (high, high_steps)] = &self.curves[..] else { return None };
-        let (low, high, k_f) = (*low as f64, *high as f64, k as f64);
-        let small = reach_of(low_steps, recall, |step| step.recall)?;
-        let reach = if k_f <= low {
-            small
-        } else {
-            let large = reach_of(high_steps, recall, |step| step.recall)?.max(small);
-            match k_f >= high {
-                true => large * k_f / high,
-                false => small * (large / small).powf((k_f / low).ln() / (high / low).ln()),
-            }
-        };
-        Some((reach.round() as usize).max(k))
+        let (low, high) = (*low as f64, *high as f64);
+        let small = where_it_comes_to(low_steps, recall, |step| step.recall)?;
+        if k as f64 <= low {
+            return Some(small.walk(k));
+        }
+        let large = where_it_comes_to(high_steps, recall, |step| step.recall)?;
+        Some(small.on_to(large, (k as f64 / low).ln() / (high / low).ln()).walk(k))
     }
 
-    /// The reach whose walks compare so many rows on average, for `k` neighbours at least.
-    pub fn within(&self, k: usize, budget: usize) -> Option<usize> {
+    /// The walk that compares so many rows on average, for `k` neighbours at least.
+    pub fn within(&self, k: usize, budget: usize) -> Option<Walk> {
         let (_, steps) = self.curves.first()?;
         let (first, last) = (steps.first()?, steps.last()?);
         let budget = budget as f64;
-        let reach = if budget <= first.compared {
-            first.reach
+        let step = if budget <= first.compared {
+            *first
         } else {
-            let beyond = last.reach * budget / last.compared;
-            reach_of(steps, budget, |step| step.compared).unwrap_or(beyond)
+            let times = budget / last.compared;
+            let beyond = Step { reach: last.reach * times, compared: budget, ..*last };
+            where_it_comes_to(steps, budget, |step| step.compared).unwrap_or(beyond)
         };
-        Some((reach as usize).max(k))
-    }
-
-    /// How many rows a walk of that reach compares on average.
-    pub fn compared(&self, reach: usize) -> f64 {
-        let steps = self.curves.iter().flat_map(|(_, steps)| steps);
-        let nearest = |step: &&Step| (step.reach / reach.max(1) as f64).ln().abs();
-        let step = steps.min_by(|a, b| nearest(a).total_cmp(&nearest(b)));
-        step.map_or(f64::INFINITY, |step| step.compared * reach as f64 / step.reach)
+        Some(Step { reach: step.reach.floor(), ..step }.walk(k))
     }
 
     /// (rows compared, recall) as measured for 10 neighbours.
@@ -139,22 +150,59 @@ impl Reaches {
     }
 }
 
-/// A step's reach, of the curve that is the `at`-th.
+impl Step {
+    fn walk(self, k: usize) -> Walk {
+        let Step { slack, reach, compared, .. } = self;
+        Walk { k: k.max(1), slack: slack as f32, reach: (reach.round() as usize).max(k), compared }
+    }
+
+    /// A step that is a share of the way from this one to another.
+    fn on_to(self, other: Step, share: f64) -> Step {
+        let between = |a: f64, b: f64| a * (b / a).powf(share);
+        let is_same = self.slack == other.slack;
+        Step {
+            // Infinite in files of format 1.0.
+            slack: if is_same { self.slack } else { between(self.slack, other.slack) },
+            reach: between(self.reach, other.reach),
+            compared: between(self.compared, other.compared),
+            recall: self.recall + share * (other.recall - self.recall),
+        }
+    }
+}
+
+/// The numbers of a step behind its k; format 1.0 had no slack.
+fn step_of(values: &[f32]) -> Step {
+    let [reach, compared, recall] = [3, 2, 1].map(|back| f64::from(values[values.len() - back]));
+    let slack = match values.len() + 1 {
+        WIDTH => f64::from(values[0]).max(1.0),
+        _ => f64::INFINITY,
+    };
+    Step { slack, reach: reach.max(1.0), compared: compared.max(1.0), recall }
+}
+
+/// The slack of a step. On descriptors and sentences the fourth has a recall of 0.95 or a little more, and
+/// the sixth of 0.99; the last hardly binds, so that what is kept at most does.
+fn slack(step: usize) -> f64 {
+    1.0 + 0.02 * step as f64 * 1.1f64.powi(step as i32)
+}
+
+/// The most rows that a step's walk keeps, of the curve that is the `at`-th: three to five times as many
+/// lists as it reads on average, so that a query which lies far from everything ends.
 fn reach(at: usize, step: usize) -> usize {
     let (k, ratio) = MEASURED[at];
-    (k as f64 * ratio.powi(step as i32)).round() as usize
+    (4.0 * k as f64 * ratio.powi(step as i32)).round() as usize
 }
 
 /// Where a curve comes to a value, between two steps in proportion.
-fn reach_of(steps: &[Step], wanted: f64, value: impl Fn(&Step) -> f64) -> Option<f64> {
+fn where_it_comes_to(steps: &[Step], wanted: f64, value: impl Fn(&Step) -> f64) -> Option<Step> {
     let at = steps.iter().position(|step| value(step) >= wanted)?;
-    let (reach, v) = (steps[at].reach, value(&steps[at]));
+    let v = value(&steps[at]);
     match at.checked_sub(1).map(|before| &steps[before]) {
         Some(before) if v > value(before) => {
             let share = (wanted - value(before)) / (v - value(before));
-            Some(before.reach * (reach / before.reach).powf(share))
+            Some(before.on_to(steps[at], share))
         }
-        _ => Some(reach),
+        _ => Some(steps[at]),
     }
 }
 
@@ -179,7 +227,8 @@ fn count(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], truth: &[Nea
                 let goes_on = number % COUNTED == 0;
                 if share < 1.0 || goes_on {
                     scratch.begin();
-                    let asked = (reach(at, step), keep_for(k));
+                    let (slack, reach) = (slack(step) as f32, reach(at, step));
+                    let asked = (Walk { k, slack, reach, compared: 0.0 }, keep_for(k));
                     let met = engine.walk(linked, query, *own, asked, &mut scratch, &mut memory);
                     if goes_on {
                         *compared += met as f64;

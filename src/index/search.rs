@@ -7,6 +7,7 @@ use super::filter::Filter;
 use super::graph::{Linked, WalkMemory};
 use super::plan::{Plan, check_effort, plan};
 use super::radius::{lies_within, takes_all};
+use super::reach::Walk;
 use super::space::{MemberTiles, Space, first_unusable};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
@@ -353,7 +354,7 @@ impl<'a> Searcher<'a> {
         match plan {
             Plan::All => self.exact(query, &mut best),
             Plan::Listed(filter) => self.listed(query, filter, &mut best),
-            Plan::Walk(reach) => self.walked(query, k, reach, &mut best),
+            Plan::Walk(walk) => self.walked(query, k, walk, &mut best),
             plan => self.ranked(query, k, plan.budget().unwrap_or(k), &mut best),
         }
         self.memory.hits.clear();
@@ -390,10 +391,10 @@ impl<'a> Searcher<'a> {
         });
     }
 
-    fn walked(&mut self, query: &[f32], k: usize, reach: usize, best: &mut Best) {
+    fn walked(&mut self, query: &[f32], k: usize, walk: Walk, best: &mut Best) {
         let Some(linked) = self.engine.graph else { return };
         let mut memory = std::mem::take(&mut self.memory);
-        let asked = (reach, keep_for(k));
+        let asked = (walk, keep_for(k));
         self.engine.walk(linked, query, None, asked, &mut memory.scratch, &mut memory.walk);
         self.engine.rerank_sorted(query, memory.walk.found(), self.positions, k, best);
         self.memory = memory;
