@@ -10,7 +10,7 @@ export NEARWOOD_DATA ?= $(abspath ../shared/data)
 
 RUST_SOURCES := Cargo.toml python/Cargo.toml $(shell find src python/src -name '*.rs')
 
-.PHONY: demo test test-rust test-python test-spark check bench bench-peers fuzz sanitize valgrind docs clean
+.PHONY: demo test test-rust test-python browser test-spark check bench bench-peers fuzz sanitize valgrind docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/nearwood demo
@@ -23,8 +23,17 @@ test-rust:
 	$(CARGO) test --release --workspace --all-targets --no-fail-fast
 	$(CARGO) test --release --doc
 
-test-python: $(VENV)/installed $(VENV)/dev
+test-python: $(VENV)/installed $(VENV)/dev browser
 	$(BIN)/python -m pytest -q python/tests
+
+# The page of `nearwood report` is tested in chromium. Where it is missing and cannot be installed,
+# the tests that need it say so.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
+	} || echo "NOT INSTALLED: chromium and chromium-driver"
 
 # The trainer beside Spark's: not part of `make test`, since it takes Java and 400 MB of pyspark.
 test-spark: $(VENV)/installed $(VENV)/dev

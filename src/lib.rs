@@ -33,6 +33,8 @@ pub mod tune;
 pub mod annoy;
 pub mod implicit;
 
+pub mod report;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 

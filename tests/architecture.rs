@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 8] = [
     &["forest", "graph", "als"],
     &["index"],
     &["recommend", "eval"],
-    &["io", "tune", "annoy", "implicit"],
+    &["io", "tune", "annoy", "implicit", "report"],
     &["cli"],
 ];
 /// On this floor no room imports another.

@@ -16,6 +16,7 @@ from nearwood._core import (
     Recommender,
     __version__,
     evaluate,
+    report,
     tune,
 )
 from nearwood._errors import FormatError, UnknownIdError
@@ -33,5 +34,6 @@ __all__ = [
     "UnknownIdError",
     "__version__",
     "evaluate",
+    "report",
     "tune",
 ]

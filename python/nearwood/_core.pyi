@@ -23,6 +23,7 @@ __all__ = [
     "implicit_leave_out",
     "implicit_ranked",
     "implicit_weights",
+    "report",
     "run_cli",
     "tune",
 ]
@@ -68,6 +69,18 @@ def evaluate(
     seed: int = 0,
     n_threads: int | None = None,
 ) -> dict[str, Any]: ...
+def report(
+    source: _Path | Index | Recommender,
+    out: _Path,
+    *,
+    queries: ArrayLike | None = None,
+    test: Any = None,
+    k: int | Sequence[int] = 20,
+    items: int = 2000,
+    title: str | None = None,
+    seed: int = 0,
+    n_threads: int | None = None,
+) -> None: ...
 def tune(
     data: Any,
     *,
@@ -237,6 +250,14 @@ class Index:
         filter: _Filter = None,
         n_threads: int | None = None,
     ) -> float: ...
+    def recall_curve(
+        self,
+        queries: ArrayLike | None = None,
+        k: int = 10,
+        *,
+        budgets: int | Sequence[int] | None = None,
+        n_threads: int | None = None,
+    ) -> dict[str, Any]: ...
     def vector(self, id: _Id) -> _Floats: ...
     def vectors(self, ids: ArrayLike) -> _Floats: ...
     def find(self, name: str) -> int | str: ...

@@ -17,7 +17,7 @@ use crate::als::PyAls;
 use crate::convert;
 use crate::errors::{OrRaise, value_error};
 use crate::interactions::{PyInteractions, interactions};
-use crate::options::{Count, optional};
+use crate::options::{Count, Counts, optional};
 use crate::ranking::Fitted;
 use crate::recommender::PyRecommender;
 use crate::watch::{self, Watched};
@@ -188,7 +188,7 @@ pub fn evaluate<'py>(
     model: &Bound<'py, PyAny>,
     train: Option<&Bound<'py, PyAny>>,
     test: &Bound<'py, PyAny>,
-    k: Option<&Bound<'py, PyAny>>,
+    k: Option<Counts>,
     baselines: bool,
     recall: Option<f64>,
     exact: bool,
@@ -199,7 +199,7 @@ pub fn evaluate<'py>(
     let ranks = Ranks::new(model)?;
     let train = train.map(|train| interactions(train, "train")).transpose()?;
     let test = interactions(test, "test")?;
-    let ks = lengths(k)?;
+    let ks = k.map_or(vec![20], |ks| ks.0);
     let options = Options { ks, seed, include_seen, n_threads: optional(n_threads) };
     let asked = Asked { options, effort: convert::effort(recall, None, exact)?, baselines };
     let (train, test) = matched(&ranks, train, &test).or_raise()?;
@@ -217,15 +217,6 @@ pub fn evaluate<'py>(
     };
     let work = |watched: &Watched| measure(&ready, &train, &test, &asked, watched);
     convert::json(py, &watch::run(py, work, |_, _| Ok(true))?.or_raise()?)
-}
-
-/// One number, or several.
-fn lengths(k: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<usize>> {
-    let Some(k) = k else { return Ok(vec![20]) };
-    match k.extract::<Count>() {
-        Ok(one) => Ok(vec![one.0]),
-        Err(_) => Ok(k.extract::<Vec<Count>>()?.into_iter().map(|k| k.0).collect()),
-    }
 }
 
 /// `train, test` of a split, by its method's name.

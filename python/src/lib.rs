@@ -18,6 +18,7 @@ mod implicit;
 mod index;
 mod input;
 mod interactions;
+mod looking;
 mod options;
 mod planting;
 mod ranking;
@@ -51,6 +52,8 @@ mod _core {
     use crate::index::PyIndex;
     #[pymodule_export]
     use crate::interactions::PyInteractions;
+    #[pymodule_export]
+    use crate::looking::report;
     #[pymodule_export]
     use crate::recommender::PyRecommender;
     #[pymodule_export]

@@ -23,6 +23,23 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Count {
     }
 }
 
+/// One number of things, or several.
+pub struct Counts(pub Vec<usize>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Counts {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Counts> {
+        match object.extract::<Count>() {
+            Ok(one) => Ok(Counts(vec![one.0])),
+            Err(_) => {
+                let several = object.extract::<Vec<Count>>()?;
+                Ok(Counts(several.into_iter().map(|count| count.0).collect()))
+            }
+        }
+    }
+}
+
 /// The number within, if one was given.
 pub fn optional(count: Option<Count>) -> Option<usize> {
     count.map(|count| count.0)

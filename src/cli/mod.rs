@@ -15,7 +15,10 @@ mod inspect;
 mod options;
 mod output;
 mod progress;
+mod queries;
+mod recall;
 mod recommend;
+mod report;
 mod search;
 mod similar;
 mod train;
@@ -50,6 +53,8 @@ enum Command {
     Trees(trees::Args),
     Merge(trees::MergeArgs),
     Search(search::Args),
+    Recall(recall::Args),
+    Report(Box<report::Args>),
     Inspect(inspect::Args),
     Verify(verify::Args),
     ImportAnnoy(import_annoy::Args),
@@ -98,6 +103,8 @@ fn run(command: &Command, itself: &[OsString], out: &mut dyn Write) -> Result<()
         Command::Trees(args) => trees::run(args, out),
         Command::Merge(args) => trees::run_merge(args, out),
         Command::Search(args) => search::run(args, out),
+        Command::Recall(args) => recall::run(args, out),
+        Command::Report(args) => report::run(args, out),
         Command::Inspect(args) => inspect::run(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::ImportAnnoy(args) => import_annoy::run(args, out),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub(super) use crate::report::{bytes, percent, thousands};
+
 use super::failure::Failure;
 
 /// Which side of its column a value stands on.
@@ -124,29 +126,6 @@ pub(super) fn json_number(x: f32) -> Value {
     x.to_string().parse::<f64>().ok().filter(|x| x.is_finite()).map_or(Value::Null, Value::from)
 }
 
-/// 1234567 as 1,234,567.
-pub(super) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// In bytes, kB, MB or GB of powers of ten.
-pub(super) fn bytes(n: u64) -> String {
-    match n {
-        0..10_000 => format!("{} bytes", thousands(n)),
-        10_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
-        _ => format!("{:.2} GB", n as f64 / 1e9),
-    }
-}
-
 /// In µs, ms or s.
 pub(super) fn duration(time: Duration) -> String {
     match time.as_secs_f64() {
@@ -157,19 +136,12 @@ pub(super) fn duration(time: Duration) -> String {
     }
 }
 
-/// A share as a percentage.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_are_written_for_people() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([9_999, 10_000, 18_250_000].map(bytes), ["9,999 bytes", "10.0 kB", "18.2 MB"]);
         let times = [0.000_012, 0.25, 3.333, 250.4].map(Duration::from_secs_f64).map(duration);
         assert_eq!(times, ["12 µs", "250 ms", "3.33 s", "250 s"]);
         assert_eq!(json_number(0.1).to_string(), "0.1");

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use clap::ArgGroup;
 use serde_json::json;
 
-use crate::error::QueryError;
-use crate::io::{IdKind, Matrix, RankingWriter, npy, read_vectors};
-use crate::{Answers, BatchOptions, IdRef, Ids, Index, Metric, RadiusOptions, Within};
+use crate::io::{IdKind, Matrix, RankingWriter, npy};
+use crate::{Answers, BatchOptions, IdRef, Ids, Index, RadiusOptions, Within};
 
 use super::failure::Failure;
 use super::hits::{HitTable, hits_of, json_hits};
 use super::options::{EffortArgs, find_item, open_index, positive};
 use super::output::Report;
 use super::progress::Progress;
+use super::queries::read_queries;
 
 /// How many queries are shown without -o.
 const SHOWN: usize = 10;
@@ -114,10 +114,7 @@ impl<'a> Search<'a> {
             (Some(id), _) => What::Item(find_item(index, id)?),
             (None, queries) => {
                 let file = queries.as_deref().unwrap_or(Path::new("-"));
-                What::Queries(match args.packed {
-                    true => read_packed(file, index)?,
-                    false => read_queries(file, index.dim())?,
-                })
+                What::Queries(read_queries(file, args.packed, index)?)
             }
         };
         let options = BatchOptions {
@@ -192,33 +189,6 @@ impl Search<'_> {
 fn as_lists(answers: &Answers) -> Vec<Within> {
     let list = |(query, &exact)| Within { hits: hits_of(answers, query), exact };
     answers.exact.iter().enumerate().map(list).collect()
-}
-
-fn read_packed(file: &Path, index: &Index) -> Result<Matrix, Failure> {
-    let dim = index.dim();
-    let bits = npy::read_bytes(file)?;
-    if index.metric() != Metric::Hamming || (bits.rows > 0 && bits.cols != dim.div_ceil(8)) {
-        return Err(Failure::new(format!(
-            "{}: got packed rows of {} bytes for an index of {} in dimension {dim}, expected {} \
-             bytes for one of hamming",
-            file.display(),
-            bits.cols,
-            index.metric(),
-            dim.div_ceil(8)
-        )));
-    }
-    Ok(Matrix { data: index.unpack(&bits.data)?, rows: bits.rows, cols: dim })
-}
-
-fn read_queries(file: &Path, dim: usize) -> Result<Matrix, Failure> {
-    let queries = read_vectors(file)?;
-    match queries.rows == 0 || queries.cols == dim {
-        true => Ok(queries),
-        false => {
-            let error = QueryError::Dimension { got: queries.cols, expected: dim };
-            Err(Failure::new(format!("{}: {error}", file.display())))
-        }
-    }
 }
 
 fn print_table(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! How much of the truth a search finds, measured against brute force.
 
-use super::{Answers, BatchOptions, Effort, Index};
+use super::{BatchOptions, Effort, Hit, Index};
 use crate::error::QueryError;
 
 impl Index {
@@ -17,27 +17,22 @@ impl Index {
             self.search_batch(queries, BatchOptions { effort: Effort::Exact, ..options })?;
         let larger = self.metric().larger_is_nearer();
         let n = queries.len() / self.dim();
-        let sum: f64 = (0..n).map(|query| share(&found, &truth, query, larger)).sum();
+        let sum: f64 = (0..n).map(|at| share(&found.hits(at), &truth.hits(at), larger)).sum();
         Ok(if n == 0 { 1.0 } else { sum / n as f64 })
     }
 }
 
-fn share(found: &Answers, truth: &Answers, query: usize, larger_is_nearer: bool) -> f64 {
-    let of = |a: &Answers| {
-        let range = query * a.k..(query + 1) * a.k;
-        let count = a.positions[range.clone()].partition_point(|&p| p != u32::MAX);
-        range.start..range.start + count
-    };
-    let (hits, all) = (of(found), of(truth));
-    let Some(last) = all.clone().last().map(|at| truth.distances[at]) else { return 1.0 };
-    let near = |at: &usize| match larger_is_nearer {
-        true => found.distances[*at] >= last,
-        false => found.distances[*at] <= last,
+/// What share of the true neighbours one answer has.
+pub(super) fn share(found: &[Hit], truth: &[Hit], larger_is_nearer: bool) -> f64 {
+    let Some(last) = truth.last().map(|hit| hit.distance) else { return 1.0 };
+    let is_near = |hit: &Hit| match larger_is_nearer {
+        true => hit.distance >= last,
+        false => hit.distance <= last,
     };
     // By position too: a batch may sum in another order than a single search.
-    let known = |at: &usize| truth.positions[all.clone()].contains(&found.positions[*at]);
-    let counted = hits.filter(|at| near(at) || known(at)).count();
-    counted.min(all.len()) as f64 / all.len() as f64
+    let is_known = |hit: &Hit| truth.iter().any(|true_hit| true_hit.position == hit.position);
+    let counted = found.iter().filter(|hit| is_near(hit) || is_known(hit)).count();
+    counted.min(truth.len()) as f64 / truth.len() as f64
 }
 
 #[cfg(test)]

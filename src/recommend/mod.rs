@@ -2,6 +2,7 @@
 
 mod artefact;
 mod builder;
+mod curve;
 mod everybody;
 mod fit;
 mod interactions;
