@@ -20,6 +20,7 @@ from nearwood._core import (
 )
 from nearwood._errors import FormatError, UnknownIdError
 from nearwood._metric import Metric
+from nearwood.frames import to_frame
 
 __all__ = [
     "SOLVERS",
@@ -33,5 +34,6 @@ __all__ = [
     "UnknownIdError",
     "__version__",
     "evaluate",
+    "to_frame",
     "tune",
 ]
