@@ -21,6 +21,7 @@ from nearwood._core import (
 )
 from nearwood._errors import FormatError, UnknownIdError
 from nearwood._metric import Metric
+from nearwood.frames import to_frame
 
 __all__ = [
     "SOLVERS",
@@ -35,5 +36,6 @@ __all__ = [
     "__version__",
     "evaluate",
     "report",
+    "to_frame",
     "tune",
 ]

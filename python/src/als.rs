@@ -550,6 +550,12 @@ impl PyAls {
         self.__copy__()
     }
 
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let Ok(fitted) = slf.get().fitted() else { return convert::html(slf, &[]) };
+        let (users, items) = (fitted.model.n_users, fitted.model.n_items);
+        convert::html(slf, &[("users", users), ("items", items)])
+    }
+
     fn __repr__(&self) -> String {
         let p = &self.params;
         format!(

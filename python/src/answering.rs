@@ -1,13 +1,16 @@
 //! Questions to an index: asked with the interpreter released, answered in numpy arrays.
 
+use std::sync::Arc;
+
 use nearwood::error::QueryError;
-use nearwood::{Answers, BatchOptions, Index, RadiusOptions, Within};
+use nearwood::{Answers, BatchOptions, Filter, Index, RadiusOptions, Within};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyTuple};
 
 use crate::convert::{self, Queries};
 use crate::errors::OrRaise;
+use crate::filter::filter;
 use crate::index::PyIndex;
 use crate::watch;
 
@@ -15,6 +18,14 @@ use crate::watch;
 const BLOCK: usize = 4096;
 
 impl PyIndex {
+    /// The filter of a call.
+    pub(crate) fn filter(
+        &self,
+        object: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Arc<Filter>>> {
+        filter(object, &self.index, self.token)
+    }
+
     /// Ids and distances, and if `told` whether they are exact.
     pub(crate) fn answer<'py>(
         &self,

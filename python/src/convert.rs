@@ -6,17 +6,21 @@ use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
 
+use crate::arrow::Column;
 use crate::errors::{UnknownIdError, value_error};
 
 /// Ids and distances, or scores: two arrays of one shape.
 pub type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
-/// `numpy.asarray(object)`.
+/// `numpy.asarray(object)`, or what an Arrow column holds.
 pub fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
     if let Ok(array) = object.cast::<PyUntypedArray>() {
         return Ok(array.clone());
+    }
+    if let Some(column) = Column::exported(object)? {
+        return column.to_numpy(object.py());
     }
     let numpy = object.py().import(intern!(object.py(), "numpy"))?;
     let array = numpy.call_method1(intern!(object.py(), "asarray"), (object,))?;
@@ -32,7 +36,7 @@ pub fn kind(array: &Bound<'_, PyUntypedArray>) -> u8 {
 /// The same values as float32 in C order: the array itself if it is that already.
 fn as_f32<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
     let py = object.py();
-    let array = as_array(object)?;
+    let array = stacked(as_array(object)?)?;
     if !matches!(kind(&array), b'i' | b'u' | b'f' | b'b') {
         let text = format!("{what} has dtype {}, expected numbers", array.dtype());
         return Err(PyTypeError::new_err(text));
@@ -47,6 +51,15 @@ fn as_f32<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, Py
         numpy.call_method1(intern!(py, "ascontiguousarray"), (array, numpy::dtype::<f32>(py)));
     state.call_method1("__exit__", (py.None(), py.None(), py.None()))?;
     Ok(converted?.cast_into::<PyUntypedArray>()?)
+}
+
+/// A Series of arrays, which pandas keeps as objects, as a matrix; anything else as it is.
+fn stacked(array: Bound<'_, PyUntypedArray>) -> PyResult<Bound<'_, PyUntypedArray>> {
+    if kind(&array) != b'O' || array.ndim() != 1 || array.is_empty() {
+        return Ok(array);
+    }
+    let numpy = array.py().import(intern!(array.py(), "numpy"))?;
+    Ok(numpy.call_method1(intern!(array.py(), "stack"), (array,))?.cast_into()?)
 }
 
 fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
@@ -74,6 +87,13 @@ pub fn matrix<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<PyReadonl
 
 /// That an array is read where it lies, so that a build within a limit of memory need not copy it.
 pub fn used_as_it_lies(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    if Column::exported(object)?.is_some() {
+        return Err(value_error(
+            "vectors are an Arrow column: with memory_limit they are read where they lie, as a \
+             (n, d) numpy array of float32 in C order; write such a file once, in parts \
+             (numpy.lib.format.open_memmap), and give numpy.load(file, mmap_mode=\"r\")",
+        ));
+    }
     let array = as_array(object)?;
     if array.as_any().cast::<PyArray2<f32>>().is_ok() && array.is_c_contiguous() {
         return Ok(());
@@ -314,6 +334,17 @@ pub fn info<'py>(py: Python<'py>, index: &Index) -> PyResult<Bound<'py, PyDict>>
     info.set_item("graph", index.has_graph())?;
     info.set_item("walk_curve", index.walk_curve())?;
     Ok(info)
+}
+
+/// What a notebook shows of an object: `nearwood._html` writes it from what Python sees, and from
+/// `sizes` that Python would have to copy arrays for.
+pub fn html<'py, T: pyo3::PyTypeInfo>(
+    object: &Bound<'py, T>,
+    sizes: &[(&str, usize)],
+) -> PyResult<Bound<'py, PyAny>> {
+    let pages = object.py().import(intern!(object.py(), "nearwood._html"))?;
+    let sizes = sizes.into_py_dict(object.py())?;
+    pages.call_method1(intern!(object.py(), "table"), (object, sizes))
 }
 
 /// That there are as many rows as were asked about.

@@ -8,6 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
+use crate::arrow;
 use crate::convert::{as_array, id_of, kind};
 use crate::errors::{UnknownIdError, value_error};
 
@@ -114,7 +115,11 @@ pub fn texts(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
             Err(_) => Err(PyTypeError::new_err(format!("{what} holds {}, expected str", shown()))),
         }
     };
-    object.try_iter()?.map(text).collect()
+    // pyarrow's own iterator gives scalars that are no str.
+    match arrow::is_exported(object)? {
+        true => as_array(object)?.call_method0("tolist")?.try_iter()?.map(text).collect(),
+        false => object.try_iter()?.map(text).collect(),
+    }
 }
 
 /// Whether an argument is a single id rather than a column of them.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nearwood::{Filter, Index, Metric, RadiusOptions};
+use nearwood::{Index, Metric, RadiusOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
@@ -10,7 +10,7 @@ use crate::answering::radius_blocks;
 use crate::build;
 use crate::convert::{self, Queries};
 use crate::errors::{OrRaise, value_error};
-use crate::filter::{filter, next_token};
+use crate::filter::next_token;
 use crate::ids;
 use crate::input;
 use crate::looking::recall_curve;
@@ -36,7 +36,7 @@ use crate::planting::Planting;
 #[pyclass(name = "Index", module = "nearwood", frozen)]
 pub struct PyIndex {
     pub(crate) index: Arc<Index>,
-    token: u64,
+    pub(crate) token: u64,
 }
 
 impl PyIndex {
@@ -51,7 +51,7 @@ impl PyIndex {
     ///
     /// Args:
     ///     vectors: (n, d) numbers: float32, float64, float16, integers or bools, in any order;
-    ///         anything that `numpy.asarray` takes. Searched as float32.
+    ///         anything that `numpy.asarray` takes, or an Arrow column of lists. Searched as float32.
     ///     metric: "euclidean" (L2), "angular" (1 - cos), "dot" (inner product, largest first),
     ///         "manhattan" (L1) or "hamming" (how many components differ, each 1 above 0.5, else 0).
     ///     packed: For "hamming": `vectors` (and `calibration_queries`) are uint8 rows of packed
@@ -610,6 +610,10 @@ impl PyIndex {
         convert::id_of(id).is_ok_and(|id| self.index.position(&id).is_some())
     }
 
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        convert::html(slf, &[])
+    }
+
     fn __repr__(&self) -> String {
         let i = &self.index;
         let trees =
@@ -629,11 +633,5 @@ impl PyIndex {
 
     fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
         slf
-    }
-}
-
-impl PyIndex {
-    fn filter(&self, object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Arc<Filter>>> {
-        filter(object, &self.index, self.token)
     }
 }

@@ -7,10 +7,12 @@ use nearwood::recommend::Weighting;
 use nearwood::{Ids, Interactions};
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyCapsule, PyTuple};
 
+use crate::convert;
 use crate::errors::{OrRaise, UnknownIdError, value_error};
 use crate::evaluation;
+use crate::export;
 use crate::frame::{self, Names};
 use crate::ids;
 use crate::options::{Count, path_of};
@@ -335,6 +337,17 @@ impl PyInteractions {
         self.data.times.as_ref().map(|times| PyArray1::from_slice(py, times))
     }
 
+    /// The interactions as a table for polars, pyarrow, DuckDB and whatever else reads Arrow streams:
+    /// user, item, weight and, where there are times, time; a row each, in the order of `matrix`.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        export::stream(py, self.data.clone(), requested_schema)
+    }
+
     /// The ids of the rows: int64, or an object array of str. A copy.
     #[getter]
     fn user_ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
@@ -357,6 +370,11 @@ impl PyInteractions {
     #[getter]
     fn nnz(&self) -> usize {
         self.data.matrix.nnz()
+    }
+
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let times = slf.get().data.times.as_ref().map_or(0, Vec::len);
+        convert::html(slf, &[("times", times)])
     }
 
     fn __repr__(&self) -> String {

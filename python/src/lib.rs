@@ -4,11 +4,13 @@
 mod als;
 mod annoy;
 mod answering;
+mod arrow;
 mod build;
 mod cli;
 mod convert;
 mod errors;
 mod evaluation;
+mod export;
 mod filter;
 mod fitting;
 mod frame;

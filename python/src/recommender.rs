@@ -424,6 +424,10 @@ impl PyRecommender {
         Ok(info)
     }
 
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        convert::html(slf, &[])
+    }
+
     fn __repr__(&self) -> String {
         let r = &self.rec;
         let factors = r.items().dim();
