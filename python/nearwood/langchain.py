@@ -33,10 +33,10 @@ try:
     from langchain_core.embeddings import Embeddings
     from langchain_core.vectorstores import VectorStore
     from langchain_core.vectorstores.utils import maximal_marginal_relevance
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ImportError(
         "nearwood.langchain needs langchain-core: pip install 'nearwood[langchain]'"
-    ) from error
+    ) from _error
 
 __all__ = ["NearwoodVectorStore"]
 

@@ -50,8 +50,8 @@ try:
         _validate_and_copy_code_paths,
         _validate_and_prepare_target_save_path,
     )
-except ModuleNotFoundError as error:
-    raise ImportError("nearwood.mlflow needs MLflow: pip install 'nearwood[mlflow]'") from error
+except ModuleNotFoundError as _error:
+    raise ImportError("nearwood.mlflow needs MLflow: pip install 'nearwood[mlflow]'") from _error
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
