@@ -345,9 +345,9 @@ def _passing(filter: _Filter) -> Callable[[Document], bool] | None:
                 f"filter has {key!r}: {value!r}, and operators are not known: "
                 "give values to be equal to, or a function of a document"
             )
-    wanted = {
-        k: v if isinstance(v, (list, tuple, set, frozenset)) else [v] for k, v in filter.items()
-    }
+    # Lists, since what is in the metadata need not be hashable.
+    several = (list, tuple, set, frozenset)
+    wanted = {k: list(v) if isinstance(v, several) else [v] for k, v in filter.items()}
 
     def passes(document: Document) -> bool:
         metadata = document.metadata
