@@ -9,9 +9,9 @@ Ends with 1 if a job took more instructions than the table allows, and with 3, l
 could be counted. Profiles are left in target/instructions: `callgrind_annotate FILE` says where the
 instructions went.
 
-Counts are those of AVX2: valgrind knows no AVX-512. They vary with the compiler and the C library,
-hence the tolerance, and far less from run to run. More instructions need not be more time, so where
-a change was meant, `--update` and say why.
+Counts are those of AVX2: valgrind knows no AVX-512. From run to run they differ by a few
+hundred-thousandths; with another compiler or C library by more, hence the tolerance. More
+instructions need not be more time, so where a change was meant, `--update` and say why.
 """
 
 from __future__ import annotations

@@ -18,8 +18,10 @@ const ROWS: usize = 10_000;
 const QUERIES: usize = 400;
 const ONE_THREAD: Option<usize> = Some(1);
 
-/// Their names are keys of benches/instructions.json.
-const JOBS: [(&str, fn(&Path)); 18] = [
+/// A name, which is a key of benches/instructions.json, and what is done in the folder of `prepare`.
+type Job = (&'static str, fn(&Path));
+
+const JOBS: [Job; 18] = [
     ("start", |_| ()),
     ("open", open),
     ("verify", verify),
