@@ -8,9 +8,13 @@ CARGO ?= cargo
 # Real data for tests and benches; without it they say what they did not run.
 export NEARWOOD_DATA ?= $(abspath ../shared/data)
 
+# What tests install, apart from dist/, which is for others.
+PACKAGES := target/packages
+
 RUST_SOURCES := Cargo.toml python/Cargo.toml $(shell find src python/src -name '*.rs')
 
-.PHONY: demo test test-rust test-python browser test-spark check bench bench-peers fuzz sanitize valgrind docs clean
+.PHONY: demo test test-rust test-python browser test-spark test-wheel check bench bench-peers \
+	instructions wheel sdist fuzz sanitize valgrind docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/nearwood demo
@@ -23,7 +27,8 @@ test-rust:
 	$(CARGO) test --release --workspace --all-targets --no-fail-fast
 	$(CARGO) test --release --doc
 
-test-python: $(VENV)/installed $(VENV)/dev browser
+test-python: export NEARWOOD_PACKAGES = $(PACKAGES)
+test-python: $(VENV)/installed $(VENV)/dev $(PACKAGES)/built browser
 	$(BIN)/python -m pytest -q python/tests
 
 # The page of `nearwood report` is tested in chromium. Where it is missing and cannot be installed,
@@ -34,6 +39,18 @@ browser:
 		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
 	} || echo "NOT INSTALLED: chromium and chromium-driver"
+
+# The wheel in an empty environment, and what the source distribution holds.
+test-wheel: export NEARWOOD_PACKAGES = $(PACKAGES)
+test-wheel: $(VENV)/dev $(PACKAGES)/built
+	$(BIN)/python -m pytest -q python/tests/test_wheel.py
+
+# For others: into dist/. A wheel built here wants a C library no older than this machine's.
+wheel: $(VENV)/tools
+	. $(BIN)/activate && maturin build --release --locked --out dist
+
+sdist: $(VENV)/tools
+	. $(BIN)/activate && maturin sdist --out dist
 
 # The trainer beside Spark's: not part of `make test`, since it takes Java and 400 MB of pyspark.
 test-spark: $(VENV)/installed $(VENV)/dev
@@ -52,6 +69,14 @@ check: $(VENV)/installed $(VENV)/dev
 # Figures of docs/benchmarks.md. Give the machine nothing else to do meanwhile.
 bench: bench-peers
 	$(CARGO) bench
+	$(MAKE) instructions
+
+# Under callgrind, beside the table in benches/instructions.json; INSTRUCTIONS=--update writes it anew.
+# Compiled like the tests, whose dependencies it shares.
+INSTRUCTIONS ?=
+instructions: export PYO3_BUILD_EXTENSION_MODULE = 1
+instructions:
+	$(PYTHON) benches/instructions.py $(INSTRUCTIONS)
 
 # The peers live in an environment of their own. Built ones are kept in BENCH_CACHE, and what a build
 # took with them: take that away (or give `--rebuild`) to measure the builds again. The names of data
@@ -111,6 +136,13 @@ $(VENV)/installed: $(VENV)/tools $(RUST_SOURCES)
 	. $(BIN)/activate && maturin develop --release
 	touch $@
 
+# Seconds: the compiler has done its work for the editable install.
+PYTHON_SOURCES := $(shell find python/nearwood -name '*.py' -o -name '*.pyi')
+$(PACKAGES)/built: $(VENV)/installed $(PYTHON_SOURCES) pyproject.toml README.md
+	rm -rf $(PACKAGES)
+	. $(BIN)/activate && maturin build --release --locked --out $(PACKAGES) && maturin sdist --out $(PACKAGES)
+	touch $@
+
 # Each peer by itself, so that one that cannot be installed is named and the others still run. Those
 # that can be are compiled for this processor: voyager's wheel is made for any. glass is on no
 # package index; where it is installed into this environment by hand it is measured.
@@ -132,4 +164,4 @@ $(BENCH_VENV)/installed: $(BENCH_VENV)/peers $(RUST_SOURCES)
 
 clean:
 	$(CARGO) clean
-	rm -rf $(VENV) $(BENCH_VENV)
+	rm -rf $(VENV) $(BENCH_VENV) dist
