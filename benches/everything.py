@@ -98,11 +98,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("target/bench.jsonl"))
     parser.add_argument("--page", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"))
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
+
+
+def check(target: Path) -> None:
+    """Ends here, rather than after hours, where there would be no place for what is found."""
+    try:
+        if page.OTHERS not in page.marks(target.read_text(encoding="utf-8")):
+            sys.exit(f"{target}: there is no region {page.OTHERS!r} (benches/page.py)")
+    except (OSError, ValueError) as wrong:
+        sys.exit(f"{target}: {wrong}")
 
 
 def main() -> None:
     options = arguments()
+    check(options.page)
     if not options.resume:
         options.out.unlink(missing_ok=True)
     lines = Lines(options.out)

@@ -25,12 +25,13 @@ def clusters(n: int, dim: int, seed: int, inner: int = 16) -> np.ndarray:
     """About 1,000 centres, spread in `inner` directions of the centre's own and a little in all:
     in as many dimensions as real vectors stand in, rows of one cluster would all be equally far."""
     shape = np.random.default_rng(0)
-    centres = shape.normal(size=(1000, dim)).astype(np.float32)
-    directions = shape.normal(size=(1000, inner, dim)).astype(np.float32) / np.sqrt(inner)
+    centres = shape.standard_normal((1000, dim), np.float32)
+    directions = shape.standard_normal((1000, inner, dim), np.float32) / np.float32(inner**0.5)
     random = np.random.default_rng(seed)
     own = random.integers(1000, size=n)
-    rows = centres[own] + 0.1 * random.normal(size=(n, dim)).astype(np.float32)
-    along = random.normal(size=(n, inner)).astype(np.float32)
+    rows = centres[own] + np.float32(0.1) * random.standard_normal((n, dim), np.float32)
+    along = random.standard_normal((n, inner), np.float32)
+    # In blocks: the directions of every row at once would take gigabytes.
     for at in np.array_split(np.arange(n), -(-n // 2000)):
         rows[at] += np.einsum("ni,nid->nd", along[at], directions[own[at]])
     return rows

@@ -6,8 +6,9 @@ One thread. Reading in order: OpenBLAS' dot product of an array with itself, of 
 of cache holds and of one that none does. Random lines, of that size too: 64 bytes at addresses that
 are known beforehand, of which the processor fetches several at once ("independent"), and each at an
 address that the last one holds ("one after the other"), which is the memory's latency; both are
-compiled by numba, which pynndescent brings along, and not measured where it is absent. Arithmetic:
-numpy's product of float32 matrices. The median of some rounds is quoted.
+compiled by numba, which pynndescent brings along, and not measured where it is absent; the table
+lies in pages of the size that the system gives. Arithmetic: numpy's product of float32 matrices.
+Time is the process's CPU time; the median of some rounds is quoted.
 """
 
 from __future__ import annotations

@@ -128,13 +128,19 @@ def regions(lines: list[dict], pictures: str) -> dict[str, Region]:
     return found
 
 
-def renewed(page: str, made: dict[str, Region]) -> str:
-    """The page with its regions renewed; what it has no region for goes to `other sets`. ValueError
-    where a region has no end, or there is no place for something."""
+def marks(page: str) -> list[str]:
+    """The names of a page's regions; ValueError where one has no end."""
     marked = [match["name"] for match in MARK.finditer(page)]
     endless = [name for name in BEGIN.findall(page) if name not in marked]
     if endless:
         raise ValueError(f"region {endless[0]!r} has no '<!-- end of {endless[0]} -->' after it")
+    return marked
+
+
+def renewed(page: str, made: dict[str, Region]) -> str:
+    """The page with its regions renewed; what it has no region for goes to `other sets`. ValueError
+    where a region has no end, or there is no place for something."""
+    marked = marks(page)
     texts = {name: "\n".join(region.text) for name, region in made.items()}
     homeless = [name for name in made if name not in marked]
     if homeless and OTHERS not in marked:

@@ -28,7 +28,7 @@ import peers_graphs
 import peers_lists
 from contestants import Contestant, Cost, Library
 from machine import processor
-from truth import Data, NotRun, find
+from truth import METRICS, Data, NotRun, find
 
 PEERS: list[Library] = [
     peers_lists.Annoy(),
@@ -110,7 +110,9 @@ class Cache:
         digest = hashlib.sha256(base.tobytes()).hexdigest()[:10]
         plain = ",".join(f"{key}={value}" for key, value in parameters.items()) or "default"
         kind = f"{library.name}-{library.version()}".replace(" ", "_").replace(",", "")
-        return self.folder / f"{data.name}-{data.metric}-{digest}" / kind / plain.replace("/", "_")
+        usual = data.metric == METRICS.get(data.name, "dot")
+        named = f"{data.name}-{digest}" + ("" if usual else f"-{data.metric}")
+        return self.folder / named / kind / plain.replace("/", "_")
 
     def _cost(self, folder: Path) -> Cost | None:
         """Of what lies there and may be used."""

@@ -119,8 +119,9 @@ def summary(found: list[dict]) -> Iterator[str]:
 
 def builds(lines: list[dict], data: str) -> list[dict]:
     """What was built for a data set, each once."""
-    found = {p["name"]: p for p in points(lines, data)}
-    found |= {line["name"]: line for line in of_kind(lines, "build", data=data)}
+    found = {line["name"]: line for line in of_kind(lines, "build", data=data)}
+    # Runs from before builds had lines of their own.
+    found |= {p["name"]: p for p in points(lines, data) if p["name"] not in found}
     return [line for line in found.values() if " recall=" not in line["family"]]
 
 

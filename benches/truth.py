@@ -7,6 +7,7 @@ equal distances are no errors.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,8 @@ def find(given: str, metric: str | None = None) -> Data:
     folder = DATA / given if named else Path(given)
     if not all((folder / f"{what}.npy").is_file() for what in ("base", "queries")):
         raise NotRun(f"no base.npy and queries.npy in NEARWOOD_DATA/{given}, nor in {given}")
-    name = folder.resolve().name
+    # Of what a file and a link may be called: pictures have this name.
+    name = re.sub(r"[^\w.-]+", "-", folder.resolve().name)
     metric = metric or METRICS.get(name) or ("dot" if named else None)
     if metric is None:
         raise NotRun("a folder given by its path needs --metric euclidean, angular or dot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -205,6 +206,47 @@ def test_generated_sets_are_as_their_names_say(monkeypatch: pytest.MonkeyPatch) 
     tiny = generated.plays("generated-tiny")
     assert tiny.shape == (300, 200) and (tiny.data == 1).all()
     assert {*generated.STAND_INS.values()} <= {*generated.VECTORS, *generated.PLAYS}
+
+
+#: A search and a trainer that fail at their third turn, beside others; and sets that are absent.
+FAILING = """
+import contestants, numpy as np, peers, trainers, truth
+from lines import Lines
+
+def search(query, left=[0] * 4):
+    left.pop()
+    return np.arange(10)
+
+good, bad = (contestants.Contestant("f", name, None, []) for name in ("good", "bad"))
+queries = np.zeros((2, 3), np.float32)
+entries = [
+    peers.Entry(good, contestants.Setting("s", lambda query: np.arange(10)), {}),
+    peers.Entry(bad, contestants.Setting("s", search), {}),
+]
+peers.race(entries, queries, "one", 3)
+print([len(entry.rounds["one"]) for entry in entries], [entry.failed for entry in entries])
+
+def train(left=[0, 0]):
+    return left.pop()
+
+lines = Lines(None)
+field = trainers.Field({"bad": train, "good": lambda: 1}, "plays", lines)
+print([len(list(field.turn())) for _ in range(4)])
+print(truth.with_stand_ins(["gloss", "ml-1m", "gowalla", "generated-tiny"], lines))
+print([line["label"] for line in lines.kept])
+"""
+
+
+def test_what_fails_or_is_absent_ends_nothing(tmp_path: Path) -> None:
+    env = os.environ | {"PYTHONPATH": str(BENCHES), "NEARWOOD_DATA": str(tmp_path)}
+    command = [sys.executable, "-c", FAILING]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.stdout.splitlines() == [
+        "[3, 1] ['', 'IndexError: pop from empty list']",
+        "[2, 2, 1, 1]",
+        "['generated-angular', 'generated-plays', 'generated-tiny']",
+        "['bad', 'the set', 'the set', 'the set']",
+    ], done.stderr
 
 
 def test_one_run_of_all(tmp_path: Path) -> None:
