@@ -21,20 +21,17 @@ def factors(n: int, dim: int, seed: int, sigma: float) -> np.ndarray:
     return (x * np.exp(random.normal(size=(n, 1), scale=sigma))).astype(np.float32)
 
 
-def clusters(n: int, dim: int, seed: int, inner: int = 16) -> np.ndarray:
-    """About 1,000 centres, spread in `inner` directions of the centre's own and a little in all:
-    in as many dimensions as real vectors stand in, rows of one cluster would all be equally far."""
+def clusters(n: int, dim: int, seed: int, inner: int = 32) -> np.ndarray:
+    """About 1,000 centres whose rows overlap, in `inner` directions of falling weight, and a little
+    in all: real vectors fill few of the dimensions they stand in, and spread evenly in all of them
+    a row's neighbours would be about equally far."""
     shape = np.random.default_rng(0)
-    centres = shape.standard_normal((1000, dim), np.float32)
-    directions = shape.standard_normal((1000, inner, dim), np.float32) / np.float32(inner**0.5)
+    weights = np.arange(1, inner + 1, dtype=np.float32)[:, None] ** -0.5
+    directions = weights * shape.standard_normal((inner, dim), np.float32)
+    centres = shape.standard_normal((1000, inner), np.float32)
     random = np.random.default_rng(seed)
-    own = random.integers(1000, size=n)
-    rows = centres[own] + np.float32(0.1) * random.standard_normal((n, dim), np.float32)
-    along = random.standard_normal((n, inner), np.float32)
-    # In blocks: the directions of every row at once would take gigabytes.
-    for at in np.array_split(np.arange(n), -(-n // 2000)):
-        rows[at] += np.einsum("ni,nid->nd", along[at], directions[own[at]])
-    return rows
+    within = centres[random.integers(1000, size=n)] + random.standard_normal((n, inner), np.float32)
+    return within @ directions + np.float32(0.1) * random.standard_normal((n, dim), np.float32)
 
 
 #: Metric, rows, and what makes rows of a seed.
