@@ -106,7 +106,7 @@ def find(given: str, metric: str | None = None) -> Data:
     named = len(Path(given).parts) == 1 and (DATA / given).is_dir()
     folder = DATA / given if named else Path(given)
     if not all((folder / f"{what}.npy").is_file() for what in ("base", "queries")):
-        raise NotRun(f"no base.npy and queries.npy in NEARWOOD_DATA/{given}, nor in {given}")
+        raise NotRun(f"no base.npy and queries.npy in {given}, nor in a folder of NEARWOOD_DATA")
     # Of what a file and a link may be called: pictures have this name.
     name = re.sub(r"[^\w.-]+", "-", folder.resolve().name)
     metric = metric or METRICS.get(name) or ("dot" if named else None)
