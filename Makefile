@@ -66,11 +66,6 @@ check: $(VENV)/installed $(VENV)/dev
 	$(BIN)/ruff format --check python benches
 	$(BIN)/python -m mypy.stubtest nearwood --ignore-disjoint-bases
 
-# Figures of docs/benchmarks.md. Give the machine nothing else to do meanwhile.
-bench: bench-peers
-	$(CARGO) bench
-	$(MAKE) instructions
-
 # Under callgrind, beside the table in benches/instructions.json; INSTRUCTIONS=--update writes it anew.
 # Compiled like the tests, whose dependencies it shares.
 INSTRUCTIONS ?=
@@ -78,18 +73,26 @@ instructions: export PYO3_BUILD_EXTENSION_MODULE = 1
 instructions:
 	$(PYTHON) benches/instructions.py $(INSTRUCTIONS)
 
+# Every figure of docs/benchmarks.md that its regions hold: the peers are installed, all is measured in
+# one run, the page's tables and pictures are renewed. Give the machine nothing else to do meanwhile.
 # The peers live in an environment of their own. Built ones are kept in BENCH_CACHE, and what a build
-# took with them: take that away (or give `--rebuild`) to measure the builds again. The names of data
-# sets and options of benches/peers.py go into BENCH_ARGS.
+# took with them: take that away (or give `--rebuild`) to measure the builds again. Names of data sets,
+# folders and options of benches/everything.py go into BENCH_ARGS (`--resume`: on from where a run was
+# ended), sets of interactions into BENCH_TRAINERS.
 BENCH_VENV := .venv-bench
 BENCH_BIN := $(BENCH_VENV)/bin
 BENCH_CACHE ?= target/peers
-BENCH_OUT ?= target/peers.jsonl
+BENCH_OUT ?= target/bench.jsonl
 BENCH_ARGS ?=
+BENCH_TRAINERS ?= gowalla ml-1m
+BENCH_RUN = $(BENCH_BIN)/python benches/everything.py $(BENCH_ARGS) --cache $(BENCH_CACHE) --out $(BENCH_OUT)
+bench: $(BENCH_VENV)/installed
+	$(BENCH_RUN) --trainers "$(BENCH_TRAINERS)"
+	$(CARGO) bench
+
+# The indexes alone.
 bench-peers: $(BENCH_VENV)/installed
-	rm -f $(BENCH_OUT)
-	$(BENCH_BIN)/python benches/peers.py $(BENCH_ARGS) --cache $(BENCH_CACHE) --out $(BENCH_OUT)
-	$(BENCH_BIN)/python benches/peers_report.py $(BENCH_OUT) --pictures docs/pictures > $(BENCH_OUT:.jsonl=.md)
+	$(BENCH_RUN) --trainers ""
 
 # Every fuzz target for FUZZ_SECONDS, from whole files and what earlier runs found worth keeping,
 # with AddressSanitizer. A find is left in fuzz/artifacts: see tests/fuzz_finds/README.md.

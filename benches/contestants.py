@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from truth import K
+from truth import K, NotRun
 
 import nearwood as nw
 
@@ -68,10 +68,6 @@ class Contestant:
     name: str
     cost: Cost
     settings: list[Setting] = field(repr=False)
-
-
-class NotRun(Exception):
-    """Why a library takes no part; it is named in the output."""
 
 
 class Library:

@@ -11,15 +11,9 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from generated import factors
 
 import nearwood as nw
-
-
-def factors(n: int, dim: int, seed: int, sigma: float) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    tastes = random.normal(size=(300, dim)).astype(np.float32)
-    x = tastes[random.integers(300, size=n)] + random.normal(size=(n, dim)).astype(np.float32)
-    return (x * np.exp(random.normal(size=(n, 1), scale=sigma))).astype(np.float32)
 
 
 def clusters(n: int, dim: int, seed: int) -> np.ndarray:

@@ -6,15 +6,18 @@
     python benches/peers.py fill [names] --cache FOLDER    builds the peers and measures nothing
     python benches/peers.py batches [names]       nearwood's loop beside its own batches
     python benches/peers.py builds [names]        CPU seconds of building beside Annoy's
+    python benches/peers.py path/to/folder --metric angular       any base.npy and queries.npy
     python benches/peers_report.py run.jsonl --pictures docs/pictures     tables and pictures
 
-Data: the folders of NEARWOOD_DATA (../shared/data unless told) that hold base.npy and queries.npy;
-one that is absent is said loudly and left out, as is a peer that is not installed or a build that
-fails. Of each library every index and setting is tried with some of the queries, one by one and as
-a batch; for each of a ladder of recalls the fastest that reaches it with all of them is timed
-against the others' fastest, in turn, some rounds, and the medians are quoted. Time is the
-process's CPU time, so that nobody gains by a second thread and little is lost to other work on
-the machine; a library that used more than the time that passed is named.
+Data: the folders of NEARWOOD_DATA (../shared/data unless told) that hold base.npy and queries.npy,
+any such folder by its path, and the sets of generated.py. One that is absent is said loudly and
+left out, as is a peer that is not installed, a build that fails or a search that does; unless sets
+are named, a generated one stands in for one that is absent. Of each library every index and setting
+is tried with some of the queries, one by one and as a batch; for each of a ladder of recalls the
+fastest that reaches it with all of them is timed against the others' fastest, in turn, some rounds,
+and the medians are quoted. Time is the process's CPU time, so that nobody gains by a second thread
+and little is lost to other work on the machine; a library that used more than the time that passed
+is named.
 """
 
 from __future__ import annotations
@@ -23,8 +26,6 @@ import contestants  # isort: skip  (before numpy: it sets the environment)
 
 import argparse
 import dataclasses
-import datetime
-import json
 import os
 import statistics
 import sys
@@ -36,9 +37,11 @@ from pathlib import Path
 
 import numpy as np
 import peers_report
-from contestants import RECALLS, Contestant, NotRun, Setting
-from peers_built import LIBRARIES, Cache, processor
-from truth import DATA, K, Truth, load
+from contestants import RECALLS, Contestant, Setting
+from lines import Lines, now
+from machine import processor
+from peers_built import LIBRARIES, Cache
+from truth import SETS, Data, K, NotRun, Truth, find, with_stand_ins
 
 import nearwood as nw
 
@@ -55,7 +58,7 @@ class Entry:
     """A setting of a contestant, what trying it showed, and what timing it showed.
 
     By mode, "one" or "many": recall with all queries, the median of queries a second, CPU time by
-    wall time.
+    wall time. `failed` is what a search said that did not come to an end; it takes no further part.
     """
 
     contestant: Contestant
@@ -64,6 +67,7 @@ class Entry:
     recall: dict[str, float] = field(default_factory=dict)
     rounds: dict[str, list[float]] = field(default_factory=dict)
     share: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
 
 
 def run(setting: Setting, queries: np.ndarray, mode: str) -> tuple[np.ndarray, float, float]:
@@ -77,6 +81,15 @@ def run(setting: Setting, queries: np.ndarray, mode: str) -> tuple[np.ndarray, f
     for row, ids in zip(table, found, strict=True):
         row[: len(ids)] = np.asarray(ids)[:K].astype(np.int64)
     return table, cpu, wall
+
+
+def attempt(entry: Entry, queries: np.ndarray, mode: str) -> tuple[np.ndarray, float, float] | None:
+    """`run`, or none where the search fails: one library must not end the others' run."""
+    try:
+        return run(entry.setting, queries, mode)
+    except Exception as failed:
+        entry.failed = f"{type(failed).__name__}: {failed}"
+        return None
 
 
 def modes(setting: Setting) -> list[str]:
@@ -104,9 +117,9 @@ def fastest(
     found = []
     able = [e for e in entries if mode in e.tried and e.tried[mode][0] >= recall - 0.01]
     for entry in sorted(able, key=lambda e: e.tried[mode][1]):
-        if mode not in entry.recall:
-            entry.recall[mode] = truth.recall(run(entry.setting, queries, mode)[0])
-        if entry.recall[mode] >= recall:
+        if mode not in entry.recall and (ran := attempt(entry, queries, mode)):
+            entry.recall[mode] = truth.recall(ran[0])
+        if not entry.failed and entry.recall[mode] >= recall:
             found.append(entry)
         if len(found) == n:
             break
@@ -120,49 +133,33 @@ def race(entries: Iterable[Entry], queries: np.ndarray, mode: str, rounds: int) 
     spent = {id(e): [0.0, 0.0] for e in able}
     for _ in range(rounds):
         for entry in able:
-            run(entry.setting, queries[:WARM], mode)
-            _, cpu, wall = run(entry.setting, queries, mode)
-            entry.rounds.setdefault(mode, []).append(len(queries) / cpu)
+            warm = None if entry.failed else attempt(entry, queries[:WARM], mode)
+            if warm is None or (ran := attempt(entry, queries, mode)) is None:
+                continue
+            _, cpu, wall = ran
+            entry.rounds.setdefault(mode, []).append(len(queries) / max(cpu, 1e-9))
             spent[id(entry)][0] += cpu
             spent[id(entry)][1] += wall
     for entry in able:
-        entry.share[mode] = spent[id(entry)][0] / spent[id(entry)][1]
+        if not entry.failed:
+            entry.share[mode] = spent[id(entry)][0] / spent[id(entry)][1]
 
 
 def rate(entry: Entry, mode: str) -> float:
     return statistics.median(entry.rounds[mode])
 
 
-class Lines:
-    """What a run finds, line by line into a file as it is found."""
-
-    def __init__(self, path: Path | None):
-        self.kept: list[dict] = []
-        self.file = path.open("a") if path else None
-
-    def add(self, kind: str, **what) -> None:
-        line = {"kind": kind, **what}
-        self.kept.append(line)
-        if self.file:
-            self.file.write(json.dumps(line) + "\n")
-            self.file.flush()
-
-    def absent(self, data: str, label: str, reason: str) -> None:
-        print(f"NOT RUN: {label} ({reason})", file=sys.stderr)
-        self.add("absent", data=data, label=label, reason=reason)
-
-
-def open_all(name: str, base: np.ndarray, metric: str, options, lines: Lines):
+def open_all(data: Data, base: np.ndarray, options, lines: Lines):
     """Every contestant that can be had; the others are named."""
     for library in LIBRARIES.values():
         if options.only and library.name not in options.only:
             continue
         try:
             yield from options.cache.contestants(
-                library, name, base, metric, lambda label, why: lines.absent(name, label, why)
+                library, data, base, lambda label, why: lines.absent(data.name, label, why)
             )
         except (ImportError, NotRun) as missing:
-            lines.absent(name, library.name, str(missing))
+            lines.absent(data.name, library.name, str(missing))
 
 
 def choose(entries: list[Entry], queries: np.ndarray, truth: Truth) -> list[Entry]:
@@ -184,26 +181,42 @@ def choose(entries: list[Entry], queries: np.ndarray, truth: Truth) -> list[Entr
     return list(chosen.values())
 
 
-def contest(name: str, options, lines: Lines) -> None:
-    base, queries, truth = load(name)
-    title = f"{name} ({len(base):,} x {base.shape[1]}, {truth.metric})"
-    lines.add("data", data=name, title=title, date=now(), load=os.getloadavg()[0])
+def contest(data: Data, options, lines: Lines) -> None:
+    base, queries, truth = data.load()
+    title = f"{data.name} ({len(base):,} x {base.shape[1]}, {truth.metric})"
+    lines.add(
+        "data",
+        data=data.name,
+        title=title,
+        queries=len(queries),
+        rounds=options.rounds,
+        processor=processor(),
+        date=now(),
+        load=os.getloadavg()[0],
+    )
     families: dict[str, list[Entry]] = {}
-    for entrant in open_all(name, base, truth.metric, options, lines):
+    for entrant in open_all(data, base, options, lines):
         try:
             tried = try_all(entrant, queries, truth)
         except Exception as failed:
-            lines.absent(name, entrant.name, f"{type(failed).__name__}: {failed}")
+            lines.absent(data.name, entrant.name, f"{type(failed).__name__}: {failed}")
             continue
+        cost = dataclasses.asdict(entrant.cost)
+        lines.add("build", data=data.name, family=entrant.family, name=entrant.name, build=cost)
         families.setdefault(entrant.family, []).extend(tried)
         top = max(e.tried["one"][0] for e in tried)
-        print(f"  {name}: {entrant.name}: tried, up to {top:.4f}", file=sys.stderr)
+        print(f"  {data.name}: {entrant.name}: tried, up to {top:.4f}", file=sys.stderr)
     chosen = [e for entries in families.values() for e in choose(entries, queries, truth)]
-    print(f"  {name}: {len(chosen)} settings in turn, {options.rounds} rounds", file=sys.stderr)
+    told = f"{len(chosen)} settings in turn, {options.rounds} rounds"
+    print(f"  {data.name}: {told}", file=sys.stderr)
     for mode in ("one", "many"):
         race(chosen, queries, mode, options.rounds)
+    for entry in (e for entries in families.values() for e in entries if e.failed):
+        label = f"{entry.contestant.name}, {entry.setting.name}"
+        lines.absent(data.name, label, entry.failed)
     for entry in chosen:
-        write(name, entry, lines)
+        if not entry.failed:
+            write(data.name, entry, lines)
 
 
 def write(name: str, entry: Entry, lines: Lines) -> None:
@@ -231,17 +244,17 @@ def write(name: str, entry: Entry, lines: Lines) -> None:
     )
 
 
-def fill(name: str, options, lines: Lines) -> None:
+def fill(data: Data, options, lines: Lines) -> None:
     """Builds what the cache lacks, and says what each build took."""
-    base, _, truth = load(name)
-    for entrant in open_all(name, base, truth.metric, options, lines):
+    for entrant in open_all(data, data.base(), options, lines):
         cost = entrant.cost
-        print(f"| {name} | {entrant.name} | {cost.cpu:.2f} CPU s | {cost.measured} |", flush=True)
+        told = f"{entrant.name} | {cost.cpu:.2f} CPU s | {cost.measured}"
+        print(f"| {data.name} | {told} |", flush=True)
 
 
-def batches(name: str, options, lines: Lines) -> None:
+def batches(data: Data, options, lines: Lines) -> None:
     """A loop of queries beside the same queries as one batch; a budget of all is all codes."""
-    base, queries, truth = load(name)
+    base, queries, truth = data.load()
     users = queries if truth.metric == "dot" else None
     index = nw.Index.build(base, metric=truth.metric, n_threads=1, calibration_queries=users)
     for given in [{"recall": r} for r in RECALLS] + [{"budget": len(base)}]:
@@ -249,26 +262,25 @@ def batches(name: str, options, lines: Lines) -> None:
         got = truth.recall(run(entry.setting, queries, "many")[0])
         for mode in ("one", "many"):
             race([entry], queries, mode, options.rounds)
+        if entry.failed:
+            raise NotRun(entry.failed)
         one, many = rate(entry, "one"), rate(entry, "many")
         asked = " ".join(f"{key}={value}" for key, value in given.items())
-        print(f"| {name} | {asked} | {got:.4f} | {one:,.0f} | {many:,.0f} | {many / one:.2f} x |")
-        sys.stdout.flush()
+        told = f"{asked} | {got:.4f} | {one:,.0f} | {many:,.0f} | {many / one:.2f} x"
+        print(f"| {data.name} | {told} |", flush=True)
 
 
-def builds(name: str, options, lines: Lines) -> None:
+def builds(data: Data, options, lines: Lines) -> None:
     """Ours, the median of three, beside Annoy's of 50 trees."""
-    base, _, truth = load(name)
+    base = data.base()
     with tempfile.TemporaryDirectory() as folder:
         cache = Cache(Path(folder))
-        cpu = lambda library, given: cache.built(library, name, base, given)[1].cpu  # noqa: E731
+        cpu = lambda library, given: cache.built(library, data, base, given)[1].cpu  # noqa: E731
         ours = [cpu(LIBRARIES["nearwood"], {}) for _ in range(3)]
         annoy = LIBRARIES["annoy"]
-        theirs = cpu(annoy, annoy.variants(base, truth.metric)[0])
-    print(f"| {name} | {statistics.median(ours):.2f} | annoy, 50 trees: {theirs:.2f} |", flush=True)
-
-
-def now() -> str:
-    return datetime.datetime.now().isoformat(timespec="minutes")
+        theirs = cpu(annoy, annoy.variants(base, data.metric)[0])
+    told = f"{statistics.median(ours):.2f} | annoy, 50 trees: {theirs:.2f}"
+    print(f"| {data.name} | {told} |", flush=True)
 
 
 JOBS: dict[str, Callable] = {"fill": fill, "batches": batches, "builds": builds}
@@ -277,6 +289,7 @@ JOBS: dict[str, Callable] = {"fill": fill, "batches": batches, "builds": builds}
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="data sets, after fill, batches or builds if any")
+    parser.add_argument("--metric", choices=("euclidean", "angular", "dot"), help="of every set")
     parser.add_argument("--out", type=Path, help="a file of JSON lines to add to")
     parser.add_argument("--cache", type=Path, help="a folder of built peers, kept for later runs")
     parser.add_argument("--rebuild", action="store_true", help="builds what the cache has again")
@@ -286,8 +299,18 @@ def arguments() -> argparse.Namespace:
     options.job = contest
     if options.names and options.names[0] in JOBS:
         options.job = JOBS[options.names.pop(0)]
-    options.names = options.names or ["photosift", "gloss", "factors-a1", "factors-a20"]
     return options
+
+
+def sets(options, lines: Lines) -> list[Data]:
+    """What is to be measured: the sets named, or ours, each absent one with its stand-in."""
+    found = []
+    for name in options.names or with_stand_ins(SETS, lines):
+        try:
+            found.append(find(name, options.metric))
+        except NotRun as missing:
+            lines.absent(name, "the set", str(missing))
+    return found
 
 
 def alone() -> None:
@@ -301,20 +324,16 @@ def main() -> None:
     alone()
     print(f"k = {K}, one thread, from Python; medians of {options.rounds} rounds in turn")
     lines = Lines(options.out)
-    lines.add("run", date=now(), processor=processor(), rounds=options.rounds, load=os.getloadavg())
     if options.job is batches:
         print("| data | asked | recall@10 | queries/s in a loop | in a batch | |")
         print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as unkept:
         options.cache = Cache(options.cache or Path(unkept), options.rebuild)
-        for name in options.names:
-            if not (DATA / name).is_dir():
-                lines.absent(name, name, f"it is not in {DATA} (set NEARWOOD_DATA)")
-                continue
+        for data in sets(options, lines):
             try:
-                options.job(name, options, lines)
+                options.job(data, options, lines)
             except (ImportError, NotRun) as missing:
-                lines.absent(name, f"{options.job.__name__} of {name}", str(missing))
+                lines.absent(data.name, options.job.__name__, str(missing))
     print("\n".join(peers_report.tables(lines.kept)))
 
 

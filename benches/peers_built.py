@@ -5,7 +5,7 @@ memory left over by one build does not hide what the next one needs. The key of 
 data (by its bytes), the library's version and the parameters; what the build cost and when that was
 measured lies beside it. Something built on another processor is not taken.
 
-    python benches/peers_built.py LIBRARY DATA PARAMETERS FOLDER        (what the child runs)
+    python benches/peers_built.py LIBRARY DATA METRIC PARAMETERS FOLDER     (what the child runs)
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import datetime
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -27,8 +26,9 @@ from pathlib import Path
 import numpy as np
 import peers_graphs
 import peers_lists
-import truth
-from contestants import Contestant, Cost, Library, NotRun
+from contestants import Contestant, Cost, Library
+from machine import processor
+from truth import METRICS, Data, NotRun, find
 
 PEERS: list[Library] = [
     peers_lists.Annoy(),
@@ -44,15 +44,6 @@ PEERS: list[Library] = [
 LIBRARIES = {library.name: library for library in [*contestants.OURS, *PEERS]}
 #: What a build costs lies in this file beside the index's own.
 COST = "cost.json"
-
-
-def processor() -> str:
-    """The model that this runs on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _memory(key: str) -> int | None:
@@ -72,18 +63,17 @@ def _forget_peak() -> None:
         print("the peak of memory includes what came before", file=sys.stderr)
 
 
-def build_here(library: Library, name: str, parameters: dict, folder: Path) -> None:
+def build_here(library: Library, data: Data, parameters: dict, folder: Path) -> None:
     """In this process: builds, saves and writes the cost."""
-    metric = truth.METRICS.get(name, "dot")
-    base = truth.load_base(name)
+    metric, base = data.metric, data.base()
     # What is compiled or loaded at the first use is no part of the build; fewer rows than these
     # some libraries search without an index.
     library.build(library.prepare(base[:5000], metric), metric, _for_few_rows(parameters))
-    data = library.prepare(base, metric)
+    rows = library.prepare(base, metric)
     _forget_peak()
     before = _memory("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
-    built = library.build(data, metric, parameters)
+    built = library.build(rows, metric, parameters)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     peak = None if before is None else _memory("VmHWM") - before
     library.save(built, folder)
@@ -116,11 +106,13 @@ class Cache:
     def __init__(self, folder: Path, rebuild: bool = False):
         self.folder, self.rebuild = folder, rebuild
 
-    def _place(self, library: Library, name: str, base: np.ndarray, parameters: dict) -> Path:
+    def _place(self, library: Library, data: Data, base: np.ndarray, parameters: dict) -> Path:
         digest = hashlib.sha256(base.tobytes()).hexdigest()[:10]
         plain = ",".join(f"{key}={value}" for key, value in parameters.items()) or "default"
         kind = f"{library.name}-{library.version()}".replace(" ", "_").replace(",", "")
-        return self.folder / f"{name}-{digest}" / kind / plain.replace("/", "_")
+        usual = data.metric == METRICS.get(data.name, "dot")
+        named = f"{data.name}-{digest}" + ("" if usual else f"-{data.metric}")
+        return self.folder / named / kind / plain.replace("/", "_")
 
     def _cost(self, folder: Path) -> Cost | None:
         """Of what lies there and may be used."""
@@ -134,18 +126,19 @@ class Cache:
         return Cost(**known)
 
     def built(
-        self, library: Library, name: str, base: np.ndarray, parameters: dict
+        self, library: Library, data: Data, base: np.ndarray, parameters: dict
     ) -> tuple[Path, Cost]:
         """Where an index lies and what it cost, built now where it is not there. NotRun with the
         last that the child said, if it fails."""
-        folder = self._place(library, name, base, parameters)
+        folder = self._place(library, data, base, parameters)
         cost = self._cost(folder)
         if cost and not (self.rebuild or library.fresh):
             return folder, cost
         # Under a name of this process's own until it is whole, should two runs share the folder.
         begun = folder.with_name(f"{folder.name}.{os.getpid()}")
         begun.mkdir(parents=True)
-        child = [sys.executable, __file__, library.name, name, json.dumps(parameters), str(begun)]
+        given = [data.name if data.folder is None else str(data.folder), data.metric]
+        child = [sys.executable, __file__, library.name, *given, json.dumps(parameters), str(begun)]
         done = subprocess.run(child, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         cost = self._cost(begun)
         if cost is None:
@@ -156,14 +149,14 @@ class Cache:
         begun.rename(folder)
         return folder, cost
 
-    def contestants(self, library: Library, name: str, base: np.ndarray, metric: str, say):
+    def contestants(self, library: Library, data: Data, base: np.ndarray, say):
         """Every build of a library, opened; `say(label, reason)` hears of those that fail."""
         library.version()
-        for parameters in library.variants(base, metric):
+        for parameters in library.variants(base, data.metric):
             label = ", ".join([library.name, *(f"{k}={v}" for k, v in parameters.items())])
             try:
-                folder, cost = self.built(library, name, base, parameters)
-                opened = list(library.open(folder, base, metric, parameters))
+                folder, cost = self.built(library, data, base, parameters)
+                opened = list(library.open(folder, base, data.metric, parameters))
             except Exception as failed:
                 say(label, f"{type(failed).__name__}: {failed}")
                 continue
@@ -172,4 +165,5 @@ class Cache:
 
 
 if __name__ == "__main__":
-    build_here(LIBRARIES[sys.argv[1]], sys.argv[2], json.loads(sys.argv[3]), Path(sys.argv[4]))
+    data = find(sys.argv[2], sys.argv[3])
+    build_here(LIBRARIES[sys.argv[1]], data, json.loads(sys.argv[4]), Path(sys.argv[5]))

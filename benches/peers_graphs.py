@@ -9,8 +9,8 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from contestants import Library, NotRun, Setting, geometric, unit
-from truth import K
+from contestants import Library, Setting, geometric, unit
+from truth import K, NotRun
 
 
 def whole_bytes(base: np.ndarray) -> bool:

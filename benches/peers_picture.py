@@ -44,7 +44,7 @@ def picture(title: str, panels: dict[str, list[Series]]) -> str:
     shown = {name: lines for name, lines in panels.items() if lines}
     every = [line for lines in shown.values() for line in lines]
     colours = _colours(every)
-    rates = [rate for line in every for recall, rate in line.points if recall >= LOW]
+    rates = [rate for line in every for recall, rate in line.points if recall >= LOW] or [1.0]
     low, high = math.log10(min(rates) * 0.9), math.log10(max(rates) * 1.15)
     width = LEFT + len(shown) * (PANEL_WIDTH + GAP) - GAP + 16 + LEGEND
     height = TOP + PANEL_HEIGHT + 52

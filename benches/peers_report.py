@@ -3,29 +3,28 @@
     python benches/peers_report.py run.jsonl [more.jsonl] [--pictures docs/pictures]
 
 Prints the tables as docs/benchmarks.md has them, what did not run after them; with `--pictures`
-also writes DATA.svg for each data set into that folder. Points of several files are taken
-together, a later measurement of the same setting in place of an earlier one.
+also writes DATA.svg and DATA-builds.svg for each data set into that folder. Points of several files
+are taken together, a later measurement of the same setting in place of an earlier one.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import bars
+from lines import noise, of_kind, read
 from peers_picture import Series, picture
 
 RECALLS = (0.9, 0.95, 0.99)
 #: Everything is compared with this family.
 OURS = "nearwood"
+BUILDS = ("", "version", "CPU s", "file MB", "peak MB", "measured on")
+BESIDE = ("recall", "nearwood, queries/s", "the best other", "its queries/s", "nearwood is")
+BESIDE += ("the best other batch", "nearwood is")
 HEAD = ("", "setting", "recall@10", "queries/s", "nearwood is", "batch/s", "its recall")
 HEAD += ("nearwood is", "build CPU s", "file MB", "build's peak MB")
-
-
-def read(paths: Iterable[Path]) -> list[dict]:
-    """Every line of every file."""
-    return [json.loads(line) for path in paths for line in path.read_text().splitlines() if line]
 
 
 def points(lines: list[dict], data: str) -> list[dict]:
@@ -94,24 +93,87 @@ def cells(one: dict, many: dict | None, first: dict[str, dict | None]) -> list[s
     return [one["name"], one["setting"], *single, *batch, f"{build['cpu']:.2f}", *size]
 
 
+def others(found: list[dict], mode: str, recall: float) -> dict | None:
+    """The fastest at a recall of all families but ours."""
+    theirs = [best(found, f, mode, recall) for f in families(found) if not f.startswith(OURS)]
+    return max(filter(None, theirs), key=lambda p: p[mode]["per_second"], default=None)
+
+
+def summary(found: list[dict]) -> Iterator[str]:
+    """Ours beside the fastest of all others."""
+    yield "| " + " | ".join(BESIDE) + " |"
+    yield "|---" * len(BESIDE) + "|"
+    for recall in RECALLS:
+        row = [str(recall)]
+        for mode in ("one", "many"):
+            ours, theirs = best(found, OURS, mode, recall), others(found, mode, recall)
+            rate = lambda p: p[mode]["per_second"]  # noqa: B023, E731
+            if mode == "one":
+                row.append(f"{rate(ours):,.0f}" if ours else "-")
+            row.append(theirs["name"] if theirs else "none")
+            if mode == "one":
+                row.append(f"{rate(theirs):,.0f}" if theirs else "-")
+            row.append(f"{rate(ours) / rate(theirs):.2f} x" if ours and theirs else "-")
+        yield "| " + " | ".join(row) + " |"
+
+
+def builds(lines: list[dict], data: str) -> list[dict]:
+    """What was built for a data set, each once."""
+    found = {line["name"]: line for line in of_kind(lines, "build", data=data)}
+    # Runs from before builds had lines of their own.
+    found |= {p["name"]: p for p in points(lines, data) if p["name"] not in found}
+    return [line for line in found.values() if " recall=" not in line["family"]]
+
+
+def build_table(built: list[dict]) -> Iterator[str]:
+    """Every build and what it cost; one searched in several ways is named by each of them."""
+    yield "| " + " | ".join(BUILDS) + " |"
+    yield "|---" * len(BUILDS) + "|"
+    for line in built:
+        cost = line["build"]
+        peak = cost["peak_bytes"]
+        cells = [line["name"], cost["version"], f"{cost['cpu']:.2f}"]
+        cells += [f"{cost['file_bytes'] / 1e6:,.0f}", "" if peak is None else f"{peak / 1e6:,.0f}"]
+        yield "| " + " | ".join([*cells, cost["measured"][:10]]) + " |"
+
+
+def drawn_builds(found: list[dict], built: list[dict]) -> list[dict]:
+    """Of each family the build that its fastest search at recall 0.95 is of; failing that, the
+    quickest build."""
+    chosen = {}
+    for line in sorted(built, key=lambda b: b["build"]["cpu"]):
+        chosen.setdefault(line["family"], line)
+    for family in families(found):
+        if family in chosen and (top := best(found, family, "one", 0.95)):
+            chosen[family] = top
+    return list(chosen.values())
+
+
+def of_set(lines: list[dict], data: str) -> Iterator[str]:
+    """The tables of one data set, and how they were measured."""
+    found = points(lines, data)
+    known = of_kind(lines, "data", data=data)[-1]
+    yield "Beside the best of all others:\n"
+    yield from summary(found)
+    for recall in RECALLS:
+        yield f"\nRecall {recall}:\n"
+        yield from table(found, recall)
+    yield from short(found)
+    yield "\nBuilds, each on one thread:\n"
+    yield from build_table(builds(lines, data))
+    rounds = [p[mode]["rounds"] for p in found for mode in ("one", "many") if mode in p]
+    when = f"Measured on {known['date'][:10]}, {known['processor']}, rounds: {known['rounds']}"
+    yield f"\n{when}, in turn; {noise(rounds)}. Each build was timed once."
+
+
 def tables(lines: list[dict]) -> Iterator[str]:
-    """All tables as markdown, then what did not run, and when each build was measured."""
+    """All tables as markdown, then what did not run."""
     for data, title in sets(lines).items():
-        found = points(lines, data)
-        if not found:
-            continue
-        yield f"\n### {title}"
-        for recall in RECALLS:
-            yield f"\nRecall {recall}:\n"
-            yield from table(found, recall)
-        days = sorted({point["build"]["measured"][:10] for point in found})
-        yield f"\nBuilds measured on {', '.join(days)}."
-        yield from short(found)
-    absent = {(line["label"], line["reason"]): None for line in lines if line["kind"] == "absent"}
-    if absent:
-        yield "\nNot run:\n"
-    for label, reason in absent:
-        yield f"- {label}: {reason}"
+        if points(lines, data):
+            yield f"\n### {title}\n"
+            yield from of_set(lines, data)
+    for line in of_kind(lines, "absent"):
+        yield f"\nNot run: {line['data']}: {line['label']}: {line['reason']}"
 
 
 def short(found: list[dict]) -> Iterator[str]:
@@ -151,19 +213,38 @@ def series(found: list[dict], mode: str) -> list[Series]:
 
 
 def pictures(lines: list[dict], folder: Path) -> Iterator[Path]:
-    """Writes DATA.svg for each data set."""
+    """Writes DATA.svg and DATA-builds.svg for each data set."""
     folder.mkdir(parents=True, exist_ok=True)
     for data, title in sets(lines).items():
         found = points(lines, data)
         if not found:
             continue
+        queries = of_kind(lines, "data", data=data)[-1].get("queries", 1000)
         panels = {
             "one query at a time": series(found, "one"),
-            "batches of 1,000": series(found, "many"),
+            f"a batch of {queries:,}": series(found, "many"),
         }
         path = folder / f"{data}.svg"
         path.write_text(picture(f"{title}, k = 10, one thread", panels))
         yield path
+        path = folder / f"{data}-builds.svg"
+        path.write_text(build_picture(title, drawn_builds(found, builds(lines, data))))
+        yield path
+
+
+def build_picture(title: str, built: list[dict]) -> str:
+    """Time and size of the builds."""
+
+    def panel(name: str, key: str, scale: float) -> bars.Panel:
+        able = [line for line in built if line["build"][key] is not None]
+        shown = [
+            bars.Bar(line["name"], line["build"][key] / scale, line["family"].startswith(OURS))
+            for line in able
+        ]
+        return bars.Panel(name, shown)
+
+    panels = [panel("CPU seconds of the build", "cpu", 1), panel("file, MB", "file_bytes", 1e6)]
+    return bars.picture(f"{title}: builds, one thread", panels)
 
 
 def main() -> None:

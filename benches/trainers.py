@@ -1,11 +1,14 @@
 """Epochs and losses of nearwood's trainer beside implicit's and irspack's, in one run.
 
     python benches/trainers.py speed gowalla ml-1m          seconds an epoch, one thread and two
-    python benches/trainers.py speed power-law              20 million generated interactions
+    python benches/trainers.py speed generated-power-law    20 million generated interactions
     python benches/trainers.py loss gowalla ml-1m           CPU seconds to a loss, many factors
+    python benches/trainers.py speed gowalla --out run.jsonl --only nearwood
 
-Contestants take turns, round by round; the first epoch of a training, which alone meets a random
-start, is left out; figures are medians. `share` is that of numpy's matrix product of 2048 x 2048,
+Contestants take turns, round by round, after a training of one epoch each that is not timed; the
+first epoch of a training, which alone meets a random start, is left out; figures are medians. A
+trainer that is not installed or fails is named and left out. A set that is absent is said loudly
+and a generated one taken in its place. `share` is that of numpy's matrix product of 2048 x 2048,
 measured in the same rounds, counting the operations of an exact epoch in the unknowns
 (docs/objective.md): a trainer that needs fewer can pass 1.
 """
@@ -20,53 +23,47 @@ for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import argparse
+import importlib.metadata
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import generated
 import numpy as np
 import scipy.sparse as sp
+import trainers_report
+from lines import Lines, now
+from machine import processor, product
+from truth import DATA, INTERACTIONS, with_stand_ins
 
 import nearwood as nw
 
-DATA = Path(os.environ.get("NEARWOOD_DATA", "../shared/data"))
 ALPHA, REGULARIZATION = 11.0, 1.1
 # One objective in irspack's terms: an unobserved pair weighs UNOBSERVED, targets are SCALE times
 # implicit's.
 UNOBSERVED = 1 / (ALPHA - 1)
 SCALE = 1 / (1 + UNOBSERVED)
-# A step is an epoch; it yields the factors as they stand, which is not timed.
-Epochs = Iterator[tuple[np.ndarray, np.ndarray]]
-Trainer = Callable[[sp.csr_matrix, int, int, int], list[float]]
 
 
 def load(name: str) -> sp.csr_matrix:
-    if name == "power-law":
-        return power_law(200_000, 100_000, 20_000_000)
-    if name == "gowalla":
-        data = nw.Interactions.read(DATA / "gowalla" / "train.txt.gz", format="lists")
-    else:
-        data = nw.Interactions.read(
-            DATA / "ml-1m" / "interactions.csv.gz", user="user", item="item"
-        )
+    """Users x items, every weight 1."""
+    if name in generated.PLAYS:
+        return generated.plays(name)
+    how = {"format": "lists"} if name == "gowalla" else {"user": "user", "item": "item"}
+    data = nw.Interactions.read(DATA / INTERACTIONS[name], **how)
     matrix = data.to_scipy().tocsr().astype(np.float32)
-    matrix.data[:] = 1
-    return matrix
-
-
-def power_law(users: int, items: int, entries: int) -> sp.csr_matrix:
-    """Activity and popularity fall as powers of the rank; pairs drawn twice count once."""
-    rng = np.random.default_rng(1)
-    columns = (rng.random(entries) ** 3 * items).astype(np.int32)
-    rows = (rng.random(entries) ** 2 * users).astype(np.int32)
-    matrix = sp.csr_matrix((np.ones(entries, np.float32), (rows, columns)), (users, items))
     matrix.data[:] = 1
     return matrix
 
 
 def operations(matrix: sp.csr_matrix, d: int) -> float:
     return 2 * matrix.nnz * (d * d + 3 * d) + sum(matrix.shape) * (d**3 / 3 + 4 * d * d)
+
+
+#: How near to the least loss the table of losses asks for.
+SHARES = (0.02, 0.01, 0.005)
 
 
 class Watch:
@@ -85,7 +82,11 @@ class Watch:
         self.last = self.clock()
 
 
-def ours(solver: str) -> Callable[..., Watch]:
+#: (matrix, factors, threads, epochs, keep=whether to keep the factors of each) -> the times.
+Trainer = Callable[..., Watch]
+
+
+def ours(solver: str) -> Trainer:
     def train(matrix, d, threads, epochs, keep=False):
         watch = Watch(threads)
         model = nw.AlternatingLeastSquares(
@@ -108,7 +109,7 @@ def ours(solver: str) -> Callable[..., Watch]:
     return train
 
 
-def theirs(use_cg: bool) -> Callable[..., Watch]:
+def theirs(solver: str) -> Trainer:
     import implicit
 
     def train(matrix, d, threads, epochs, keep=False):
@@ -117,7 +118,7 @@ def theirs(use_cg: bool) -> Callable[..., Watch]:
             regularization=REGULARIZATION,
             alpha=ALPHA,
             iterations=epochs,
-            use_cg=use_cg,
+            use_cg=solver == "cg",
             num_threads=threads,
             random_state=1,
         )
@@ -132,7 +133,7 @@ def theirs(use_cg: bool) -> Callable[..., Watch]:
     return train
 
 
-def irspacks(solver: str) -> Callable[..., Watch]:
+def irspacks(solver: str) -> Trainer:
     from irspack.recommenders.ials import IALSRecommender
 
     def train(matrix, d, threads, epochs, keep=False):
@@ -142,7 +143,7 @@ def irspacks(solver: str) -> Callable[..., Watch]:
             alpha0=UNOBSERVED,
             reg=REGULARIZATION * UNOBSERVED * SCALE,
             nu=0.0,
-            solver_type=solver,
+            solver_type=solver.upper(),
             n_threads=threads,
             train_epochs=epochs,
         )
@@ -157,52 +158,81 @@ def irspacks(solver: str) -> Callable[..., Watch]:
     return train
 
 
-def contestants(many_factors: bool) -> dict[str, Callable[..., Watch]]:
-    found = {f"nearwood {s}": ours(s) for s in ("cholesky", "cg", "block")}
-    if not many_factors:
-        del found["nearwood block"]
-    try:
-        found |= {"implicit cg": theirs(True), "implicit cholesky": theirs(False)}
-    except ImportError:
-        print("implicit is not installed: pip install implicit==0.7.3")
-    try:
-        solvers = ("CG", "IALSPP") if many_factors else ("CG", "CHOLESKY")
-        found |= {f"irspack {s.lower()}": irspacks(s) for s in solvers}
-    except ImportError:
-        print("irspack is not installed: pip install irspack")
+#: By library: what makes its trainer of a solver, the solvers of the race of epochs, and those of
+#: the race to a loss at many factors, where implicit's exact one (at 64 factors five times slower
+#: than its conjugate gradients) is left out.
+LIBRARIES = {
+    "nearwood": (ours, ("cholesky", "cg"), ("cholesky", "cg", "block")),
+    "implicit": (theirs, ("cg", "cholesky"), ("cg",)),
+    "irspack": (irspacks, ("cg", "cholesky"), ("cg", "ialspp")),
+}
+
+
+def contestants(many_factors: bool, name: str, options, lines: Lines) -> dict[str, Trainer]:
+    """Those that can be had; the others are named."""
+    found = {}
+    for library, (make, few, many) in LIBRARIES.items():
+        if options.only and library not in options.only:
+            continue
+        try:
+            for solver in many if many_factors else few:
+                found[f"{library} {solver}"] = make(solver)
+        except ImportError:
+            lines.absent(name, library, f"{library} is not installed")
     return found
 
 
-def product_peak() -> float:
-    """Operations a second of one core in a matrix product."""
-    a = np.random.default_rng(0).random((2048, 2048), np.float32)
-    a @ a
-    start = time.process_time()
-    a @ a
-    return 2 * 2048**3 / (time.process_time() - start)
+class Field:
+    """Trainers of one race. One that fails takes no further part."""
+
+    def __init__(self, trainers: dict[str, Trainer], name: str, lines: Lines):
+        self.trainers, self.name, self.lines = dict(trainers), name, lines
+
+    def turn(self, *given, **how) -> Iterator[tuple[str, Watch]]:
+        """One training each."""
+        for trainer, train in list(self.trainers.items()):
+            try:
+                watch = train(*given, **how)
+            except Exception as failed:
+                self.lines.absent(self.name, trainer, f"{type(failed).__name__}: {failed}")
+                del self.trainers[trainer]
+                continue
+            yield trainer, watch
 
 
-def speed(names: list[str], dimensions: list[int], rounds: int, epochs: int) -> None:
-    print("| set | factors | threads | trainer | s an epoch | times as long | share |")
-    print("|---|---|---|---|---|---|---|")
-    for name in names:
-        matrix = load(name)
-        for d in dimensions:
-            for threads in (1, 2):
-                times, peaks = defaultdict(list), []
-                field = contestants(many_factors=False)
-                for _ in range(rounds):
-                    peaks.append(product_peak())
-                    for trainer, train in field.items():
-                        times[trainer] += train(matrix, d, threads, epochs).times[1:]
-                medians = {trainer: float(np.median(t)) for trainer, t in times.items()}
-                peak = float(np.median(peaks)) * threads
-                for trainer, median in medians.items():
-                    ratio = median / medians["nearwood cholesky"]
-                    share = operations(matrix, d) / median / peak
-                    row = f"{name} | {d} | {threads} | {trainer} | {median:.3f} | {ratio:.2f}"
-                    print(f"| {row} | {share:.2f} |", flush=True)
-        print(f"matrix product: {peak / threads / 1e9:.0f} GFLOP/s a core", flush=True)
+def version(trainer: str) -> str:
+    """Of the library that a trainer is of."""
+    library = trainer.split()[0]
+    return nw.__version__ if library == "nearwood" else importlib.metadata.version(library)
+
+
+def speed(name: str, options, lines: Lines) -> None:
+    """Seconds an epoch."""
+    matrix = load(name)
+    epochs = options.epochs or 4
+    for d in options.factors or [64, 128]:
+        for threads in options.threads:
+            field = Field(contestants(False, name, options, lines), name, lines)
+            times, peaks = defaultdict(list), []
+            list(field.turn(matrix, d, threads, 1))
+            for _ in range(options.rounds):
+                peaks += product(1)
+                for trainer, watch in field.turn(matrix, d, threads, epochs):
+                    times[trainer] += watch.times[1:]
+            about = {"data": name, "factors": d, "threads": threads}
+            lines.add("product", **about, rounds=peaks)
+            for trainer in field.trainers:
+                median = float(np.median(times[trainer]))
+                lines.add(
+                    "epoch",
+                    **about,
+                    trainer=trainer,
+                    version=version(trainer),
+                    seconds=median,
+                    rounds=[round(t, 5) for t in times[trainer]],
+                    share=operations(matrix, d) / median / (np.median(peaks) * 1e9 * threads),
+                )
+            print(f"  {name}: {d} factors, {threads} threads: timed", file=sys.stderr)
 
 
 def objective(matrix: sp.csr_matrix, x: np.ndarray, y: np.ndarray) -> float:
@@ -220,50 +250,64 @@ def objective(matrix: sp.csr_matrix, x: np.ndarray, y: np.ndarray) -> float:
     return pairs + entries + REGULARIZATION * ((x**2).sum() + (y**2).sum())
 
 
-def loss(names: list[str], dimensions: list[int], epochs: int) -> None:
-    """CPU seconds, on one thread, to within 2, 1 and 0.5 per cent of the least loss of all."""
-    print("| set | factors | trainer | s an epoch | s to 2% | s to 1% | s to 0.5% |")
-    print("|---|---|---|---|---|---|---|")
-    for name in names:
-        matrix = load(name)
-        for d in dimensions:
-            curves = {}
-            for trainer, train in contestants(many_factors=True).items():
-                if trainer == "implicit cholesky":
-                    continue  # At 64 factors five times slower than its conjugate gradients.
-                watch = train(matrix, d, 1, epochs, keep=True)
-                kept = [f if isinstance(f, float) else objective(matrix, *f) for f in watch.factors]
-                curves[trainer] = (np.cumsum(watch.times), np.array(kept))
-            least = min(losses.min() for _, losses in curves.values())
-            for trainer, (times, losses) in curves.items():
-                reached = [
-                    next(
-                        (
-                            f"{t:.1f}"
-                            for t, v in zip(times, losses, strict=True)
-                            if v <= least * (1 - s)
-                        ),
-                        "-",
-                    )
-                    for s in (0.02, 0.01, 0.005)
-                ]
-                step = np.median(np.diff(times))
-                row = f"{name} | {d} | {trainer} | {step:.2f} | " + " | ".join(reached)
-                print(f"| {row} |", flush=True)
+def loss(name: str, options, lines: Lines) -> None:
+    """CPU seconds on one thread to within some per cent of the least loss of all."""
+    matrix = load(name)
+    for d in options.factors or [256, 512]:
+        curves = {}
+        field = Field(contestants(True, name, options, lines), name, lines)
+        list(field.turn(matrix, d, 1, 1))
+        for trainer, watch in field.turn(matrix, d, 1, options.epochs or 12, keep=True):
+            kept = [f if isinstance(f, float) else objective(matrix, *f) for f in watch.factors]
+            curves[trainer] = np.cumsum(watch.times), np.array(kept)
+            print(f"  {name}: {d} factors: {trainer}: trained", file=sys.stderr)
+        least = min((losses.min() for _, losses in curves.values()), default=0.0)
+        for trainer, (times, losses) in curves.items():
+            lines.add(
+                "loss",
+                data=name,
+                factors=d,
+                trainer=trainer,
+                version=version(trainer),
+                seconds=float(np.median(np.diff(times))),
+                least=float(least),
+                times=[round(float(t), 4) for t in times],
+                losses=[float(v) for v in losses],
+                reached={str(share): reached(times, losses, least, share) for share in SHARES},
+            )
+
+
+def reached(times: np.ndarray, losses: np.ndarray, least: float, share: float) -> float | None:
+    """When a loss came within a share of the least, if it did. Losses are below zero here: what no
+    factors at all would lose is left out of them."""
+    close = losses <= least + share * abs(least)
+    return round(float(times[close.argmax()]), 4) if close.any() else None
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("speed", "loss"))
+    parser.add_argument("sets", nargs="+", choices=(*INTERACTIONS, *generated.PLAYS))
+    parser.add_argument("--factors", type=int, nargs="+")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, help="of a training, two at least")
+    parser.add_argument("--out", type=Path, help="a file of JSON lines to add to")
+    parser.add_argument("--only", action="append", choices=sorted(LIBRARIES), help="repeatable")
+    options = parser.parse_args()
+    if options.epochs == 1:
+        parser.error("--epochs 1: the first epoch is left out, so two at least are wanted")
+    return options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("speed", "loss"))
-    parser.add_argument("sets", nargs="+", choices=("gowalla", "ml-1m", "power-law"))
-    parser.add_argument("--factors", type=int, nargs="+")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int)
-    args = parser.parse_args()
-    if args.what == "speed":
-        speed(args.sets, args.factors or [64, 128], args.rounds, args.epochs or 4)
-    else:
-        loss(args.sets, args.factors or [256, 512], args.epochs or 12)
+    options = arguments()
+    lines = Lines(options.out)
+    for name in with_stand_ins(options.sets, lines):
+        about = {"data": name, "date": now(), "processor": processor()}
+        lines.add("training", **about, what=options.what, load=os.getloadavg()[0])
+        {"speed": speed, "loss": loss}[options.what](name, options, lines)
+    print("\n".join(trainers_report.tables(lines.kept)))
 
 
 if __name__ == "__main__":
