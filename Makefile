@@ -10,7 +10,7 @@ export NEARWOOD_DATA ?= $(abspath ../shared/data)
 
 RUST_SOURCES := Cargo.toml python/Cargo.toml $(shell find src python/src -name '*.rs')
 
-.PHONY: demo test test-rust test-python test-spark check bench bench-peers fuzz sanitize valgrind docs clean
+.PHONY: demo test test-rust test-python test-spark check bench bench-peers fuzz sanitize valgrind docs docs-rust clean
 
 demo: $(VENV)/installed
 	$(BIN)/nearwood demo
@@ -36,9 +36,10 @@ check: $(VENV)/installed $(VENV)/dev
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --release -p nearwood --no-default-features --lib -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps
-	$(BIN)/ruff check python benches
-	$(BIN)/ruff format --check python benches
+	$(BIN)/ruff check python benches docs/site examples
+	$(BIN)/ruff format --check python benches docs/site examples
 	$(BIN)/python -m mypy.stubtest nearwood --ignore-disjoint-bases
+	$(MKDOCS) --quiet
 
 # Figures of docs/benchmarks.md. Give the machine nothing else to do meanwhile.
 bench: bench-peers
@@ -85,7 +86,13 @@ valgrind:
 	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="valgrind --quiet --error-exitcode=9" \
 		$(CARGO) test --release -p nearwood --no-default-features --lib -- --test-threads=1 $(UNSAFE_ROOMS)
 
-docs:
+# The site, into site/: look at it with `python -m http.server -d site`. A link to nowhere, or a page
+# that the menu lacks, is an error. The variable silences an advertisement for its successor.
+MKDOCS := NO_MKDOCS_2_WARNING=1 PYTHONDONTWRITEBYTECODE=1 $(BIN)/mkdocs build --strict -f docs/site/mkdocs.yml
+docs: $(VENV)/installed $(VENV)/dev
+	$(MKDOCS)
+
+docs-rust:
 	$(CARGO) doc --no-deps --open
 
 $(VENV)/tools: pyproject.toml
@@ -123,4 +130,4 @@ $(BENCH_VENV)/installed: $(BENCH_VENV)/peers $(RUST_SOURCES)
 
 clean:
 	$(CARGO) clean
-	rm -rf $(VENV) $(BENCH_VENV)
+	rm -rf $(VENV) $(BENCH_VENV) site
