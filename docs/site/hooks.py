@@ -43,6 +43,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
                 section[title] = list(generated[title])
             elif isinstance(entries, list):
                 section[title] = [entry for entry in entries if exists(*entry.values())]
+    config.nav = [section for section in config.nav if all(section.values())]
     return config
 
 
@@ -60,6 +61,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for old, new in TOP.items():
         if (path := ROOT / old).is_file():
             files.append(File.generated(config, new, content=moved(path.read_text("utf-8"))))
+    style = (DOCS / "site" / "wide.css").read_text("utf-8")
+    files.append(File.generated(config, "assets/wide.css", content=style))
     for name in LICENCES:
         files.append(File.generated(config, name, content=(ROOT / name).read_bytes()))
     return files
@@ -68,6 +71,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def moved(text: str) -> str:
     """A page of the top folder as one of docs/: its links begin a folder further down."""
     text = re.sub(r"\]\(docs/", "](", text)
+    text = text.replace("](examples/notebooks)", f"]({next(iter(notebooks.pages()))})")
     for old, new in TOP.items():
         text = text.replace(f"]({old})", f"]({new})")
     return text
