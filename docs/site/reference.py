@@ -9,6 +9,7 @@ stub.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import pkgutil
 import re
@@ -129,7 +130,24 @@ def module_page(name: str) -> str:
     tree = ast.parse(source.read_text("utf-8"))
     text = [f"# {name}\n\n{prose(ast.get_docstring(tree) or '')}"]
     text += [described(each, found, None) for each, found in definitions(source).items()]
-    return "\n".join(text)
+    return "\n".join(text + [assigned(name, each) for each in assignments(tree)])
+
+
+def assignments(tree: ast.Module) -> list[str]:
+    """Public functions that no `def` makes: those of `__all__` that something is assigned to."""
+    given = {
+        ast.unparse(target): each.value
+        for each in tree.body
+        if isinstance(each, ast.Assign)
+        for target in each.targets
+    }
+    public = ast.literal_eval(given["__all__"])
+    return [name for name in public if isinstance(given.get(name), ast.Call)]
+
+
+def assigned(module: str, name: str) -> str:
+    live = getattr(importlib.import_module(module), name)
+    return f"## {name}\n\n{code(f'{name}{inspect.signature(live)}')}\n{prose(live.__doc__ or '')}"
 
 
 def described(name: str, found: list[_Def], holder: Any) -> str:

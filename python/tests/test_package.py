@@ -7,6 +7,7 @@ import enum
 import importlib.metadata
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 import nearwood as nw
 
+ROOT = Path(__file__).parents[2]
 CLASSES = [nw.Index, nw.Filter, nw.Interactions, nw.AlternatingLeastSquares, nw.Recommender]
 
 
@@ -56,6 +58,17 @@ def test_everything_is_documented() -> None:
     assert len(docs) >= 150
     bare = [name for name, doc in docs.items() if not (doc and doc.strip())]
     assert not bare
+
+
+def test_the_reference_has_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What docs/site makes of stubs, sources and docstrings: a heading for every public name."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "site"))
+    pages = importlib.import_module("reference").python_pages()
+    headings = set(re.findall(r"^#+ (?:nearwood\.)?(.*)$", "\n".join(pages.values()), re.M))
+    public = set(documented()) - set(public_modules())
+    assert not {re.sub(r"^nearwood\.(?:[a-z_]+\.)*", "", name) for name in public} - headings
+    assert "memory_limit: int | None = None" in pages["nearwood.Index"]
+    assert "- **`memory_limit`**: With `path`" in pages["nearwood.Index"]
 
 
 def test_the_examples_in_the_docstrings_run(
