@@ -48,13 +48,14 @@ HOLDS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 @dataclass
 class Block:
-    """A piece of a page, with the line it begins in."""
+    """A piece of a page, with the line it begins in and how many fences it has on the page."""
 
     language: str
     code: str
     printed: str | None
     reason: str | None
     line: int
+    fences: int
 
     @property
     def needs_data(self) -> bool:
@@ -71,10 +72,12 @@ def blocks(page: Path) -> Iterator[Block]:
     for found in BLOCK.finditer(text):
         line = text.count("\n", 0, found.start("code" if found["before"] is None else 0)) + 1
         if found["before"] is not None:
-            yield Block("python", found["before"], None, None, line)
+            yield Block("python", found["before"], None, None, line, fences=0)
         else:
             reason = found["reason"] or (unrun and unrun[1])
-            yield Block(found["language"], found["code"], found["printed"], reason, line)
+            printed = found["printed"]
+            fences = 2 if printed is None else 4
+            yield Block(found["language"], found["code"], printed, reason, line, fences)
 
 
 def to_run(page: Path) -> list[Block]:
@@ -176,7 +179,7 @@ def timeless(output: str) -> str:
 def test_every_block_is_run_or_says_why_not(page: Path) -> None:
     found = list(blocks(page))
     fences = len(re.findall(r"^\s*```", page.read_text(encoding="utf-8"), re.M))
-    seen = sum(2 + 2 * (b.printed is not None) for b in found if b.language) - 2 * hidden(page)
+    seen = sum(block.fences for block in found if block.language)
     assert fences == seen, "a block without a language, or indented, or not closed"
     for block in found:
         assert block.language in (*RUN, "rust", *SHOWN), f"line {block.line}: {block.language}"
@@ -184,10 +187,6 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
             assert block.reason, f"line {block.line}: only the README's Rust is a doc test"
         if block.reason:
             assert len(block.reason.split()) >= 3, f"line {block.line}: why is it not run?"
-
-
-def hidden(page: Path) -> int:
-    return page.read_text(encoding="utf-8").count("<!-- run first\n")
 
 
 def test_there_is_much_to_run() -> None:
