@@ -149,6 +149,9 @@ impl PyAls {
     ///     item_factors: (n_items, factors) numbers.
     ///     user_items: What the users have, for :meth:`recommend` and :meth:`explain`; None: it is
     ///         given there.
+    ///
+    /// Raises:
+    ///     ValueError: If a shape differs from what the model and `user_items` expect.
     #[pyo3(signature = (user_factors, item_factors, user_items=None))]
     fn set_factors<'py>(
         slf: Bound<'py, Self>,
@@ -201,6 +204,10 @@ impl PyAls {
     ///
     /// Returns:
     ///     (m, factors) float32; zeros for an empty row.
+    ///
+    /// Raises:
+    ///     ValueError: If the columns are not the model's items.
+    ///     RuntimeError: If the model is not trained.
     fn fold_in<'py>(
         &self,
         py: Python<'py>,
@@ -219,6 +226,10 @@ impl PyAls {
     ///
     /// Returns:
     ///     (m, factors) float32; zeros for an empty row.
+    ///
+    /// Raises:
+    ///     ValueError: If the columns are not the model's users.
+    ///     RuntimeError: If the model is not trained.
     fn fold_in_items<'py>(
         &self,
         py: Python<'py>,
@@ -398,6 +409,9 @@ impl PyAls {
     }
 
     /// The users at the smallest angle to one user or many, as :meth:`similar_items`.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such user.
     #[pyo3(signature = (userid, N=Count(10), *, include_self=false, filter_users=None, users=None),
         text_signature = "($self, userid, N=10, *, include_self=False, filter_users=None, users=None)")]
     #[expect(non_snake_case, reason = "the name that users type")]
@@ -461,6 +475,9 @@ impl PyAls {
     }
 
     /// Takes users out; those after them move up. One at least stays.
+    ///
+    /// Raises:
+    ///     ValueError: If there is no such user, or none would stay.
     fn remove_users(&self, py: Python<'_>, userids: &Bound<'_, PyAny>) -> PyResult<()> {
         let users = whole_or_none(userids, "userids")?;
         self.held.edit(py, |model, data| {
@@ -471,6 +488,9 @@ impl PyAls {
 
     /// Takes items out; those after them move up. One at least stays. The other vectors stay as
     /// they are until `fit(..., warm_start=True)`.
+    ///
+    /// Raises:
+    ///     ValueError: If there is no such item, or none would stay.
     fn remove_items(&self, py: Python<'_>, itemids: &Bound<'_, PyAny>) -> PyResult<()> {
         let items = whole_or_none(itemids, "itemids")?;
         self.held.edit(py, |model, data| {

@@ -145,6 +145,9 @@ impl PyInteractions {
     ///     matrix: CSR or COO; others are converted by their `tocsr`.
     ///     user_ids: An id for each row; None: 0, 1, 2, ...
     ///     item_ids: An id for each column; None: 0, 1, 2, ...
+    ///
+    /// Raises:
+    ///     ValueError: If the ids are not one for each row or column.
     #[staticmethod]
     #[pyo3(signature = (matrix, *, user_ids=None, item_ids=None))]
     fn from_matrix(
@@ -217,6 +220,9 @@ impl PyInteractions {
     ///     weighting: Its name.
     ///     half_life: Let the weights decay afterwards, as :meth:`decayed` does.
     ///     now: As there.
+    ///
+    /// Raises:
+    ///     ValueError: If there is no such weighting.
     #[pyo3(signature = (weighting, *, half_life=None, now=None))]
     fn weighted(
         &self,

@@ -162,6 +162,9 @@ impl PyRecommender {
     }
 
     /// Opens the bytes of a file: `bytes` or anything with a buffer. They are copied.
+    ///
+    /// Raises:
+    ///     FormatError: If the bytes are damaged, cut short, or something else's.
     #[staticmethod]
     fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyRecommender> {
         let bytes = convert::bytes_of(data)?;
@@ -178,6 +181,9 @@ impl PyRecommender {
     }
 
     /// Writes the file so that a crash leaves the old one or the whole new one.
+    ///
+    /// Raises:
+    ///     OSError: If the path cannot be written.
     fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
         path.py().detach(|| self.rec.save(file)).or_raise()
@@ -348,6 +354,9 @@ impl PyRecommender {
     }
 
     /// The vector of somebody known by their history alone, (factors,) float32.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such item.
     fn fold_in<'py>(
         &self,
         py: Python<'py>,
@@ -369,12 +378,19 @@ impl PyRecommender {
     }
 
     /// The id that a person means by `name`: an item's id, or else its name.
+    ///
+    /// Raises:
+    ///     KeyError: If nothing bears the name.
+    ///     ValueError: If several items bear it; they are listed.
     fn find<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let position = self.rec.items().find(name).or_raise()?;
         convert::id_object(py, &self.rec.items().id(position))
     }
 
     /// The name of an item; None if the items have no names.
+    ///
+    /// Raises:
+    ///     KeyError: If there is no such item.
     fn label(&self, item: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         let items = self.rec.items();
         Ok(items.label(ids::position(items, item)?))

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from conftest import clustered
-from test_readme import ROOT, blocks
 
 import nearwood as nw
 import nearwood.frames
@@ -318,11 +317,3 @@ def test_what_notebooks_show_is_escaped() -> None:
 def test_the_examples_in_the_docstrings_run() -> None:
     done = doctest.testmod(nearwood.frames)
     assert done.attempted > 0 and done.failed == 0
-
-
-def test_the_page_runs() -> None:
-    code = blocks("python", ROOT / "docs" / "integrations" / "frames.md")
-    assert len(code) >= 4
-    names: dict[str, object] = {}
-    for block in code:
-        exec(compile(block, "frames.md", "exec"), names)

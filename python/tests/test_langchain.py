@@ -21,12 +21,10 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
-from test_readme import ROOT, blocks
 
 import nearwood as nw
 from nearwood.langchain import NearwoodVectorStore
 
-PAGE = ROOT / "docs" / "integrations" / "langchain.md"
 FAKE = DeterministicFakeEmbedding(size=12)
 
 
@@ -389,12 +387,3 @@ def test_without_langchain_the_error_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("pip install 'nearwood[langchain]'")
-
-
-def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    code = blocks("python", PAGE)
-    assert len(code) >= 3
-    names: dict[str, object] = {}
-    for block in code:
-        exec(compile(block, PAGE.name, "exec"), names)

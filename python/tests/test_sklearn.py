@@ -19,7 +19,6 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
-from test_readme import ROOT, blocks
 
 import nearwood.sklearn
 from nearwood.sklearn import NearwoodTransformer
@@ -196,11 +195,3 @@ def test_without_scikit_learn_it_says_what_to_install() -> None:
 def test_the_examples_in_the_docstrings_run() -> None:
     done = doctest.testmod(nearwood.sklearn)
     assert done.attempted > 0 and done.failed == 0
-
-
-def test_the_page_runs() -> None:
-    code = blocks("python", ROOT / "docs" / "integrations" / "scikit-learn.md")
-    assert len(code) >= 3
-    names: dict[str, object] = {}
-    for block in code:
-        exec(compile(block, "scikit-learn.md", "exec"), names)
