@@ -199,7 +199,7 @@ fn a_graph_is_grown_when_told_and_inspect_shows_it() {
     assert_eq!(seen["graph"]["bytes"], bytes);
     let degree = seen["graph"]["degree"].as_u64().unwrap();
     // Eight values are rows of 16 bytes; the scale and the curve come once.
-    assert_eq!(bytes, 300 * (16 + 4 * degree) + 4 + 4 * 128);
+    assert_eq!(bytes, 300 * (16 + 4 * degree) + 4 + 4 * 160);
     let curve = seen["walk_curve"].as_array().unwrap();
     assert!(!curve.is_empty() && curve.iter().all(|step| step[0].as_f64() > Some(0.0)));
     assert!(!seen["calibration"].as_array().unwrap().is_empty(), "filters ask the trees");
