@@ -6,6 +6,7 @@ enough waits the next search builds the index anew; a store of fewer than two th
 none. What that means for a user is in ``docs/integrations/langchain.md``.
 
 >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+>>> from nearwood.langchain import NearwoodVectorStore
 >>> store = NearwoodVectorStore(DeterministicFakeEmbedding(size=8))
 >>> store.add_texts(["red", "blue"], [{"warm": True}, {"warm": False}], ids=["r", "b"])
 ['r', 'b']
@@ -86,6 +87,7 @@ class NearwoodVectorStore(VectorStore):
 
     @property
     def metric(self) -> str:
+        """How vectors are compared: ``"angular"``, ``"euclidean"`` or ``"dot"``."""
         return self._documents.metric
 
     def __len__(self) -> int:

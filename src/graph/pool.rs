@@ -183,7 +183,7 @@ mod tests {
             let until = Until { k, slack, reach, zero: -4.5 };
             let (mut pool, mut all, mut read) = (Pool::default(), Vec::new(), Vec::new());
             for list in 0..60u32 {
-                let n = random.below(30) as usize;
+                let n = random.below(30);
                 let rows: Vec<u32> = (0..n as u32).map(|at| 32 * list + at).collect();
                 // Few different distances: many are equal.
                 let keys: Vec<f32> = rows.iter().map(|_| random.below(9) as f32 - 4.0).collect();

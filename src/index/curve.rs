@@ -96,7 +96,7 @@ impl CurveStep {
         1e6 / self.micros
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(self) -> Value {
         let mut value = json!({
             "recall": self.recall,
             "microseconds": self.micros,
@@ -134,7 +134,8 @@ impl RecallCurve {
     /// "asked".
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let list = |steps: &[CurveStep]| steps.iter().map(CurveStep::to_json).collect::<Value>();
+        let list =
+            |steps: &[CurveStep]| steps.iter().copied().map(CurveStep::to_json).collect::<Value>();
         json!({
             "k": self.k,
             "n_queries": self.n_queries,
@@ -201,15 +202,15 @@ impl Index {
         let efforts: Vec<Effort> = budgets.chain(ASKED.map(Effort::Recall)).collect();
         let truth = self.truth(probes, options)?;
         let mut steps: Vec<CurveStep> = Vec::new();
-        let mut times = vec![[f64::INFINITY; PASSES]; efforts.len()];
+        let mut times = vec![Vec::with_capacity(PASSES); efforts.len()];
         // Pass by pass, so that whatever else the machine does meanwhile falls on every step.
         for pass in 0..PASSES {
-            for (at, &effort) in efforts.iter().enumerate() {
+            for (times, &effort) in times.iter_mut().zip(&efforts) {
                 if (options.interrupt)() {
                     break;
                 }
                 let (recall, micros) = self.pass(probes, &truth, options.k, effort)?;
-                times[at][pass] = micros;
+                times.push(micros);
                 if pass == 0 {
                     steps.push(CurveStep { effort, recall, micros });
                 }
@@ -217,7 +218,7 @@ impl Index {
         }
         for (step, times) in steps.iter_mut().zip(&mut times) {
             times.sort_by(f64::total_cmp);
-            step.micros = times[PASSES / 2];
+            step.micros = times.get(times.len() / 2).copied().unwrap_or(f64::INFINITY);
         }
         let asked = steps.split_off(steps.len().saturating_sub(ASKED.len()));
         let exact = self.exact_step(probes, options.k)?;
