@@ -1,8 +1,10 @@
 //! How far a long call is, and whether it is to stop.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Hears (percent done, 100) and says whether to go on. Called on any thread, once a percent.
+/// Hears (percent done, 100) and says whether to go on. Called on any thread, by one at a time, with
+/// ascending percents.
 pub type Report<'a> = &'a (dyn Fn(usize, usize) -> bool + Sync);
 
 /// Work measured in units, reported in percent.
@@ -12,7 +14,7 @@ pub type Report<'a> = &'a (dyn Fn(usize, usize) -> bool + Sync);
 pub struct Work<'a> {
     total: u64,
     done: AtomicU64,
-    percent: AtomicUsize,
+    said: Mutex<usize>,
     stopped: AtomicBool,
     report: Report<'a>,
 }
@@ -24,7 +26,7 @@ impl<'a> Work<'a> {
         Work {
             total: total.max(1),
             done: AtomicU64::new(0),
-            percent: AtomicUsize::new(0),
+            said: Mutex::new(0),
             stopped: AtomicBool::new(false),
             report,
         }
@@ -48,10 +50,15 @@ impl<'a> Work<'a> {
         self.say(100);
     }
 
+    /// While another thread reports, nothing is said: work does not wait for it, and a later percent
+    /// comes in place of this one.
     fn say(&self, percent: usize) {
-        let before = self.percent.fetch_max(percent, Ordering::Relaxed);
-        if percent > before && !self.is_stopped() && !(self.report)(percent, 100) {
-            self.stopped.store(true, Ordering::Relaxed);
+        let Ok(mut said) = self.said.try_lock() else { return };
+        if percent > *said && !self.is_stopped() {
+            *said = percent;
+            if !(self.report)(percent, 100) {
+                self.stopped.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -64,7 +71,8 @@ impl<'a> Work<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
 
     use super::*;
 
@@ -94,5 +102,24 @@ mod tests {
         assert_eq!(last.load(Ordering::Relaxed), 99);
         work.finish();
         assert_eq!(last.load(Ordering::Relaxed), 100);
+    }
+
+    #[test]
+    fn percents_ascend_whatever_thread_says_them() {
+        let said = Mutex::new(Vec::new());
+        let report = |percent, _| {
+            // Room for other threads between the count and what it is for.
+            thread::yield_now();
+            said.lock().unwrap().push(percent);
+            true
+        };
+        let work = Work::new(40_000, &report);
+        thread::scope(|scope| {
+            (0..4).for_each(|_| _ = scope.spawn(|| (0..10_000).for_each(|_| work.advance(1))));
+        });
+        work.finish();
+        let said = said.lock().unwrap();
+        assert!(said.is_sorted_by(|a, b| a < b), "{said:?}");
+        assert_eq!(said.last(), Some(&100));
     }
 }
