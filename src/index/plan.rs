@@ -143,7 +143,9 @@ fn walk(
             .for_recall(k, recall)
             .filter(|walk| walk.compared * WALK_COST <= budget(index, k, recall) as f64),
     };
+    // A file says what it likes: no walk keeps more rows than there are.
     walk.filter(|walk| walk.compared <= (n as f64).max(FEW))
+        .map(|walk| Walk { reach: walk.reach.min(n.max(k)), ..walk })
 }
 
 /// How many rows a search for `k` neighbours, so many rows left out, is likely to look through;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::calibration::{BLOCK, Nearest, Sample, Truth, share_found};
+use super::calibration::{BLOCK, Sample, Truth, share_found};
 use super::graph::WalkMemory;
 use super::names::view;
 use super::search::{Engine, keep_for};
@@ -19,6 +19,9 @@ const STEPS: usize = 16;
 const ENOUGH: f64 = 0.9995;
 /// One query of so many walks every step.
 const COUNTED: usize = 8;
+/// One query of so many is walked for at all, for each number of neighbours: what a hundred say of one
+/// query is as good as ten of two.
+const WALKED: [usize; MEASURED.len()] = [1, 2];
 /// Values of a step: k, slack, reach, compared, recall.
 const WIDTH: usize = 5;
 /// Values of the section: zeros for a step that was not needed.
@@ -57,34 +60,15 @@ pub(super) struct Reaches {
 }
 
 impl Reaches {
-    /// Walks for each query of the sample.
+    /// Walks for each query of the sample, further with every step, until the recall is [`ENOUGH`].
     pub fn measure(
         engine: &Engine<'_>,
         sample: &Sample,
         truth: &Truth,
         work: &Work<'_>,
     ) -> Reaches {
-        let n = sample.own_rows.len().max(1) as f64;
-        let blocks = sample.blocks(engine.rows.dim).zip(truth.nearest.par_chunks(BLOCK));
-        let sums: Vec<Sums> = blocks
-            .map(|((queries, own), truth)| match work.is_stopped() {
-                true => Sums::default(),
-                false => count(engine, queries, own, truth),
-            })
-            .collect();
-        let curve = |at: usize| {
-            let mut steps: Vec<Step> = Vec::new();
-            for step in 0..STEPS {
-                let total = |value: usize| sums.iter().map(|s| s[at][step][value]).sum::<f64>();
-                let (recall, compared) = (total(0) / n, total(1) / total(2).max(1.0));
-                if steps.last().is_none_or(|last| last.recall < ENOUGH) {
-                    let (slack, reach) = (slack(step), reach(at, step) as f64);
-                    steps.push(Step { slack, reach, compared, recall });
-                }
-            }
-            (MEASURED[at].0, steps)
-        };
-        Reaches { curves: (0..MEASURED.len()).map(curve).collect() }
+        let curve = |(at, &(k, _))| (k, curve(engine, sample, truth, at, work));
+        Reaches { curves: MEASURED.iter().enumerate().map(curve).collect() }
     }
 
     /// Reads the section of an opened file; without one, no walk reaches any recall.
@@ -206,39 +190,73 @@ fn where_it_comes_to(steps: &[Step], wanted: f64, value: impl Fn(&Step) -> f64) 
     }
 }
 
-/// For each curve and step, the recalls of some queries, summed; and of some of these the rows
-/// compared, and how many they are.
-type Sums = [[[f64; 3]; STEPS]; MEASURED.len()];
+/// The steps of the curve that is the `at`-th.
+fn curve(
+    engine: &Engine<'_>,
+    sample: &Sample,
+    truth: &Truth,
+    at: usize,
+    work: &Work<'_>,
+) -> Vec<Step> {
+    let (k, mut steps) = (MEASURED[at].0, Vec::new());
+    let queries = (0..sample.own_rows.len()).step_by(WALKED[at]);
+    let mut found: Vec<Found> = queries.map(|query| Found { query, share: 0.0 }).collect();
+    for step in 0..STEPS {
+        let walk = Walk { k, slack: slack(step) as f32, reach: reach(at, step), compared: 0.0 };
+        let counts: Vec<[f64; 2]> = (found.par_chunks_mut(BLOCK))
+            .map(|found| match work.is_stopped() {
+                true => [0.0; 2],
+                false => walk_on(engine, walk, sample, truth, found),
+            })
+            .collect();
+        let total = |value: usize| counts.iter().map(|count| count[value]).sum::<f64>();
+        let recall = found.iter().map(|f| f.share).sum::<f64>() / found.len().max(1) as f64;
+        let compared = total(0) / total(1).max(1.0);
+        steps.push(Step { slack: slack(step), reach: walk.reach as f64, compared, recall });
+        if recall >= ENOUGH {
+            break;
+        }
+    }
+    steps
+}
 
-fn count(engine: &Engine<'_>, queries: &[f32], own: &[Option<u32>], truth: &[Nearest]) -> Sums {
-    let mut sums = Sums::default();
+/// What share of its neighbours the last walk for a query of the sample found.
+struct Found {
+    query: usize,
+    share: f64,
+}
+
+/// Walks for some queries of the sample. Returns the rows compared for a part of them, summed, and how
+/// many these are.
+fn walk_on(
+    engine: &Engine<'_>,
+    walk: Walk,
+    sample: &Sample,
+    truth: &Truth,
+    found: &mut [Found],
+) -> [f64; 2] {
+    let mut sums = [0.0; 2];
     let Some(linked) = engine.graph else { return sums };
     let (mut scratch, mut memory) = (Scratch::default(), WalkMemory::default());
-    let queries = queries.chunks_exact(engine.rows.dim).zip(own).zip(truth);
-    for (number, ((query, own), truth)) in queries.enumerate() {
-        for (at, &(k, _)) in MEASURED.iter().enumerate() {
-            let truth = &truth[..k.min(truth.len())];
-            let mut share = 0.0;
-            for (step, [recall, compared, counted]) in
-                sums[at].iter_mut().map(|[a, b, c]| [a, b, c]).enumerate()
-            {
-                // What has found everything goes on finding it: only a few walk on all the same, to
-                // tell how many rows that compares.
-                let goes_on = number % COUNTED == 0;
-                if share < 1.0 || goes_on {
-                    scratch.begin();
-                    let (slack, reach) = (slack(step) as f32, reach(at, step));
-                    let asked = (Walk { k, slack, reach, compared: 0.0 }, keep_for(k));
-                    let met = engine.walk(linked, query, *own, asked, &mut scratch, &mut memory);
-                    if goes_on {
-                        *compared += met as f64;
-                        *counted += 1.0;
-                    }
-                    share = share_found(truth, memory.found(), |c| engine.exact_key(query, c));
-                }
-                *recall += share;
-            }
+    for (number, found) in found.iter_mut().enumerate() {
+        // What has found everything goes on finding it: only a few walk on all the same, to tell how
+        // many rows that compares.
+        let is_counted = number % COUNTED == 0;
+        if found.share == 1.0 && !is_counted {
+            continue;
         }
+        scratch.begin();
+        let query = &sample.queries[found.query * engine.rows.dim..][..engine.rows.dim];
+        let own = sample.own_rows[found.query];
+        let asked = (walk, keep_for(walk.k));
+        let met = engine.walk(linked, query, own, asked, &mut scratch, &mut memory);
+        if is_counted {
+            sums[0] += met as f64;
+            sums[1] += 1.0;
+        }
+        let nearest = &truth.nearest[found.query];
+        let nearest = &nearest[..walk.k.min(nearest.len())];
+        found.share = share_found(nearest, memory.found(), |c| engine.exact_key(query, c));
     }
     sums
 }
