@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::kernel::bytes::{self, hamming};
-use crate::kernel::{code, float};
+use crate::kernel::{code, float, vector};
 use crate::metric::Metric;
 
 /// Vectors as a search reads them.
@@ -171,7 +171,7 @@ impl<'a> Rows<'a> {
 /// be multiplied with is subnormal or nearly so, and the result infinite or noise.
 #[must_use]
 pub fn inverse_norm(x: &[f32]) -> f32 {
-    let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let squares = vector::squares(x);
     if squares > 1e-60 { (1.0 / squares.sqrt()) as f32 } else { 0.0 }
 }
 

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use super::{Best, Rows};
 use crate::kernel::code::{TILE, place};
 use crate::kernel::screen::{self, Limit, Screen, TOGETHER, Tiles};
+use crate::kernel::vector;
 use crate::quant;
 
 /// Bytes of tiles that four vectors after another read: they stay in the first cache level.
@@ -135,7 +136,7 @@ fn code(x: &[f32], scale: f64, codes: &mut [i8]) -> f64 {
 }
 
 fn length(x: &[f32]) -> f64 {
-    x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+    vector::squares(x).sqrt()
 }
 
 fn largest(x: &[f32]) -> f64 {

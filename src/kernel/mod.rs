@@ -1,4 +1,5 @@
-//! The inner loops: one portable reference, one file an instruction set, one dispatch.
+//! The inner loops: one portable reference, one file an instruction set, one dispatch. (Where the
+//! compiler makes good vectors of the reference, as in [`vector`], there are no other files.)
 //!
 //! Every function has the same bits on every instruction set: float sums run in a fixed number of
 //! lanes with fused multiply-add and end in a fixed tree; integer sums are exact. So the portable
@@ -35,5 +36,6 @@ pub mod isa;
 pub mod product;
 pub mod scattered;
 pub mod screen;
+pub mod vector;
 
 pub use isa::Isa;

@@ -188,7 +188,7 @@ impl QueryTables {
         for (part, worth) in self.worth.as_chunks::<ENTRIES>().0.iter().enumerate() {
             let table = &mut self.tables[product::table_at(part)..][..ENTRIES];
             for (byte, w) in table.iter_mut().zip(worth) {
-                // The integer is left in the low bits of the sum: see `scalar::round`.
+                // The integer is left in the low bits of the sum: see `kernel::vector`.
                 *byte = (w * inverse + 12_582_912.0).to_bits() as u8;
             }
         }

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use crate::kernel::code::GROUP;
+use crate::kernel::vector::{self, Centred};
 
 /// The number of codes for vectors of `dim` values: whole groups.
 #[must_use]
@@ -64,7 +65,7 @@ pub fn mean<'a>(
 /// If `mean` is not as long as `x`, or `codes` is shorter.
 pub fn encode(x: &[f32], factor: f32, mean: &[f32], codes: &mut [i8]) -> Coded {
     assert_eq!(x.len(), mean.len(), "dimension of the mean");
-    encode_centred(x.iter().zip(mean).map(|(&x, &m)| x * factor - m), codes)
+    encode_centred(Centred { x, factor, mean }, codes)
 }
 
 /// [`encode`] about zero: `x = scale * code`.
@@ -72,31 +73,18 @@ pub fn encode(x: &[f32], factor: f32, mean: &[f32], codes: &mut [i8]) -> Coded {
 /// # Panics
 /// If `codes` is shorter than `x`.
 pub fn encode_plain(x: &[f32], codes: &mut [i8]) -> Coded {
-    encode_centred(x.iter().copied(), codes)
+    encode_centred(Centred { x, factor: 1.0, mean: &[] }, codes)
 }
 
-#[inline(always)]
-fn encode_centred(values: impl ExactSizeIterator<Item = f32> + Clone, codes: &mut [i8]) -> Coded {
-    let largest = values.clone().fold(0f32, |most, x| if x.abs() > most { x.abs() } else { most });
+fn encode_centred(centred: Centred<'_>, codes: &mut [i8]) -> Coded {
+    let largest = vector::largest(centred);
     // A zero row, or one so small that its scale would be subnormal, is all zeros.
     let scale = if largest > 1e-30 { largest / 127.0 } else { 0.0 };
     let inverse = if scale > 0.0 { 127.0 / largest } else { 0.0 };
-    let (mut sum, mut squared_norm) = (0, 0f64);
-    let (used, rest) = codes.split_at_mut(values.len());
-    for (code, x) in used.iter_mut().zip(values) {
-        *code = round(x * inverse);
-        sum += i32::from(*code);
-        squared_norm += f64::from(x) * f64::from(x);
-    }
+    let (used, rest) = codes.split_at_mut(centred.x.len());
+    let (sum, squares) = vector::round(centred, inverse, used);
     rest.fill(0);
-    Coded { scale, sum, squared_norm: squared_norm as f32 }
-}
-
-/// The nearest integer, ties to even, of a value within +-127. Adding 1.5 x 2^23 leaves the integer
-/// in the low bits of the sum, which every processor does in one addition.
-#[inline(always)]
-fn round(x: f32) -> i8 {
-    (x + 12_582_912.0).to_bits() as i8
+    Coded { scale, sum, squared_norm: squares as f32 }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! is cut off, distances come out too small; to add what was cut off to a row's distances was
 //! rejected, since a query that is cut off in the same place (the row itself) would lose it.
 
+use crate::kernel::vector::{self, Centred};
 use crate::random::Random;
 
 /// The largest code.
@@ -22,11 +23,7 @@ const CUT: [f64; 5] = [0.0, 1e-4, 1e-3, 4e-3, 2e-2];
 pub fn encode_shared(x: &[f32], mean: &[f32], scale: f32, bytes: &mut [u8]) {
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let (used, rest) = bytes.split_at_mut(x.len());
-    for ((byte, &x), &mean) in used.iter_mut().zip(x).zip(mean) {
-        let code = ((x - mean) * inverse).clamp(-LARGEST, LARGEST);
-        // The nearest integer, ties to even, is left in the low bits: see `scalar::round`.
-        *byte = (code + 12_582_912.0).to_bits() as u8 ^ 0x80;
-    }
+    vector::round_cut(Centred { x, factor: 1.0, mean: &mean[..x.len()] }, inverse, used);
     rest.fill(128);
 }
 
