@@ -25,7 +25,7 @@ test: test-rust test-python
 test-rust: export PYO3_BUILD_EXTENSION_MODULE = 1
 test-rust:
 	$(CARGO) test --release --workspace --all-targets --no-fail-fast
-	$(CARGO) test --release --doc
+	$(CARGO) test --release --workspace --doc
 
 test-python: export NEARWOOD_PACKAGES = $(PACKAGES)
 test-python: $(VENV)/installed $(VENV)/dev $(PACKAGES)/built browser
@@ -64,7 +64,6 @@ check: $(VENV)/installed $(VENV)/dev
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps
 	$(BIN)/ruff check python benches docs/site examples
 	$(BIN)/ruff format --check python benches docs/site examples
-	$(BIN)/python -m mypy.stubtest nearwood --ignore-disjoint-bases
 	$(MKDOCS) --quiet
 
 # Under callgrind, beside the table in benches/instructions.json; INSTRUCTIONS=--update writes it anew.

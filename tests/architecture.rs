@@ -1,8 +1,10 @@
 //! The walls of `docs/architecture.md`, held by reading the sources.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The rooms by floor. A room imports from floors below and, on its own, from rooms named before
 /// it; so no cycle can be.
@@ -215,4 +217,22 @@ fn a_violation_would_be_seen() {
     assert_eq!(violations("exact/mod.rs", tested), [""; 0]);
     assert_eq!(violations("kernel/float/mod.rs", "use super::Isa;"), [""; 0]);
     assert_eq!(violations("store/mod.rs", "use crate::format::X; unsafe { }"), [""; 0]);
+}
+
+/// Each package below, with its features, as cargo lists them.
+fn packages(options: &[&str]) -> BTreeSet<String> {
+    let listing = ["tree", "--offline", "--prefix", "none", "--format", "{p} [{f}]"];
+    let done = Command::new(env!("CARGO")).args(listing).args(options).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let lines = String::from_utf8(done.stdout).unwrap();
+    lines.lines().map(|line| line.trim_end_matches(" (*)").to_string()).collect()
+}
+
+/// `make test` compiles for minutes more where this is not so.
+#[test]
+fn the_wheel_is_made_of_what_the_tests_compile() {
+    let tests = packages(&["--workspace", "--edges", "normal,build,dev"]);
+    let wheel = packages(&["--package", "nearwood-python", "--edges", "normal,build"]);
+    let only: Vec<&String> = wheel.difference(&tests).collect();
+    assert!(only.is_empty(), "with other features than in tests: {only:?}; see python/Cargo.toml");
 }
