@@ -91,7 +91,12 @@ fn check_shape(len: usize, dim: usize, width: usize) -> Result<(), BuildError> {
 
 /// Where a value stands that is not finite, or whose square would overflow float32 sums.
 pub(crate) fn first_unusable(values: &[f32]) -> Option<usize> {
-    values.iter().position(|x| !x.is_finite() || x.abs() >= LARGEST)
+    const BLOCK: usize = 64;
+    let is_unusable = |x: f32| x.is_nan() | (x.abs() >= LARGEST);
+    // A block at a time, without a branch for each value.
+    let has_any = |block: &[f32]| block.iter().fold(false, |any, &x| any | is_unusable(x));
+    let start = BLOCK * values.chunks(BLOCK).position(has_any)?;
+    values[start..].iter().position(|&x| is_unusable(x)).map(|at| start + at)
 }
 
 impl SpaceData {

@@ -80,38 +80,36 @@ impl Centred<'_> {
         assert!(self.mean.is_empty() || self.mean.len() == n_out, "dimension of the mean");
     }
 
-    /// Calls `each` with the values by the lane, and where they begin.
+    /// The values of the lanes from the element `at` on.
     #[inline(always)]
-    fn each(&self, mut each: impl FnMut(usize, [f32; LANES])) {
+    fn lanes(&self, at: usize) -> [f32; LANES] {
         let Centred { x, factor, mean } = *self;
-        let lanes = |x: [f32; LANES], mean: [f32; LANES]| {
-            let mut out = [0f32; LANES];
+        let mut out = lanes_from(x, at);
+        if !mean.is_empty() {
+            let mean = lanes_from(mean, at);
             for j in 0..LANES {
-                out[j] = x[j] * factor - mean[j];
+                out[j] = out[j] * factor - mean[j];
             }
-            out
-        };
-        let (whole, rest) = x.as_chunks::<LANES>();
-        let (whole_mean, rest_mean) = mean.as_chunks::<LANES>();
-        match mean.is_empty() {
-            true => whole.iter().enumerate().for_each(|(at, &x)| {
-                each(at * LANES, x.map(|x| x * factor));
-            }),
-            false => whole.iter().zip(whole_mean).enumerate().for_each(|(at, (&x, &mean))| {
-                each(at * LANES, lanes(x, mean));
-            }),
+        } else if factor != 1.0 {
+            for value in &mut out {
+                *value *= factor;
+            }
         }
-        if !rest.is_empty() {
-            each(whole.len() * LANES, lanes(padded(rest), padded(rest_mean)));
-        }
+        out
     }
 }
 
+// Closures would be compiled without the instruction set of the function that they stand in.
 #[inline(always)]
-fn padded(values: &[f32]) -> [f32; LANES] {
-    let mut out = [0f32; LANES];
-    out[..values.len()].copy_from_slice(values);
-    out
+fn lanes_from(values: &[f32], at: usize) -> [f32; LANES] {
+    match values[at..].first_chunk::<LANES>() {
+        Some(whole) => *whole,
+        None => {
+            let mut out = [0f32; LANES];
+            out[..values.len() - at].copy_from_slice(&values[at..]);
+            out
+        }
+    }
 }
 
 #[inline(always)]
@@ -136,51 +134,57 @@ fn add_squares(sums: &mut [f64; LANES], values: [f32; LANES]) {
 
 /// The bodies, compiled for each instruction set.
 mod portable {
-    use super::{Centred, LANES, ROUND, add_squares, total};
+    use super::{Centred, LANES, ROUND, add_squares, lanes_from, total};
 
     #[inline(always)]
     pub(super) fn squares(x: &[f32]) -> f64 {
         let mut sums = [0f64; LANES];
-        Centred { x, factor: 1.0, mean: &[] }.each(|_, values| add_squares(&mut sums, values));
+        for at in (0..x.len()).step_by(LANES) {
+            add_squares(&mut sums, lanes_from(x, at));
+        }
         total(sums)
     }
 
     #[inline(always)]
     pub(super) fn largest(values: Centred<'_>) -> f32 {
         let mut most = [0f32; LANES];
-        values.each(|_, values| {
-            for (most, x) in most.iter_mut().zip(values) {
+        for at in (0..values.x.len()).step_by(LANES) {
+            for (most, x) in most.iter_mut().zip(values.lanes(at)) {
                 *most = if x.abs() > *most { x.abs() } else { *most };
             }
-        });
-        most.into_iter().fold(0.0, |most, x| if x > most { x } else { most })
+        }
+        let mut largest = 0.0;
+        for x in most {
+            largest = if x > largest { x } else { largest };
+        }
+        largest
     }
 
     #[inline(always)]
     pub(super) fn round(values: Centred<'_>, inverse: f32, codes: &mut [i8]) -> (i32, f64) {
         let (mut sum, mut squares) = ([0i32; LANES], [0f64; LANES]);
-        values.each(|at, values| {
-            let mut rounded = [0i8; LANES];
+        for at in (0..values.x.len()).step_by(LANES) {
+            let (lanes, mut rounded) = (values.lanes(at), [0i8; LANES]);
             for j in 0..LANES {
-                rounded[j] = (values[j] * inverse + ROUND).to_bits() as i8;
+                rounded[j] = (lanes[j] * inverse + ROUND).to_bits() as i8;
                 sum[j] += i32::from(rounded[j]);
             }
-            add_squares(&mut squares, values);
+            add_squares(&mut squares, lanes);
             put(&rounded, at, codes);
-        });
+        }
         (sum.into_iter().sum(), total(squares))
     }
 
     #[inline(always)]
     pub(super) fn round_cut(values: Centred<'_>, inverse: f32, bytes: &mut [u8]) {
-        values.each(|at, values| {
-            let mut rounded = [0u8; LANES];
+        for at in (0..values.x.len()).step_by(LANES) {
+            let (lanes, mut rounded) = (values.lanes(at), [0u8; LANES]);
             for j in 0..LANES {
-                let value = (values[j] * inverse).clamp(-127.0, 127.0);
+                let value = (lanes[j] * inverse).clamp(-127.0, 127.0);
                 rounded[j] = (value + ROUND).to_bits() as u8 ^ 0x80;
             }
             put(&rounded, at, bytes);
-        });
+        }
     }
 
     /// Writes a step, or what there is room for of the last.
