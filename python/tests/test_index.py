@@ -160,6 +160,7 @@ def test_questions_that_are_refused(index: nw.Index) -> None:
         ((np.full(24, np.nan),), {}, "query 0 has NaN in column 0"),
         ((np.full((2, 24), np.inf),), {}, "has inf"),
         ((query,), {"recall": 0.0}, "recall is 0"),
+        ((query,), {"recall": 1.5}, "recall is 1.5, expected above 0, at most 1"),
         ((query,), {"recall": float("nan")}, "recall is NaN"),
         ((query,), {"budget": 0}, "budget is 0"),
         ((query,), {"budget": 5, "recall": 0.5}, "at most one"),

@@ -279,7 +279,7 @@ pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
     };
     match effort {
         _ if k == 0 => bad("k", "0".into(), "at least 1"),
-        Effort::Recall(r) if r.is_nan() || r <= 0.0 => {
+        Effort::Recall(r) if r.is_nan() || r <= 0.0 || r > 1.0 => {
             bad("recall", r.to_string(), "above 0, at most 1")
         }
         Effort::Budget(0) => bad("budget", "0".into(), "at least 1"),
