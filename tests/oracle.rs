@@ -104,7 +104,8 @@ fn metrics() -> impl Strategy<Value = Metric> {
 fn efforts() -> impl Strategy<Value = Effort> {
     prop_oneof![
         Just(Effort::Exact),
-        (0.05..1.2f64).prop_map(Effort::Recall),
+        // A quarter asks for everything.
+        (0.05..1.3f64).prop_map(|recall| Effort::Recall(recall.min(1.0))),
         (1..600usize).prop_map(Effort::Budget),
     ]
 }

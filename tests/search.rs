@@ -99,9 +99,11 @@ fn the_forest_finds_what_brute_force_finds() {
             let recall = at(Effort::Budget(budget));
             assert!(recall >= least, "{metric}, budget {budget}: {recall}");
         }
-        for effort in [Effort::Exact, Effort::Recall(1.0), Effort::Recall(7.0)] {
+        for effort in [Effort::Exact, Effort::Recall(1.0)] {
             assert!(at(effort) == 1.0, "{metric}, {effort:?}");
         }
+        let refused = index.searcher().recall(1.01).search(&queries[..DIM]).unwrap_err();
+        assert_eq!(refused.to_string(), "recall is 1.01, expected above 0, at most 1");
     }
 }
 

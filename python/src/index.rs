@@ -187,6 +187,10 @@ impl PyIndex {
     }
 
     /// Opens the bytes of a file: `bytes` or anything with a buffer. They are copied.
+    ///
+    /// Raises:
+    ///     FormatError: If they are damaged, cut short, or something else.
+    ///     TypeError: If `data` has no buffer.
     #[staticmethod]
     fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyIndex> {
         let bytes = convert::bytes_of(data)?;
@@ -216,6 +220,11 @@ impl PyIndex {
     ///     progress: As for :meth:`build`.
     ///     path: Where to write the index; the one returned is mapped from there.
     ///
+    /// Raises:
+    ///     ValueError: If `n` is 0, there would be more than 1,000 trees, or queries are of
+    ///         another dimension.
+    ///     OSError: If `path` cannot be written.
+    ///
     /// >>> import numpy as np, nearwood as nw
     /// >>> vectors = np.random.default_rng(0).normal(size=(500, 8)).astype(np.float32)
     /// >>> index = nw.Index.build(vectors).append_trees(2)
@@ -239,6 +248,10 @@ impl PyIndex {
     /// A new index without the trees of these numbers (see :attr:`trees`); at least one stays.
     ///
     /// Arguments as for :meth:`append_trees`, which this undoes to the byte.
+    ///
+    /// Raises:
+    ///     ValueError: If a number is no tree's, or none would stay.
+    ///     OSError: If `path` cannot be written.
     #[pyo3(signature = (numbers, *, calibration_queries=None, n_threads=None, progress=None,
         path=None), text_signature = "($self, numbers, *, calibration_queries=None, n_threads=None, progress=False, path=None)")]
     fn drop_trees(
@@ -287,6 +300,9 @@ impl PyIndex {
     }
 
     /// Writes the index so that a crash leaves the old file or the whole new one.
+    ///
+    /// Raises:
+    ///     OSError: If it cannot be written.
     fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
         path.py().detach(|| self.index.save(file)).or_raise()
@@ -402,6 +418,9 @@ impl PyIndex {
     }
 
     /// The k nearest by brute force over every vector, in the shapes of :meth:`search`.
+    ///
+    /// Raises:
+    ///     ValueError: As for :meth:`search`.
     #[pyo3(signature = (queries, k=Count(10), *, filter=None, n_threads=None),
         text_signature = "($self, queries, k=10, *, filter=None, n_threads=None)")]
     fn search_exact<'py>(
@@ -456,6 +475,9 @@ impl PyIndex {
 
     /// The share of the true k nearest that :meth:`search` finds, the mean over (m, d) queries;
     /// anything no farther than the last true neighbour counts. Searches by brute force too.
+    ///
+    /// Raises:
+    ///     ValueError: As for :meth:`search`, and if `queries` is one vector.
     #[pyo3(signature = (queries, k=Count(10), *, recall=None, budget=None, filter=None,
         n_threads=None), text_signature = "($self, queries, k=10, *, recall=None, budget=None, filter=None, n_threads=None)")]
     fn recall<'py>(
@@ -493,6 +515,9 @@ impl PyIndex {
     ///     "queries_per_second"; "asked", the same for recall=0.9, 0.95 and 0.99, with "asked" in
     ///     place of "budget"; "exact", brute force; "k", "n_queries", and "queries", where they came
     ///     from: "given", "stored" or "made-up".
+    ///
+    /// Raises:
+    ///     ValueError: As for :meth:`recall`, and if a budget is 0.
     ///
     /// >>> import numpy as np, nearwood as nw
     /// >>> index = nw.Index.build(np.random.default_rng(0).normal(size=(2000, 8)))
