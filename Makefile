@@ -21,10 +21,11 @@ demo: $(VENV)/installed
 
 test: test-rust test-python
 
-# The workspace as a whole, so that the wheel finds its dependencies compiled with these features.
+# The workspace as a whole, so that the wheel finds its dependencies compiled with these features. Benches are
+# compiled by `make check`.
 test-rust: export PYO3_BUILD_EXTENSION_MODULE = 1
 test-rust:
-	$(CARGO) test --release --workspace --all-targets --no-fail-fast
+	$(CARGO) test --release --workspace --lib --bins --tests --examples --no-fail-fast
 	$(CARGO) test --release --workspace --doc
 
 test-python: export NEARWOOD_PACKAGES = $(PACKAGES)
