@@ -62,10 +62,7 @@ pub(crate) enum Source<'a> {
 
 impl Sample {
     /// Queries, side by side, and their own rows.
-    pub(super) fn blocks(
-        &self,
-        dim: usize,
-    ) -> impl IndexedParallelIterator<Item = (&[f32], &[Option<u32>])> {
+    fn blocks(&self, dim: usize) -> impl IndexedParallelIterator<Item = (&[f32], &[Option<u32>])> {
         self.queries.par_chunks(BLOCK * dim).zip(self.own_rows.par_chunks(BLOCK))
     }
 

@@ -39,3 +39,18 @@ pub mod screen;
 pub mod vector;
 
 pub use isa::Isa;
+
+/// The sum of lanes, of which there is a power of two: the upper half is added to the lower one until one
+/// is left, as instruction sets do it.
+#[inline(always)]
+fn sum_in_halves<T: Copy + std::ops::AddAssign, const N: usize>(mut lanes: [T; N]) -> T {
+    let mut half = N / 2;
+    while half > 0 {
+        for i in 0..half {
+            let upper = lanes[i + half];
+            lanes[i] += upper;
+        }
+        half /= 2;
+    }
+    lanes[0]
+}

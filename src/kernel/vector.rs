@@ -4,7 +4,7 @@
 //! lanes are added in halves. One body serves every instruction set: the compiler turns it into the
 //! vectors of each.
 
-use super::Isa;
+use super::{Isa, sum_in_halves};
 
 const LANES: usize = 16;
 
@@ -84,22 +84,15 @@ impl Centred<'_> {
     #[inline(always)]
     fn lanes(&self, at: usize) -> [f32; LANES] {
         let Centred { x, factor, mean } = *self;
+        let mean = if mean.is_empty() { [0.0; LANES] } else { lanes_from(mean, at) };
         let mut out = lanes_from(x, at);
-        if !mean.is_empty() {
-            let mean = lanes_from(mean, at);
-            for j in 0..LANES {
-                out[j] = out[j] * factor - mean[j];
-            }
-        } else if factor != 1.0 {
-            for value in &mut out {
-                *value *= factor;
-            }
+        for j in 0..LANES {
+            out[j] = out[j] * factor - mean[j];
         }
         out
     }
 }
 
-// Closures would be compiled without the instruction set of the function that they stand in.
 #[inline(always)]
 fn lanes_from(values: &[f32], at: usize) -> [f32; LANES] {
     match values[at..].first_chunk::<LANES>() {
@@ -113,28 +106,15 @@ fn lanes_from(values: &[f32], at: usize) -> [f32; LANES] {
 }
 
 #[inline(always)]
-fn total(lanes: [f64; LANES]) -> f64 {
-    let mut lanes = lanes;
-    let mut half = LANES / 2;
-    while half > 0 {
-        for j in 0..half {
-            lanes[j] += lanes[j + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-#[inline(always)]
 fn add_squares(sums: &mut [f64; LANES], values: [f32; LANES]) {
     for (sum, x) in sums.iter_mut().zip(values) {
         *sum += f64::from(x) * f64::from(x);
     }
 }
 
-/// The bodies, compiled for each instruction set.
+/// The bodies, compiled for each instruction set. A closure in one would be compiled for none.
 mod portable {
-    use super::{Centred, LANES, ROUND, add_squares, lanes_from, total};
+    use super::{Centred, LANES, ROUND, add_squares, lanes_from, sum_in_halves};
 
     #[inline(always)]
     pub(super) fn squares(x: &[f32]) -> f64 {
@@ -142,7 +122,7 @@ mod portable {
         for at in (0..x.len()).step_by(LANES) {
             add_squares(&mut sums, lanes_from(x, at));
         }
-        total(sums)
+        sum_in_halves(sums)
     }
 
     #[inline(always)]
@@ -172,7 +152,7 @@ mod portable {
             add_squares(&mut squares, lanes);
             put(&rounded, at, codes);
         }
-        (sum.into_iter().sum(), total(squares))
+        (sum.into_iter().sum(), sum_in_halves(squares))
     }
 
     #[inline(always)]

@@ -4,6 +4,7 @@ use super::algorithm::{self, LANES, Lanes, View};
 use super::conjugate::{self, Band};
 use super::sixteen::{self, Cells, Sides};
 use super::whitened::{self, Rungs};
+use crate::kernel::sum_in_halves;
 
 #[derive(Clone, Copy)]
 struct Portable([f32; LANES]);
@@ -61,15 +62,7 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
-        let mut lanes = self.0;
-        let mut half = LANES / 2;
-        while half > 0 {
-            for i in 0..half {
-                lanes[i] += lanes[i + half];
-            }
-            half /= 2;
-        }
-        lanes[0]
+        sum_in_halves(self.0)
     }
 
     #[inline(always)]

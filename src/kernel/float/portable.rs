@@ -1,6 +1,7 @@
 //! The definition of the float sums.
 
 use super::{DOT, Row, SQUARED_L2, element};
+use crate::kernel::sum_in_halves;
 
 const LANES: usize = 32;
 
@@ -18,14 +19,7 @@ fn sum<const OP: u8, const E: u8>(a: &[f32], row: Row<'_>) -> f32 {
             *lane = step::<OP>(x, element::<E>(row, block * LANES + j), *lane);
         }
     }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for j in 0..half {
-            lanes[j] += lanes[j + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
+    sum_in_halves(lanes)
 }
 
 #[inline(always)]
