@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 test: test-rust test-python
 
 # The workspace as a whole, so that the wheel finds its dependencies compiled with these features. Benches are
-# compiled by `make check`.
+# for `make check`, whose clippy reads all targets.
 test-rust: export PYO3_BUILD_EXTENSION_MODULE = 1
 test-rust:
 	$(CARGO) test --release --workspace --lib --bins --tests --examples --no-fail-fast
