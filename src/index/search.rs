@@ -101,7 +101,7 @@ impl<'a> Engine<'a> {
     /// This engine with the first tree's members in 8-bit codes that are not in the file.
     pub fn with_tiles(mut self, tiles: Option<&'a MemberTiles>) -> Engine<'a> {
         if let Some(MemberTiles { tiles, scale }) = tiles {
-            self.trees[0].codes = CodeRows { tiles, scale, ..self.trees[0].codes };
+            self.trees[0].codes = CodeRows { tiles: tiles.as_ref(), scale, ..self.trees[0].codes };
         }
         self
     }

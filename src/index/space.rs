@@ -21,6 +21,7 @@ use crate::kernel::product;
 use crate::metric::Metric;
 use crate::progress::Work;
 use crate::quant::{self, Books};
+use crate::store::Buffer;
 
 /// The most rows of an index: a row number is 32 bits, and a tree's padded leaves need some too.
 pub(crate) const MAX_ROWS: usize = 3_000_000_000;
@@ -47,7 +48,7 @@ pub(crate) struct SpaceData {
 
 /// The first tree's members in 8-bit codes, where the file does not have them.
 pub(super) struct MemberTiles {
-    pub tiles: Vec<u8>,
+    pub tiles: Buffer,
     pub scale: Vec<f32>,
 }
 
@@ -236,10 +237,10 @@ impl SpaceData {
             return None;
         }
         let width = member_width(self.metric, self.coded.mean.len());
-        let mut tiles = vec![0u8; data.members.len() * width];
+        let mut tiles = Buffer::in_memory(data.members.len() * width);
         let mut scale = vec![0f32; data.members.len()];
         let bias = image.section(keys[1]);
-        self.coded.pack(rows, &data.members, &mut tiles, bias, &mut scale);
+        self.coded.pack(rows, &data.members, tiles.as_mut(), bias, &mut scale);
         Some(MemberTiles { tiles, scale })
     }
 }

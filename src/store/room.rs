@@ -42,10 +42,14 @@ impl Room {
                 let (file, _) = nameless(folder)?;
                 Memory::Mapped(map(&file, length)?)
             }
-            _ => Memory::Allocated(AlignedBytes::zeroed(length)),
+            _ => return Ok(Buffer::in_memory(length)),
         }))
     }
 }
+
+/// From so many bytes on a buffer in memory is mapped: an allocator may keep what it is given back, up
+/// to 32 MiB at a time where glibc's is, and a build would hold codes that are done with.
+const MAPPED: usize = 1 << 20;
 
 /// Bytes to work in, at a multiple of 64; gone when dropped.
 pub struct Buffer(Memory);
@@ -53,6 +57,19 @@ pub struct Buffer(Memory);
 enum Memory {
     Allocated(AlignedBytes),
     Mapped(MmapMut),
+}
+
+impl Buffer {
+    /// `length` zeros in memory.
+    #[must_use]
+    pub fn in_memory(length: usize) -> Buffer {
+        let mapped = if length < MAPPED { None } else { MmapMut::map_anon(length).ok() };
+        // Where no more can be mapped, the allocator says so in its own way.
+        Buffer(match mapped {
+            Some(map) => Memory::Mapped(map),
+            None => Memory::Allocated(AlignedBytes::zeroed(length)),
+        })
+    }
 }
 
 impl From<AlignedBytes> for Buffer {
@@ -235,7 +252,7 @@ mod tests {
     fn buffers_are_zeroed_wherever_they_are() {
         let dir = tempfile::tempdir().unwrap();
         for room in [Room::Memory, Room::beside(&dir.path().join("t"))] {
-            for length in [0, 1, 70_000] {
+            for length in [0, 1, 70_000, MAPPED] {
                 let mut buffer = room.buffer(length).unwrap();
                 assert!(buffer.as_ref().iter().all(|&b| b == 0) && buffer.as_mut().len() == length);
                 buffer.as_mut().fill(1);
