@@ -5,24 +5,34 @@ use super::Until;
 /// The nearest rows so far, the nearest first, the first met first of equals.
 ///
 /// An entry has the bits of the row's distance, made such that they ascend with it, above the row's
-/// number and, in the lowest bit, whether its list was read. Rows are taken in by the list and not one
-/// by one: then one pass moves each of those here once, where it would else be moved for each row that
-/// comes before it.
-#[derive(Default)]
+/// number and, in the lowest bit, whether its list was read. Rows are taken in by the list: their places
+/// are found side by side, which is quicker than one after the other, and as quick as merging a sorted
+/// list.
 pub(super) struct Pool {
     entries: Vec<u64>,
-    /// The rows of a list that are near enough, before they are taken in.
+    /// The rows of a list that are near enough, before they are taken in, and where each belongs.
     coming: Vec<u64>,
+    places: Vec<usize>,
+    /// What is not nearer than this is not taken in.
+    limit: u64,
     /// The lists of all rows before this place were read.
     first: usize,
 }
 
 const READ: u64 = 1;
 
+impl Default for Pool {
+    fn default() -> Pool {
+        let (entries, coming, places) = Default::default();
+        Pool { entries, coming, places, limit: u64::MAX, first: 0 }
+    }
+}
+
 impl Pool {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.first = 0;
+        self.limit = u64::MAX;
     }
 
     /// The nearest row whose list was not read, which it counts as from now on.
@@ -37,14 +47,20 @@ impl Pool {
     /// Takes in those of some rows that the walk may still read the lists of. Each row comes once in a
     /// walk.
     pub fn take(&mut self, keys: &[f32], rows: &[u32], until: Until) {
-        let last = self.entries.get(until.reach - 1).map_or(u64::MAX, |&entry| order(entry));
-        self.choose(keys, rows, last.min(self.limit(until)));
-        sort(&mut self.coming);
-        self.merge(until.reach);
-        let limit = self.limit(until);
+        self.choose(keys, rows);
+        if self.coming.is_empty() {
+            return;
+        }
+        self.place();
+        for at in 0..self.coming.len() {
+            self.insert(at, until.reach);
+        }
+        let limit = self.limit_of(until);
         let within = self.entries.iter().rposition(|&entry| order(entry) < limit);
         self.entries.truncate(within.map_or(0, |last| last + 1));
         self.first = self.first.min(self.entries.len());
+        let last = self.entries.get(until.reach - 1).map_or(u64::MAX, |&entry| order(entry));
+        self.limit = last.min(limit);
     }
 
     /// (distance, row), the nearest first.
@@ -53,7 +69,7 @@ impl Pool {
     }
 
     /// Where an order is too far: beyond the slack, and beyond the rows that are kept however far.
-    fn limit(&self, until: Until) -> u64 {
+    fn limit_of(&self, until: Until) -> u64 {
         let at_least = self.entries.get(until.at_least() - 1);
         at_least.map_or(u64::MAX, |&last| (order(last) + 1).max(self.slack_limit(until)))
     }
@@ -71,58 +87,43 @@ impl Pool {
 
     /// Sets aside what is near enough. Without a branch: one in four is, at random.
     #[inline]
-    fn choose(&mut self, keys: &[f32], rows: &[u32], limit: u64) {
+    fn choose(&mut self, keys: &[f32], rows: &[u32]) {
         self.coming.clear();
         self.coming.resize(rows.len(), 0);
-        let mut n = 0;
+        let (coming, mut n) = (&mut self.coming[..], 0);
         for (&key, &row) in keys.iter().zip(rows) {
             let entry = u64::from(ascending(key)) << 32 | u64::from(row << 1);
-            self.coming[n] = entry;
-            n += usize::from(order(entry) < limit);
+            coming[n] = entry;
+            n += usize::from(order(entry) < self.limit);
         }
         self.coming.truncate(n);
     }
 
-    /// Merges what is set aside, sorted, from the farthest on; what is beyond `reach` falls off.
-    fn merge(&mut self, reach: usize) {
-        let (mut old, mut new) = (self.entries.len(), self.coming.len());
-        let kept = (old + new).min(reach);
-        for _ in kept..old + new {
-            let is_old =
-                old > 0 && (new == 0 || order(self.entries[old - 1]) > order(self.coming[new - 1]));
-            match is_old {
-                true => old -= 1,
-                false => new -= 1,
-            }
-        }
-        self.entries.resize(kept, 0);
-        let mut place = kept;
-        while new > 0 {
-            place -= 1;
-            let coming = self.coming[new - 1];
-            if old > 0 && order(self.entries[old - 1]) > order(coming) {
-                old -= 1;
-                self.entries[place] = self.entries[old];
-            } else {
-                new -= 1;
-                self.entries[place] = coming;
-                self.first = self.first.min(place);
-            }
-        }
+    /// Finds where each that comes would stand if it came alone: searches that need not wait for each
+    /// other, as those of an insertion after the other would.
+    #[inline]
+    fn place(&mut self) {
+        let entries = &self.entries[..];
+        let place = |&entry: &u64| entries.partition_point(|&other| order(other) <= order(entry));
+        self.places.clear();
+        self.places.extend(self.coming.iter().map(place));
     }
-}
 
-/// Sorts a handful of entries, equal ones as they stand. The library's sort is no faster, and allocates
-/// for more than twenty.
-fn sort(entries: &mut [u64]) {
-    for end in 1..entries.len() {
-        let entry = entries[end];
-        let mut place = end;
-        while place > 0 && order(entries[place - 1]) > order(entry) {
-            entries[place] = entries[place - 1];
-            place -= 1;
+    /// Puts one that comes in its place, after those that came before it; what is beyond `reach` falls
+    /// off.
+    #[inline]
+    fn insert(&mut self, at: usize, reach: usize) {
+        let entry = self.coming[at];
+        let before = self.coming[..at].iter().filter(|&&other| order(other) <= order(entry));
+        let place = self.places[at] + before.count();
+        if self.entries.len() == reach {
+            if place >= reach {
+                return;
+            }
+            self.entries.pop();
         }
-        entries[place] = entry;
+        self.entries.insert(place, entry);
+        self.first = self.first.min(place);
     }
 }
 
