@@ -198,8 +198,8 @@ fn a_graph_is_grown_when_told_and_inspect_shows_it() {
     let bytes: u64 = graph.map(|s| s["bytes"].as_u64().unwrap()).sum();
     assert_eq!(seen["graph"]["bytes"], bytes);
     let degree = seen["graph"]["degree"].as_u64().unwrap();
-    // Eight values are rows of 16 bytes; the scale and the curve come once.
-    assert_eq!(bytes, 300 * (16 + 4 * degree) + 4 + 4 * 160);
+    // Eight values are rows of two halves of 16 bytes; nine steps and the curve come once.
+    assert_eq!(bytes, 300 * (32 + 4 * degree) + 4 * 9 + 4 * 160);
     let curve = seen["walk_curve"].as_array().unwrap();
     assert!(!curve.is_empty() && curve.iter().all(|step| step[0].as_f64() > Some(0.0)));
     assert!(!seen["calibration"].as_array().unwrap().is_empty(), "filters ask the trees");

@@ -214,7 +214,7 @@ fn section(file: &[u8], kind: Kind) -> Section {
 fn damaged_lists_cost_an_answer_and_nothing_worse() {
     let values = clustered(2000, 5, 10, &mut Numbers::new(58));
     let whole = build(Metric::Euclidean, &values, 5).as_bytes().to_vec();
-    let lists = section(&whole, Kind::GraphLists).bytes;
+    let lists = section(&whole, Kind::GraphLinks).bytes;
     let mut numbers = Numbers::new(59);
     for wild in [0u32, 1999, 2000, 1 << 31, u32::MAX - 1, u32::MAX] {
         let mut file = whole.clone();
@@ -231,7 +231,7 @@ fn damaged_lists_cost_an_answer_and_nothing_worse() {
         }
     }
     for wild in [f32::NAN, f32::INFINITY, -1.0, 0.0, 1e30] {
-        for kind in [Kind::GraphScale, Kind::GraphSlack] {
+        for kind in [Kind::GraphSteps, Kind::GraphSlack] {
             let mut file = whole.clone();
             let words = file[section(&whole, kind).bytes].chunks_exact_mut(4);
             words.for_each(|value| value.copy_from_slice(&wild.to_le_bytes()));
@@ -245,7 +245,7 @@ fn damaged_lists_cost_an_answer_and_nothing_worse() {
 fn lists_of_another_length_are_refused() {
     let values = clustered(300, 5, 10, &mut Numbers::new(60));
     let whole = build(Metric::Euclidean, &values, 5).as_bytes().to_vec();
-    for kind in [Kind::GraphLists, Kind::GraphCodes, Kind::MemberBias] {
+    for kind in [Kind::GraphLinks, Kind::GraphHalves, Kind::GraphSteps, Kind::MemberBias] {
         let section = section(&whole, kind);
         for wrong in [0, section.bytes.len() as u64 - 4, section.bytes.len() as u64 / 8 * 4 + 4] {
             let mut file = whole.clone();

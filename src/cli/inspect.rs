@@ -110,11 +110,21 @@ fn ids(index: &Index) -> &'static str {
 }
 
 /// The sections of the graph.
-const GRAPH: [Kind; 5] =
-    [Kind::GraphScale, Kind::GraphCodes, Kind::GraphLists, Kind::GraphReach, Kind::GraphSlack];
+const GRAPH: [Kind; 8] = [
+    Kind::GraphScale,
+    Kind::GraphCodes,
+    Kind::GraphLists,
+    Kind::GraphReach,
+    Kind::GraphSlack,
+    Kind::GraphSteps,
+    Kind::GraphHalves,
+    Kind::GraphLinks,
+];
 
 fn add_graph(index: &Index, report: &mut Report) {
-    let places = index.directory().range(Key::new(Kind::GraphLists, 0)).map_or(0, |r| r.len() / 4);
+    let range = |kind| index.directory().range(Key::new(kind, 0));
+    let places =
+        range(Kind::GraphLinks).or(range(Kind::GraphLists)).map_or(0, |range| range.len() / 4);
     if !index.has_graph() {
         return report.add("graph", Value::Null, yes(false));
     }

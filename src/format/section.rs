@@ -176,6 +176,12 @@ kinds! {
     GraphReach = 83, "graph reach", F32;
     /// The measured recall of walks of each kind.
     GraphSlack = 84, "graph slack", F32;
+    /// The centre of each dimension of a graph's rows in halves, and the step.
+    GraphSteps = 85, "graph steps", F32;
+    /// The high halves of the codes of all rows, then the low ones.
+    GraphHalves = 86, "graph halves", U8;
+    /// The neighbours of each row, beside codes in halves.
+    GraphLinks = 87, "graph links", U32;
     /// Factors of the users in half precision.
     HalfUserFactors = 90, "half user factors", F16;
     /// The weight of each seen item.
@@ -183,9 +189,13 @@ kinds! {
 }
 
 impl Kind {
-    /// A reader of format 1.0 searches without what came after it.
+    /// A reader of an earlier minor version searches without what came after it.
     fn flags(self) -> u32 {
-        if self == Kind::GraphSlack { 0 } else { REQUIRED }
+        let is_later = matches!(
+            self,
+            Kind::GraphSlack | Kind::GraphSteps | Kind::GraphHalves | Kind::GraphLinks
+        );
+        if is_later { 0 } else { REQUIRED }
     }
 
     fn from_code(code: u32) -> Option<Kind> {

@@ -65,15 +65,21 @@ fn scope(kind: Kind) -> Scope {
     match kind {
         Metadata | Positions | Rows | Calibration | GraphReach | GraphSlack => Scope::Made,
         Vectors | InverseNorms | BitVectors | HalfVectors | ByteVectors | ByteScales
-        | GraphCodes => Scope::Rows,
-        GraphLists => Scope::Graph,
+        | GraphCodes | GraphHalves => Scope::Rows,
+        GraphLists | GraphLinks => Scope::Graph,
         GroupOffsets | GroupTiles | GroupBias | GroupScale | LeafOffsets | LeafTiles | LeafBias
         | LeafScale | Members | MemberTiles | MemberBias | MemberScale | ProductBooks
         | ProductTiles => Scope::Tree,
-        Mean | GraphScale | CodeScale | ByteOffset | IntIds | TextIdOffsets | TextIdBytes
-        | IdTable | LabelOffsets | LabelBytes | LabelTable | UserFactors | SeenOffsets
-        | SeenItems | ItemWeights | HalfUserFactors | SeenWeights => Scope::Whole,
+        Mean | GraphScale | GraphSteps | CodeScale | ByteOffset | IntIds | TextIdOffsets
+        | TextIdBytes | IdTable | LabelOffsets | LabelBytes | LabelTable | UserFactors
+        | SeenOffsets | SeenItems | ItemWeights | HalfUserFactors | SeenWeights => Scope::Whole,
     }
+}
+
+/// How many times over a section has something of each row.
+fn runs(kind: Kind) -> usize {
+    // The high halves, then the low ones.
+    if kind == Kind::GraphHalves { 2 } else { 1 }
 }
 
 /// Parameters that files of one forest may differ in.
@@ -265,7 +271,12 @@ fn same_forest(base: &Index, other: &Index, file: &str) -> Result<(), Error> {
         let (a, b) = (&base.file()[a.clone()], &other.file()[b.clone()]);
         let first = match scope(key.kind) {
             _ if a.len() != b.len() => Some(0),
-            Scope::Rows => first_unlike(base, other, a, b),
+            Scope::Rows => {
+                let runs = runs(key.kind);
+                let run = (a.len() / runs).max(1);
+                let pairs = a.chunks(run).zip(b.chunks(run));
+                pairs.filter_map(|(a, b)| first_unlike(base, other, a, b)).min()
+            }
             _ => a.iter().zip(b).position(|(a, b)| a != b),
         };
         if let Some(at) = first {
@@ -440,6 +451,14 @@ fn copy_shared(base: &Index, image: &mut Image, key: Key, order: &[u32]) {
     if scope(key.kind) == Scope::Whole || base.positions() == order {
         return to.copy_from_slice(from);
     }
+    let run = (from.len() / runs(key.kind)).max(1);
+    for (from, to) in from.chunks(run).zip(to.chunks_mut(run)) {
+        copy_rows(base, from, to, order);
+    }
+}
+
+/// Copies something of each row.
+fn copy_rows(base: &Index, from: &[u8], to: &mut [u8], order: &[u32]) {
     let stride = from.len() / order.len();
     to.par_chunks_exact_mut(stride.max(1)).zip(order).for_each(|(to, &position)| {
         let row = base.row_of()[position as usize] as usize;
@@ -457,10 +476,10 @@ fn copy_graph(
     order: &[u32],
     row_of: &[u32],
 ) -> Result<(), OpenError> {
-    let key = Key::new(Kind::GraphLists, 0);
-    let Some((owner, _)) = trees.values().next().filter(|_| base.has_graph()) else {
-        return Ok(());
-    };
+    let has = |&key: &Key| base.directory().range(key).is_some();
+    let lists =
+        [Kind::GraphLinks, Kind::GraphLists].map(|kind| Key::new(kind, 0)).into_iter().find(has);
+    let (Some(key), Some((owner, _))) = (lists, trees.values().next()) else { return Ok(()) };
     let from: &[u32] = owner.directory().range(key).map_or(&[], |range| view(owner.file(), &range));
     let to: &mut [u32] = image.section(key);
     if from.len() != to.len() {

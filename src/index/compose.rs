@@ -160,7 +160,7 @@ fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
         data.plan(&mut layout, space);
         layout.add(Key::new(Kind::Calibration, space), calibration::LEN);
         if data.graph {
-            layout.add(Key::new(Kind::GraphScale, space), 1);
+            graph::plan_steps(&mut layout, space, data.metric, c.dim);
             layout.add(Key::new(Kind::GraphSlack, space), reach::LEN);
         }
     }

@@ -1,19 +1,15 @@
-//! The neighbour graph of a space: its sections, and walks over it.
+//! The sections of a space's neighbour graph.
 
 use std::ops::Range;
 
 use super::names::view;
-use super::reach::Walk;
-use super::search::Engine;
 use crate::error::OpenError;
-use crate::forest;
 use crate::format::{Directory, Key, Kind, Layout};
-use crate::graph::{self, Graph, Until};
+use crate::graph::Graph;
 use crate::kernel::bytes;
-use crate::kernel::float;
 use crate::kernel::scattered::{ByteRows, Measure};
 use crate::metric::Metric;
-use crate::quant;
+use crate::quant::halves::Steps;
 
 /// Places in a row's list. From 24 to 48 a recall takes the same number of comparisons, within 3 per
 /// cent, on descriptors and on sentences; more places cost memory, fewer leave 0.99 out of reach.
@@ -25,24 +21,11 @@ const MAX_DEGREE: usize = 1024;
 /// The most rows of a graph: walks mark rows in the highest bit.
 pub(super) const MAX_ROWS: usize = 1 << 31;
 
-/// Leaves that walks begin at, and members of each.
-const LEAVES: usize = 4;
-const MEMBERS: usize = 4;
-
 /// Whether a graph serves a metric. By inner product a row's neighbours are not where its products
 /// are large: walks over a graph of near rows stop at recalls of 0.48 to 0.94 on factors, where coded
 /// leaves reach 0.99 at 80,000 queries a second.
 pub(super) fn serves(metric: Metric) -> bool {
     metric != Metric::Dot
-}
-
-/// What walks compare rows by. Of vectors of length 1 the product says as much as the distance, for a
-/// third of the instructions.
-fn measure(metric: Metric) -> Measure {
-    match metric {
-        Metric::Angular | Metric::Dot => Measure::Products,
-        metric => measure_between_rows(metric),
-    }
 }
 
 /// What a graph is built by.
@@ -54,21 +37,57 @@ pub(super) fn measure_between_rows(metric: Metric) -> Measure {
     }
 }
 
-/// Bytes of a row: whole halves of lines, so that a row lies on no more lines than it must.
+/// Whether rows are kept in halves, of which walks read the high ones. Sums of differences by 4-bit codes
+/// tell less, and bits have no halves.
+pub(super) fn in_halves(metric: Metric) -> bool {
+    measure_between_rows(metric) == Measure::Squares
+}
+
+/// What walks compare whole rows by: of vectors of length 1 the product says as much as the distance, for
+/// a third of the instructions.
+fn measure(metric: Metric) -> Measure {
+    match metric {
+        Metric::Angular | Metric::Dot => Measure::Products,
+        metric => measure_between_rows(metric),
+    }
+}
+
+/// Bytes of a row: whole halves of lines, so that a row, or half of one that is kept in halves, lies on
+/// no more lines than it must.
 pub(super) fn width(metric: Metric, dim: usize) -> usize {
-    let bytes = if metric == Metric::Hamming { bytes::packed_len(dim) } else { dim };
+    match in_halves(metric) {
+        true => 2 * padded(dim.div_ceil(2)),
+        false => whole_width(metric, dim),
+    }
+}
+
+fn whole_width(metric: Metric, dim: usize) -> usize {
+    padded(if metric == Metric::Hamming { bytes::packed_len(dim) } else { dim })
+}
+
+fn padded(bytes: usize) -> usize {
     match bytes {
         0..=16 => 16,
         _ => bytes.next_multiple_of(32),
     }
 }
 
+/// The sections of what rows are coded with, of their codes and of their lists. Files from before version
+/// 1.2 have all rows whole.
+pub(super) fn kinds(in_halves: bool) -> [Kind; 3] {
+    match in_halves {
+        true => [Kind::GraphSteps, Kind::GraphHalves, Kind::GraphLinks],
+        false => [Kind::GraphScale, Kind::GraphCodes, Kind::GraphLists],
+    }
+}
+
 /// Where a graph's sections are.
 #[derive(Debug, Clone)]
 pub(super) struct GraphRanges {
-    scale: Range<usize>,
+    steps: Range<usize>,
     codes: Range<usize>,
     lists: Range<usize>,
+    in_halves: bool,
     width: usize,
     degree: usize,
 }
@@ -76,14 +95,31 @@ pub(super) struct GraphRanges {
 /// A graph and what queries are coded with.
 #[derive(Clone, Copy)]
 pub(super) struct Linked<'a> {
-    graph: Graph<'a>,
-    scale: f32,
+    pub(super) graph: Graph<'a>,
+    pub(super) coded: Coded<'a>,
+}
+
+/// How rows are kept, and what a query is coded with.
+#[derive(Clone, Copy)]
+pub(super) enum Coded<'a> {
+    /// In whole bytes: what a unit of them is worth.
+    Whole(f32),
+    /// In halves, the low ones apart from the graph's.
+    Halves(Steps<'a>, ByteRows<'a>),
+}
+
+/// Adds what is to be written before the graph is grown.
+pub(super) fn plan_steps(layout: &mut Layout, space: u16, metric: Metric, dim: usize) {
+    let in_halves = in_halves(metric);
+    let len = if in_halves { Steps::len_for(dim) } else { 1 };
+    layout.add(Key::new(kinds(in_halves)[0], space), len);
 }
 
 /// Adds what is grown when all other sections are written, so that it stands behind them.
 pub(super) fn plan_rows(layout: &mut Layout, space: u16, metric: Metric, n: usize, dim: usize) {
-    layout.add(Key::new(Kind::GraphCodes, space), n * width(metric, dim));
-    layout.add(Key::new(Kind::GraphLists, space), n * DEGREE);
+    let [_, codes, lists] = kinds(in_halves(metric));
+    layout.add(Key::new(codes, space), n * width(metric, dim));
+    layout.add(Key::new(lists, space), n * DEGREE);
 }
 
 impl GraphRanges {
@@ -96,127 +132,45 @@ impl GraphRanges {
         dim: usize,
     ) -> Result<Option<GraphRanges>, OpenError> {
         let key = |kind| Key::new(kind, space);
-        let Some(lists) = d.range(key(Kind::GraphLists)) else { return Ok(None) };
-        let width = width(metric, dim);
-        let degree = lists.len() / size_of::<u32>() / n;
+        let in_halves = d.range(key(Kind::GraphLinks)).is_some();
+        let [steps, codes, lists] = kinds(in_halves).map(key);
+        let Some(list_range) = d.range(lists) else { return Ok(None) };
+        let (width, n_steps) = match in_halves {
+            true => (2 * padded(dim.div_ceil(2)), Steps::len_for(dim)),
+            false => (whole_width(metric, dim), 1),
+        };
+        let degree = list_range.len() / size_of::<u32>() / n;
         let wrong = |what: &str, got: String, expected: String| {
             Err(OpenError::Invalid { what: what.into(), got, expected })
         };
         if degree == 0 || degree > MAX_DEGREE {
             return wrong("the graph's degree", degree.to_string(), format!("1 to {MAX_DEGREE}"));
         }
-        if n > MAX_ROWS || !serves(metric) {
+        if n > MAX_ROWS || !serves(metric) || (in_halves && metric == Metric::Hamming) {
             let got = format!("one of {n} rows by {metric}");
             return wrong("the graph", got, format!("at most {MAX_ROWS} rows, no products"));
         }
         let bytes = n.saturating_mul(width);
         Ok(Some(GraphRanges {
-            scale: d.sized(key(Kind::GraphScale), 1, "search")?,
-            codes: d.sized(key(Kind::GraphCodes), bytes, "search")?,
-            lists: d.sized(key(Kind::GraphLists), n * degree, "search")?,
+            steps: d.sized(steps, n_steps, "search")?,
+            codes: d.sized(codes, bytes, "search")?,
+            lists: d.sized(lists, n * degree, "search")?,
+            in_halves,
             width,
             degree,
         }))
     }
 
     pub fn view<'a>(&self, file: &'a [u8], metric: Metric) -> Linked<'a> {
-        let scale: &[f32] = view(file, &self.scale);
-        Linked {
-            graph: Graph {
-                rows: ByteRows { bytes: view(file, &self.codes), width: self.width },
-                measure: measure(metric),
-                lists: view(file, &self.lists),
-                degree: self.degree,
-            },
-            scale: scale[0],
+        let (steps, codes): (&[f32], &[u8]) = (view(file, &self.steps), view(file, &self.codes));
+        let lists = view(file, &self.lists);
+        let graph = |rows, measure| Graph { rows, measure, lists, degree: self.degree };
+        if !self.in_halves {
+            let rows = ByteRows { bytes: codes, width: self.width };
+            return Linked { graph: graph(rows, measure(metric)), coded: Coded::Whole(steps[0]) };
         }
-    }
-}
-
-/// Memory that walks use again.
-#[derive(Default)]
-pub(super) struct WalkMemory {
-    query: Vec<u8>,
-    entries: Vec<u32>,
-    walked: graph::Scratch,
-    found: Vec<(f32, u32)>,
-}
-
-impl WalkMemory {
-    /// What the last walk found, (score, row), the nearest first.
-    pub fn found(&self) -> &[(f32, u32)] {
-        &self.found
-    }
-}
-
-impl Linked<'_> {
-    /// The graph itself.
-    pub fn graph(&self) -> Graph<'_> {
-        self.graph
-    }
-
-    /// What a unit of the bytes is worth.
-    pub fn scale(&self) -> f32 {
-        self.scale
-    }
-
-    /// Writes what a prepared query is compared as. Returns what a unit of a distance is worth in the
-    /// scores that candidates of leaves have, and what is measured for no distance.
-    fn encode(&self, query: &[f32], mean: &[f32], out: &mut Vec<u8>) -> (f32, f32) {
-        out.clear();
-        out.resize(self.graph.rows.width, 0);
-        match self.graph.measure {
-            Measure::Bits => {
-                bytes::pack(query, out);
-                (1.0, 0.0)
-            }
-            Measure::Products => {
-                let about = quant::encode_plain(query, bytemuck::cast_slice_mut(out));
-                let worth = 2.0 * self.scale * about.scale;
-                // |q - x|^2 = 2 - 2 <q, mean> + worth times what is measured.
-                let shift = 2.0 - 2.0 * float::dot(query, mean);
-                (worth, if worth > 0.0 { -shift / worth } else { 0.0 })
-            }
-            Measure::Differences => {
-                quant::encode_shared(query, mean, self.scale, out);
-                (self.scale, 0.0)
-            }
-            Measure::Squares => {
-                quant::encode_shared(query, mean, self.scale, out);
-                (self.scale * self.scale, 0.0)
-            }
-        }
-    }
-}
-
-impl Engine<'_> {
-    /// Walks to a prepared query; of the nearest rows that were met the first `keep` that were not
-    /// excluded are then in `memory`. The row `never` is passed by: an excluded one is not, since its
-    /// neighbours are the query's. `scratch.begin()` comes first. Returns how many rows were compared.
-    pub fn walk(
-        &self,
-        linked: Linked<'_>,
-        query: &[f32],
-        never: Option<u32>,
-        (walk, keep): (Walk, usize),
-        scratch: &mut forest::Scratch,
-        memory: &mut WalkMemory,
-    ) -> usize {
-        let (worth, zero) = linked.encode(query, self.mean, &mut memory.query);
-        memory.entries.clear();
-        let request = self.request(query, 1);
-        forest::enter(&self.trees[0], request, (LEAVES, MEMBERS), scratch, &mut memory.entries);
-        let compared = graph::walk(
-            linked.graph,
-            &memory.query,
-            &memory.entries,
-            never,
-            Until { k: walk.k, slack: walk.slack, reach: walk.reach, zero },
-            &mut memory.walked,
-        );
-        memory.found.clear();
-        let found = memory.walked.found().filter(|found| !scratch.is_excluded(found.1));
-        memory.found.extend(found.take(keep).map(|(key, row)| (worth * key, row)));
-        compared
+        let (high, low) = codes.split_at(codes.len() / 2);
+        let [high, low] = [high, low].map(|bytes| ByteRows { bytes, width: self.width / 2 });
+        Linked { graph: graph(high, Measure::Halves), coded: Coded::Halves(Steps(steps), low) }
     }
 }

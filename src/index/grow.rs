@@ -2,16 +2,16 @@
 
 use rayon::prelude::*;
 
-use super::graph::{DEGREE, measure_between_rows, width};
+use super::graph::{DEGREE, in_halves, kinds, measure_between_rows, width};
 use super::search::Engine;
 use super::space::{MemberTiles, Space};
 use crate::exact::{Rows, Stored};
 use crate::forest::{Ask, Block, BlockScratch, search_block};
-use crate::format::{Image, Key, Kind};
+use crate::format::{Image, Key};
 use crate::graph::{self, Links, NONE};
 use crate::kernel::scattered::{ByteRows, Measure};
 use crate::progress::Work;
-use crate::quant;
+use crate::quant::{self, halves};
 
 /// How many rows are looked through for the neighbours of one, before neighbours of neighbours are:
 /// 0.90 of the ten nearest are then on a list on SIFT descriptors, and 0.93 after.
@@ -31,8 +31,8 @@ pub(super) fn work(n_rows: usize) -> u64 {
     8 * n_rows as u64
 }
 
-/// Writes scale, codes and lists, these being of the nearest rows, for [`link`]; codes and lists are
-/// the last sections of the file. `tiles` are the first tree's members in 8-bit codes, if the file
+/// Writes how rows are coded, whole codes, and lists, these being of the nearest rows, for [`link`];
+/// codes and lists are the last sections of the file. `tiles` are the first tree's members in 8-bit codes, if the file
 /// does not have them.
 pub(super) fn gather(
     image: &mut Image,
@@ -42,23 +42,25 @@ pub(super) fn gather(
     tiles: Option<&MemberTiles>,
     work: &Work<'_>,
 ) {
-    let scale = scale(&Engine::of_head(space, image.bytes()), row_of);
-    image.fill(Key::new(Kind::GraphScale, number), &[scale]);
-    let (file, [codes, lists]) =
-        image.last_two([Kind::GraphCodes, Kind::GraphLists].map(|kind| Key::new(kind, number)));
+    let [steps, codes, lists] = kinds(in_halves(space.metric)).map(|kind| Key::new(kind, number));
+    let trained = steps_of(&Engine::of_head(space, image.bytes()), row_of);
+    image.fill(steps, &trained);
+    let (file, [codes, lists]) = image.last_two([codes, lists]);
     let lists: &mut [u32] = bytemuck::cast_slice_mut(lists);
     let engine = Engine::of_head(space, file);
-    encode(&engine, scale, codes);
+    encode(&engine, &trained, codes);
     nearest_rows(&engine.with_tiles(tiles), lists, work);
 }
 
-/// Makes a graph of the lists of nearest rows. Allocates as much as they take.
+/// Makes a graph of the lists of nearest rows, and halves of the codes. Allocates as much as the lists
+/// take, and then as half of the codes do.
 pub(super) fn link(image: &mut Image, space: &Space, number: u16, work: &Work<'_>) {
-    let (_, [codes, lists]) =
-        image.last_two([Kind::GraphCodes, Kind::GraphLists].map(|kind| Key::new(kind, number)));
+    let [_, codes, lists] = kinds(in_halves(space.metric)).map(|kind| Key::new(kind, number));
+    let (_, [codes, lists]) = image.last_two([codes, lists]);
     let lists: &mut [u32] = bytemuck::cast_slice_mut(lists);
     let measure = measure_between_rows(space.metric);
-    let rows = ByteRows { bytes: codes, width: width(space.metric, space.dim) };
+    let width = width(space.metric, space.dim);
+    let rows = ByteRows { bytes: codes, width };
     let mut better = vec![NONE; lists.len()];
     if work.is_stopped() {
         return;
@@ -69,6 +71,10 @@ pub(super) fn link(image: &mut Image, space: &Space, number: u16, work: &Work<'_
     };
     let links = Links { rows, measure, degree: DEGREE, slack };
     graph::link(links, lists, NEAR, &mut better, work);
+    drop(better);
+    if in_halves(space.metric) {
+        halves::split(codes, width);
+    }
 }
 
 /// Writes a row's values at the length that the metric has them.
@@ -77,14 +83,17 @@ fn read(rows: Rows<'_>, row: usize, out: &mut [f32]) {
     out.iter_mut().zip(rows.row(row).iter()).for_each(|(out, x)| *out = x * factor);
 }
 
-/// The scale, from rows drawn by position, so that it does not depend on the tree.
-fn scale(engine: &Engine<'_>, row_of: &[u32]) -> f32 {
+/// How rows are coded, from rows drawn by position, so that it does not depend on the tree.
+fn steps_of(engine: &Engine<'_>, row_of: &[u32]) -> Vec<f32> {
     let rows = engine.rows;
     let position = |at: usize, out: &mut [f32]| read(rows, row_of[at] as usize, out);
-    quant::shared_scale(rows.len(), engine.mean, position)
+    match in_halves(rows.metric) {
+        true => halves::train(rows.len(), rows.dim, position),
+        false => vec![quant::shared_scale(rows.len(), engine.mean, position)],
+    }
 }
 
-fn encode(engine: &Engine<'_>, scale: f32, codes: &mut [u8]) {
+fn encode(engine: &Engine<'_>, steps: &[f32], codes: &mut [u8]) {
     let rows = engine.rows;
     let each = codes.par_chunks_exact_mut(width(rows.metric, rows.dim)).enumerate();
     each.for_each_init(
@@ -93,7 +102,10 @@ fn encode(engine: &Engine<'_>, scale: f32, codes: &mut [u8]) {
             Stored::Bits(bits) => out[..bits.len()].copy_from_slice(bits),
             Stored::Floats(_) => {
                 read(rows, row, values);
-                quant::encode_shared(values, engine.mean, scale, out);
+                match in_halves(rows.metric) {
+                    true => halves::Steps(steps).encode(values, out),
+                    false => quant::encode_shared(values, engine.mean, steps[0], out),
+                }
             }
         },
     );

@@ -29,6 +29,7 @@ mod space;
 mod stored;
 mod suggest;
 mod verify;
+mod walk;
 
 use std::borrow::Cow;
 use std::ops::Range;

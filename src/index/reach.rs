@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::calibration::{BLOCK, Sample, Truth, share_found};
-use super::graph::WalkMemory;
 use super::names::view;
 use super::search::{Engine, keep_for};
+use super::walk::WalkMemory;
 use crate::error::OpenError;
 use crate::forest::Scratch;
 use crate::format::{Directory, Key, Kind};

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use super::Index;
 use super::filter::Filter;
-use super::graph::{Linked, WalkMemory};
+use super::graph::Linked;
 use super::plan::{Plan, check_effort, plan};
 use super::radius::{lies_within, takes_all};
 use super::reach::Walk;
 use super::space::{MemberTiles, Space, first_unusable};
+use super::walk::WalkMemory;
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};

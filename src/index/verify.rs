@@ -1,6 +1,7 @@
 //! Everything that opening does not look at.
 
 use super::Index;
+use super::graph::Coded;
 use super::stored::verify_vectors;
 use crate::error::OpenError;
 use crate::forest::Tree;
@@ -22,8 +23,11 @@ pub(crate) fn verify(index: &Index) -> Result<(), OpenError> {
         walk(tree, n, number)?;
     }
     if let Some(linked) = index.space().graph(file) {
-        finite("graph scale", &[linked.scale()])?;
-        lists(linked.graph(), n)?;
+        match linked.coded {
+            Coded::Whole(scale) => finite("graph scale", &[scale])?,
+            Coded::Halves(steps, _) => finite("graph steps", steps.0)?,
+        }
+        lists(linked.graph, n)?;
     }
     index.ids.verify(file, n, "the ids")?;
     index.labels.as_ref().map_or(Ok(()), |labels| labels.verify(file, n, "the labels"))

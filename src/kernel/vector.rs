@@ -47,12 +47,13 @@ pub fn round(values: Centred<'_>, inverse: f32, codes: &mut [i8]) -> (i32, f64) 
     round_with(Isa::active(), values, inverse, codes)
 }
 
-/// Writes 128 and each value times `inverse`, rounded and cut off at +-127.
+/// Writes each value times `inverse`, and `shift`, rounded and cut off at +-127, as a byte that is `zero`
+/// for 0.
 ///
 /// # Panics
 /// If the mean or `bytes` has another length.
-pub fn round_cut(values: Centred<'_>, inverse: f32, bytes: &mut [u8]) {
-    round_cut_with(Isa::active(), values, inverse, bytes);
+pub fn round_cut(values: Centred<'_>, inverse: f32, shift: f32, zero: u8, bytes: &mut [u8]) {
+    round_cut_with(Isa::active(), values, (inverse, shift, zero), bytes);
 }
 
 fn squares_with(isa: Isa, x: &[f32]) -> f64 {
@@ -69,9 +70,9 @@ fn round_with(isa: Isa, values: Centred<'_>, inverse: f32, codes: &mut [i8]) -> 
     dispatch!(isa, round(values, inverse, codes))
 }
 
-fn round_cut_with(isa: Isa, values: Centred<'_>, inverse: f32, bytes: &mut [u8]) {
+fn round_cut_with(isa: Isa, values: Centred<'_>, as_bytes: (f32, f32, u8), bytes: &mut [u8]) {
     values.check(bytes.len());
-    dispatch!(isa, round_cut(values, inverse, bytes));
+    dispatch!(isa, round_cut(values, as_bytes, bytes));
 }
 
 impl Centred<'_> {
@@ -156,12 +157,16 @@ mod portable {
     }
 
     #[inline(always)]
-    pub(super) fn round_cut(values: Centred<'_>, inverse: f32, bytes: &mut [u8]) {
+    pub(super) fn round_cut(
+        values: Centred<'_>,
+        (inverse, shift, zero): (f32, f32, u8),
+        bytes: &mut [u8],
+    ) {
         for at in (0..values.x.len()).step_by(LANES) {
             let (lanes, mut rounded) = (values.lanes(at), [0u8; LANES]);
             for j in 0..LANES {
-                let value = (lanes[j] * inverse).clamp(-127.0, 127.0);
-                rounded[j] = (value + ROUND).to_bits() as u8 ^ 0x80;
+                let value = (lanes[j] * inverse + shift).clamp(-127.0, 127.0);
+                rounded[j] = zero.wrapping_add((value + ROUND).to_bits() as u8);
             }
             put(&rounded, at, bytes);
         }
@@ -201,8 +206,12 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn round_cut(values: Centred<'_>, inverse: f32, bytes: &mut [u8]) {
-                portable::round_cut(values, inverse, bytes);
+            pub(super) fn round_cut(
+                values: Centred<'_>,
+                as_bytes: (f32, f32, u8),
+                bytes: &mut [u8],
+            ) {
+                portable::round_cut(values, as_bytes, bytes);
             }
         }
     };
@@ -227,17 +236,19 @@ mod tests {
                 let most = largest(values);
                 let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
                 let of = |isa| {
-                    let (mut codes, mut bytes) = (vec![0i8; n], vec![0u8; n]);
+                    let (mut codes, mut bytes, mut shifted) =
+                        (vec![0i8; n], vec![0u8; n], vec![0u8; n]);
                     let (sum, squares) = round_with(isa, values, inverse, &mut codes);
-                    round_cut_with(isa, values, 2.0 * inverse, &mut bytes);
+                    round_cut_with(isa, values, (2.0 * inverse, 0.0, 128), &mut bytes);
+                    round_cut_with(isa, values, (inverse, 60.25, 0), &mut shifted);
                     let bits = [squares.to_bits(), squares_with(isa, &x).to_bits()];
-                    (largest_with(isa, values).to_bits(), codes, sum, bits, bytes)
+                    (largest_with(isa, values).to_bits(), codes, sum, bits, [bytes, shifted])
                 };
                 for isa in Isa::available() {
                     assert_eq!(of(isa), of(Isa::Portable), "{isa:?}");
                 }
                 // And these are what they should be.
-                let (_, codes, sum, [own, plain], bytes) = of(Isa::Portable);
+                let (_, codes, sum, [own, plain], [bytes, shifted]) = of(Isa::Portable);
                 let exact: Vec<f64> = (0..n)
                     .map(|j| f64::from(x[j] * 0.7 - mean.get(j).copied().unwrap_or(0.0)))
                     .collect();
@@ -246,6 +257,8 @@ mod tests {
                     assert!((f64::from(codes[j]) - scaled).abs() < 0.5001);
                     let cut = 128.0 + (2.0 * scaled).clamp(-127.0, 127.0);
                     assert!((f64::from(bytes[j]) - cut).abs() < 0.5001);
+                    let cut = (scaled + 60.25).clamp(-127.0, 127.0);
+                    assert!((f64::from(shifted[j] as i8) - cut).abs() < 0.5001);
                 }
                 assert_eq!(sum, codes.iter().map(|&code| i32::from(code)).sum::<i32>());
                 let sum_of = |values: &[f64]| values.iter().map(|x| x * x).sum::<f64>();

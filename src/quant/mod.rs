@@ -1,5 +1,6 @@
-//! Compressed vectors: 8-bit scalar codes and 4-bit product codes.
+//! Compressed vectors: 8-bit scalar codes, whole and in halves, and 4-bit product codes.
 
+pub mod halves;
 mod product;
 mod scalar;
 mod shared;

@@ -23,7 +23,7 @@ const CUT: [f64; 5] = [0.0, 1e-4, 1e-3, 4e-3, 2e-2];
 pub fn encode_shared(x: &[f32], mean: &[f32], scale: f32, bytes: &mut [u8]) {
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let (used, rest) = bytes.split_at_mut(x.len());
-    vector::round_cut(Centred { x, factor: 1.0, mean: &mean[..x.len()] }, inverse, used);
+    vector::round_cut(Centred { x, factor: 1.0, mean: &mean[..x.len()] }, inverse, 0.0, 128, used);
     rest.fill(128);
 }
 

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BITS, ByteRows, DIFFERENCES, SQUARES, distance, four_from};
+use super::{BITS, ByteRows, DIFFERENCES, HALVES, SQUARES, distance, four_from};
 
 /// The distances of the rows named.
 ///
@@ -42,7 +42,8 @@ unsafe fn four<const M: u8>(
     width: usize,
     named: [u32; 4],
 ) -> __m128i {
-    // SAFETY: every address lies in the query or in one of the rows, whose width is a multiple of 16.
+    // SAFETY: every address lies in the query, which is as wide as a row or (of halves) two, or in one of
+    // the rows, whose width is a multiple of 16.
     unsafe {
         let mut rows = [start; 4];
         for (row, id) in rows.iter_mut().zip(named) {
@@ -51,9 +52,17 @@ unsafe fn four<const M: u8>(
         let mut sums = [_mm256_setzero_si256(); 4];
         for at in (0..width).step_by(16) {
             let q = _mm_loadu_si128(query.as_ptr().add(at).cast());
+            let high = match M {
+                HALVES => _mm_loadu_si128(query.as_ptr().add(width + at).cast()),
+                _ => q,
+            };
             for (sum, row) in sums.iter_mut().zip(rows) {
                 let x = _mm_loadu_si128(row.add(at).cast());
-                *sum = _mm256_add_epi32(*sum, part::<M>(q, x));
+                let part = match M {
+                    HALVES => halves(_mm256_set_m128i(high, q), x),
+                    _ => part::<M>(q, x),
+                };
+                *sum = _mm256_add_epi32(*sum, part);
             }
         }
         reduce(sums)
@@ -83,6 +92,18 @@ fn part<const M: u8>(q: __m128i, x: __m128i) -> __m256i {
             _mm256_madd_epi16(_mm256_cvtepi8_epi16(x), _mm256_cvtepi8_epi16(q))
         }
     }
+}
+
+/// What 16 bytes of two 4-bit codes add; the query of the low halves stands in the lower lane.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn halves(q: __m256i, x: __m128i) -> __m256i {
+    let codes = _mm256_set_m128i(_mm_srli_epi16::<4>(x), x);
+    let codes = _mm256_and_si256(codes, _mm256_set1_epi8(15));
+    // At most 2 * 15 * 15 * 4 + 2 * 15 * 128: sixteen bits hold it.
+    let squares = _mm256_slli_epi16::<2>(_mm256_maddubs_epi16(codes, codes));
+    let sums = _mm256_sub_epi16(squares, _mm256_maddubs_epi16(codes, q));
+    _mm256_madd_epi16(sums, _mm256_set1_epi16(1))
 }
 
 /// The sum of each register's numbers.

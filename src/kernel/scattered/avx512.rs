@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BITS, ByteRows, DIFFERENCES, PRODUCTS, SQUARES, four_from};
+use super::{BITS, ByteRows, DIFFERENCES, HALVES, PRODUCTS, SQUARES, four_from};
 
 /// The distances of the rows named.
 ///
@@ -29,6 +29,7 @@ pub(super) unsafe fn distances<const M: u8>(
                 let sums = _mm_sub_epi32(_mm_set1_epi32(shift.wrapping_mul(128)), sums);
                 _mm_cvtepi32_ps(sums)
             }
+            HALVES => _mm_cvtepi32_ps(sums),
             _ => _mm512_castps512_ps128(_mm512_cvtepu32_ps(_mm512_zextsi128_si512(sums))),
         };
         let n = (ids.len() - at).min(4);
@@ -70,14 +71,35 @@ unsafe fn four<const M: u8>(
     width: usize,
     named: [u32; 4],
 ) -> __m128i {
-    // SAFETY: every address lies in the query or in one of the rows, masks keep the last ones there.
+    // SAFETY: every address lies in the query, which is as wide as a row or (of halves) two, or in one of
+    // the rows; masks keep the last ones there.
     unsafe {
         let mut rows = [start; 4];
         for (row, id) in rows.iter_mut().zip(named) {
             *row = start.add(id as usize * width);
         }
         let mut sums = [_mm512_setzero_si512(); 4];
-        if M == SQUARES {
+        if M == HALVES {
+            let (mut products, low) = (sums, _mm512_set1_epi8(15));
+            for at in (0..width).step_by(64) {
+                let mask = mask(width - at);
+                let q = _mm512_maskz_loadu_epi8(mask, query.as_ptr().add(at).cast());
+                let q_high = _mm512_maskz_loadu_epi8(mask, query.as_ptr().add(width + at).cast());
+                for ((sum, product), row) in sums.iter_mut().zip(&mut products).zip(rows) {
+                    let x = _mm512_maskz_loadu_epi8(mask, row.add(at).cast());
+                    let (a, b) = (
+                        _mm512_and_si512(x, low),
+                        _mm512_and_si512(_mm512_srli_epi16::<4>(x), low),
+                    );
+                    *sum = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(*sum, a, a), b, b);
+                    *product = _mm512_dpbusd_epi32(*product, a, q);
+                    *product = _mm512_dpbusd_epi32(*product, b, q_high);
+                }
+            }
+            for (sum, product) in sums.iter_mut().zip(products) {
+                *sum = _mm512_sub_epi32(_mm512_slli_epi32::<2>(*sum), product);
+            }
+        } else if M == SQUARES {
             for at in (0..width).step_by(32) {
                 let mask = if width - at >= 32 { !0 } else { 0xffff };
                 let q = _mm256_maskz_loadu_epi8(mask, query.as_ptr().add(at).cast());

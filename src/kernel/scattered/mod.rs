@@ -26,6 +26,18 @@ pub enum Measure {
     Bits,
     /// -(x - 128) q, the query's bytes being signed.
     Products,
+    /// 4 c^2 - c q of two 4-bit codes c a byte, the query's bytes being signed: those of the low
+    /// halves stand before those of the high ones. With a query of 8 times what codes are compared
+    /// with, that is 4 (c - q / 8)^2 but for what is the same for all rows.
+    Halves,
+}
+
+impl Measure {
+    /// Bytes of a query for rows of a width.
+    #[must_use]
+    pub fn query_len(self, width: usize) -> usize {
+        if self == Measure::Halves { 2 * width } else { width }
+    }
 }
 
 /// Rows of bytes, one after the other.
@@ -63,9 +75,23 @@ impl ByteRows<'_> {
 /// The distances of the rows that `ids` name, in their order.
 ///
 /// # Panics
-/// If the query is not as wide as a row, a row does not exist, or there are not as many outputs.
+/// If the query is not [as wide as rows are](Measure::query_len), a row does not exist, or there are not
+/// as many outputs.
 pub fn distances(measure: Measure, query: &[u8], rows: ByteRows<'_>, ids: &[u32], out: &mut [f32]) {
     distances_with(Isa::active(), measure, query, rows, ids, out);
+}
+
+/// The distances of all rows, in their order.
+///
+/// # Panics
+/// As [`distances`].
+pub fn in_order(measure: Measure, query: &[u8], rows: ByteRows<'_>, out: &mut [f32]) {
+    const AT_ONCE: u32 = 64;
+    let n = rows.len() as u32;
+    for (at, out) in (0..n).step_by(AT_ONCE as usize).zip(out.chunks_mut(AT_ONCE as usize)) {
+        let ids: [u32; AT_ONCE as usize] = std::array::from_fn(|j| at + j as u32);
+        distances(measure, query, rows, &ids[..out.len()], out);
+    }
 }
 
 fn distances_with(
@@ -77,16 +103,17 @@ fn distances_with(
     out: &mut [f32],
 ) {
     assert!(rows.width.is_multiple_of(STEP) && rows.width <= MAX_DIM, "{} bytes", rows.width);
-    assert!(query.len() == rows.width, "{} bytes in the query", query.len());
+    assert!(query.len() == measure.query_len(rows.width), "{} bytes in the query", query.len());
     assert!(ids.len() == out.len(), "{} outputs for {} rows", out.len(), ids.len());
-    let n = rows.len();
+    let n = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     // All are looked at, so that it takes no branch for each.
-    assert!(ids.iter().fold(true, |all, &id| all & ((id as usize) < n)), "a row past the last");
+    assert!(ids.iter().fold(true, |all, &id| all & (id < n)), "a row past the last");
     match measure {
         Measure::Squares => dispatch!(isa, distances::<SQUARES>(query, rows, ids, out)),
         Measure::Differences => dispatch!(isa, distances::<DIFFERENCES>(query, rows, ids, out)),
         Measure::Bits => dispatch!(isa, distances::<BITS>(query, rows, ids, out)),
         Measure::Products => dispatch!(isa, distances::<PRODUCTS>(query, rows, ids, out)),
+        Measure::Halves => dispatch!(isa, distances::<HALVES>(query, rows, ids, out)),
     }
 }
 
@@ -94,6 +121,7 @@ const SQUARES: u8 = 0;
 const DIFFERENCES: u8 = 1;
 const BITS: u8 = 2;
 const PRODUCTS: u8 = 3;
+const HALVES: u8 = 4;
 
 /// Four names from a place on, the last one again where there are fewer.
 #[cfg(target_arch = "x86_64")]
@@ -106,8 +134,12 @@ fn four_from(ids: &[u32], at: usize) -> [u32; 4] {
 /// What a sum of integers is as a distance.
 #[inline(always)]
 fn distance<const M: u8>(sum: i32) -> f32 {
-    // Squares of 65,536 differences of up to 255 fit 32 bits without a sign.
-    if M == PRODUCTS { -(sum as f32) } else { sum as u32 as f32 }
+    match M {
+        PRODUCTS => -(sum as f32),
+        HALVES => sum as f32,
+        // Squares of 65,536 differences of up to 255 fit 32 bits without a sign.
+        _ => sum as u32 as f32,
+    }
 }
 
 #[cfg(test)]
@@ -115,16 +147,21 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    const MEASURES: [Measure; 4] =
-        [Measure::Squares, Measure::Differences, Measure::Bits, Measure::Products];
+    const MEASURES: [Measure; 5] =
+        [Measure::Squares, Measure::Differences, Measure::Bits, Measure::Products, Measure::Halves];
 
     fn plain(measure: Measure, query: &[u8], row: &[u8]) -> f32 {
+        if measure == Measure::Halves {
+            let codes = row.iter().map(|x| x & 15).chain(row.iter().map(|x| x >> 4)).map(i64::from);
+            let pairs = codes.zip(query.iter().map(|&q| i64::from(q as i8)));
+            return pairs.map(|(c, q)| 4 * c * c - c * q).sum::<i64>() as f32;
+        }
         let pairs = query.iter().zip(row).map(|(&q, &x)| (i64::from(q), i64::from(x), q, x));
         let one = |(a, b, q, x): (i64, i64, u8, u8)| match measure {
             Measure::Squares => (a - b) * (a - b),
             Measure::Differences => (a - b).abs(),
             Measure::Bits => i64::from((q ^ x).count_ones()),
-            Measure::Products => -i64::from(q as i8) * (b - 128),
+            Measure::Products | Measure::Halves => -i64::from(q as i8) * (b - 128),
         };
         pairs.map(one).sum::<i64>() as f32
     }
@@ -138,14 +175,18 @@ mod tests {
             bytes[width..2 * width].fill(255);
             let rows = ByteRows { bytes: &bytes, width };
             let mut queries: Vec<Vec<u8>> =
-                vec![vec![0; width], vec![255; width], vec![129; width]];
-            queries.push((0..width).map(|_| random.below(256) as u8).collect());
+                [0, 255, 129, 127].map(|byte| vec![byte; 2 * width]).to_vec();
+            queries.push((0..2 * width).map(|_| random.below(256) as u8).collect());
             for measure in MEASURES {
                 for query in &queries {
-                    // A query of products has codes from -127 to 127.
+                    let query = &query[..measure.query_len(width)];
+                    // A query of signed bytes has them from -127 to 127.
                     let query: Vec<u8> = match measure {
                         Measure::Products => query.iter().map(|&q| q.max(129)).collect(),
-                        _ => query.clone(),
+                        Measure::Halves => {
+                            query.iter().map(|&q| if q == 128 { 129 } else { q }).collect()
+                        }
+                        _ => query.to_vec(),
                     };
                     for n in [0, 1, 3, 4, 5, 40] {
                         let ids: Vec<u32> = (0..n).map(|_| random.below(37) as u32).collect();
@@ -174,6 +215,9 @@ mod tests {
             let query = vec![(-127i8) as u8; MAX_DIM];
             distances_with(isa, Measure::Products, &query, rows, &[0, 1], &mut out);
             assert_eq!(out, [127.0 * 127.0 * 65_536.0, -127.0 * 128.0 * 65_536.0]);
+            let query = vec![(-127i8) as u8; 2 * MAX_DIM];
+            distances_with(isa, Measure::Halves, &query, rows, &[0, 1], &mut out);
+            assert_eq!(out, [15.0 * (60.0 + 127.0) * 131_072.0, 0.0]);
         }
     }
 
