@@ -1,26 +1,26 @@
 //! A file being composed, in bytes that the caller holds: memory, or a mapped file.
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 
 use super::header::{HEADER_SIZE, Header};
 use super::section::{ALIGNMENT, Directory, ENTRY_SIZE, Entry, Key};
 
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([u8; ALIGNMENT]);
-
 /// Bytes that start at a multiple of 64, as a mapped file does.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct AlignedBytes {
-    lines: Vec<Line>,
+    /// Of no alignment of its own: zeros of one would be written, where an allocator has untouched pages.
+    bytes: Vec<u8>,
+    start: usize,
     length: usize,
 }
 
 impl AlignedBytes {
-    /// `length` zeros.
+    /// `length` zeros, which take no memory before they are written to.
     #[must_use]
     pub fn zeroed(length: usize) -> AlignedBytes {
-        AlignedBytes { lines: bytemuck::allocation::zeroed_vec(length.div_ceil(ALIGNMENT)), length }
+        let bytes = vec![0u8; length + ALIGNMENT - 1];
+        let start = bytes.as_ptr().align_offset(ALIGNMENT);
+        AlignedBytes { bytes, start, length }
     }
 
     /// A copy of `bytes`.
@@ -32,15 +32,21 @@ impl AlignedBytes {
     }
 }
 
+impl Clone for AlignedBytes {
+    fn clone(&self) -> AlignedBytes {
+        AlignedBytes::copy(self.as_ref())
+    }
+}
+
 impl AsRef<[u8]> for AlignedBytes {
     fn as_ref(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.lines)[..self.length]
+        &self.bytes[self.start..][..self.length]
     }
 }
 
 impl AsMut<[u8]> for AlignedBytes {
     fn as_mut(&mut self) -> &mut [u8] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.length]
+        &mut self.bytes[self.start..][..self.length]
     }
 }
 
@@ -182,5 +188,35 @@ impl Image<'_> {
         let crc = crc32fast::hash(&bytes[table]);
         let length = bytes.len() as u64;
         header.write(bytes, length, self.entries.len() as u32, crc);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_aligned_too() {
+        for length in [0, 1, 64, 1000] {
+            let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            for copy in [AlignedBytes::copy(&bytes), AlignedBytes::copy(&bytes).clone()] {
+                assert_eq!(copy.as_ref(), bytes);
+                assert_eq!(copy.as_ref().as_ptr().align_offset(ALIGNMENT), 0);
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn zeros_take_no_memory_before_they_are_written_to() {
+        let resident = || {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            4096 * pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
+        };
+        let before = resident();
+        let zeros = AlignedBytes::zeroed(1 << 30);
+        let taken = resident().saturating_sub(before);
+        assert!(taken < 1 << 29, "{taken} bytes");
+        assert!(zeros.as_ref()[12_345..].iter().step_by(1 << 24).all(|&byte| byte == 0));
     }
 }
