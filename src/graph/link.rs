@@ -47,8 +47,7 @@ pub fn link(links: Links<'_>, lists: &mut [u32], near: usize, spare: &mut [u32],
             let own = filled(lists, degree, row);
             let theirs =
                 own.iter().take(near).flat_map(|&id| filled(lists, degree, id).iter().take(near));
-            thinner.take(links, row, own.iter().chain(theirs).copied());
-            thinner.found.truncate(degree);
+            thinner.take(links, row, own.iter().chain(theirs).copied(), degree);
             thinner.thin(links, false);
             thinner.write(out);
         }
@@ -68,7 +67,7 @@ pub fn link(links: Links<'_>, lists: &mut [u32], near: usize, spare: &mut [u32],
             let row = block * BLOCK + at;
             let start = if row == 0 { 0 } else { ends[row - 1] } as usize;
             let back = &spare[start..ends[row] as usize];
-            thinner.take(links, row as u32, list.iter().chain(back).copied());
+            thinner.take(links, row as u32, list.iter().chain(back).copied(), usize::MAX);
             if thinner.found.len() > degree {
                 thinner.thin(links, true);
             } else {
@@ -107,21 +106,40 @@ fn filled(lists: &[u32], degree: usize, row: u32) -> &[u32] {
     &list[..list.iter().position(|&id| id == NONE).unwrap_or(degree)]
 }
 
+/// A row and its distance: the bits of this, which ascend with it since none is negative, above the
+/// row's number. One number is sorted in half the time of two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Found(u64);
+
+impl Found {
+    fn new(key: f32, id: u32) -> Found {
+        Found(u64::from(key.to_bits()) << 32 | u64::from(id))
+    }
+
+    fn key(self) -> f32 {
+        f32::from_bits((self.0 >> 32) as u32)
+    }
+
+    fn id(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 /// Thins one list after another.
 #[derive(Default)]
 struct Thinner {
     ids: Vec<u32>,
     keys: Vec<f32>,
     /// What may be listed, the nearest first.
-    found: Vec<(f32, u32)>,
-    kept: Vec<(f32, u32)>,
-    others: Vec<(f32, u32)>,
+    found: Vec<Found>,
+    kept: Vec<Found>,
+    others: Vec<Found>,
     kept_ids: Vec<u32>,
 }
 
 impl Thinner {
-    /// Takes what may be on the list of a row: sorted, each once.
-    fn take(&mut self, links: Links<'_>, row: u32, ids: impl Iterator<Item = u32>) {
+    /// Takes what may be on the list of a row, each once: the nearest `most`, sorted.
+    fn take(&mut self, links: Links<'_>, row: u32, ids: impl Iterator<Item = u32>, most: usize) {
         self.ids.clear();
         self.ids.extend(ids.filter(|&id| id != NONE && id != row));
         self.ids.sort_unstable();
@@ -130,8 +148,12 @@ impl Thinner {
         let Links { rows, measure, .. } = links;
         scattered::distances(measure, rows.row(row), rows, &self.ids, &mut self.keys);
         self.found.clear();
-        self.found.extend(self.keys.iter().copied().zip(self.ids.iter().copied()));
-        self.found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        self.found.extend(self.keys.iter().zip(&self.ids).map(|(&key, &id)| Found::new(key, id)));
+        if self.found.len() > most {
+            self.found.select_nth_unstable(most);
+            self.found.truncate(most);
+        }
+        self.found.sort_unstable();
     }
 
     /// Keeps rows in different directions; what was left out fills the list up if `fill`.
@@ -140,17 +162,18 @@ impl Thinner {
         self.kept.clear();
         self.kept_ids.clear();
         self.others.clear();
-        for &(key, id) in &self.found {
+        for &found in &self.found {
             if self.kept.len() == degree {
                 break;
             }
+            let (key, id) = (found.key(), found.id());
             self.keys.resize(self.kept_ids.len(), 0.0);
             scattered::distances(measure, rows.row(id), rows, &self.kept_ids, &mut self.keys);
             if self.keys.iter().all(|between| slack * between >= key) {
-                self.kept.push((key, id));
+                self.kept.push(found);
                 self.kept_ids.push(id);
             } else {
-                self.others.push((key, id));
+                self.others.push(found);
             }
         }
         if fill {
@@ -161,6 +184,6 @@ impl Thinner {
 
     fn write(&self, list: &mut [u32]) {
         list.fill(NONE);
-        list.iter_mut().zip(&self.kept).for_each(|(out, pair)| *out = pair.1);
+        list.iter_mut().zip(&self.kept).for_each(|(out, kept)| *out = kept.id());
     }
 }
