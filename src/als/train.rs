@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Asks `f` before every block of 256 rows, on any thread; once it says true the training ends
+    /// Asks `f` before every block of rows (256 at most), on any thread; once it says true the training ends
     /// with [`TrainError::Cancelled`].
     #[must_use]
     pub fn interrupt(mut self, f: impl Fn() -> bool + Sync + 'a) -> Trainer<'a> {

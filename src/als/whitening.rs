@@ -1,11 +1,10 @@
 //! What rows with few entries are solved with: the shared part of their equations, taken apart once.
 
-use rayon::prelude::*;
-
 use super::gramian::Gramian;
 use super::method::Method;
 use super::objective::Objective;
 use super::tridiagonal::Tridiagonal;
+use super::turns;
 use crate::kernel::dense::{self, Banded, BlockStarts, Ladder, padded};
 
 /// Rows rotated by one thread at a time.
@@ -59,9 +58,8 @@ impl Whitening {
     pub(super) fn rotate(&self, factors: &[f32]) -> Vec<f32> {
         let (d, n) = (self.d, padded(self.d));
         let mut out = vec![0f32; (factors.len() / d + 1) * n];
-        out.par_chunks_mut(BLOCK * n)
-            .zip(factors.par_chunks(BLOCK * d))
-            .for_each_init(Vec::new, |rows, (out, factors)| self.rotate_into(factors, rows, out));
+        let parts = out.chunks_mut(BLOCK * n).zip(factors.chunks(BLOCK * d)).collect();
+        turns::each(parts, Vec::new, |rows, (out, factors)| self.rotate_into(factors, rows, out));
         out
     }
 
