@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
+use super::turns;
 use crate::kernel::dense::{Equations, padded};
 
 /// Rows summed in float32 before the sum goes over to float64.
@@ -31,13 +32,14 @@ impl Gramian {
         let n = padded(d);
         let mut values = vec![0f64; n * n];
         for wave in factors.chunks(WAVE * BLOCK * d) {
-            let blocks: Vec<Vec<f32>> = wave
-                .par_chunks(BLOCK * d)
-                .map_init(|| Block::new(d), |block, rows| block.sum(rows))
-                .collect();
-            for block in blocks {
-                values.iter_mut().zip(block).for_each(|(v, b)| *v += f64::from(b));
-            }
+            let rows = wave.chunks(BLOCK * d).collect();
+            let blocks = turns::each(rows, || Block::new(d), Block::sum);
+            values.par_chunks_mut(n).enumerate().for_each(|(i, sums)| {
+                for block in &blocks {
+                    let row = &block[i * n..][..n];
+                    sums.iter_mut().zip(row).for_each(|(sum, &b)| *sum += f64::from(b));
+                }
+            });
         }
         Gramian { d, values, exact: OnceLock::new() }
     }

@@ -1,5 +1,8 @@
 //! All rows of one side against the fixed factors of the other, in parallel.
 
+use std::cmp::Reverse;
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::csr::Csr;
@@ -9,12 +12,13 @@ use super::shorts::Shorts;
 use super::solve::{
     Fixed, Scratch, Way, improve, solve_alone, solve_in_entries, solve_in_unknowns,
 };
+use super::turns;
 use super::whitening::Whitening;
 use crate::error::TrainError;
 use crate::kernel::dense::{Ladder, padded};
 
-/// Rows handed out at a time: enough for short rows to find others of their length.
-const BLOCK: usize = 256;
+/// Rows whose terms of the loss are summed by themselves, before the sums are.
+const SUMMED: usize = 256;
 
 /// Asked between blocks of rows; true stops the work.
 pub(super) type Interrupt<'a> = &'a (dyn Fn() -> bool + Sync);
@@ -74,21 +78,18 @@ impl HalfStep<'_> {
         let (fixed, d) = (&self.fixed, self.fixed.d);
         let rotated = fixed.whitening.rotate(fixed.factors);
         let run = Run { fixed, rotated: &rotated, terms, side: self.side };
-        let sums: Vec<Result<f64, TrainError>> = out
-            .par_chunks_mut(BLOCK * d)
-            .enumerate()
-            .map_init(
-                || Workspace::new(d),
-                |work, (block, out)| {
-                    if (self.interrupt)() {
-                        return Err(TrainError::Cancelled);
-                    }
-                    let mut block = Block { rows, first: block * BLOCK, d, out };
-                    run.block(work, &mut block)
-                },
-            )
-            .collect();
-        sums.into_iter().sum()
+        let mut solved = turns::each(
+            blocks(rows, out, d),
+            || Workspace::new(d),
+            |work, mut block| match (self.interrupt)() {
+                true => (block.first, Err(TrainError::Cancelled)),
+                false => (block.first, run.block(work, &mut block)),
+            },
+        );
+        solved.sort_unstable_by_key(|(first, _)| *first);
+        let terms: Vec<Vec<f64>> =
+            solved.into_iter().map(|(_, terms)| terms).collect::<Result<_, _>>()?;
+        Ok(terms.concat().chunks(SUMMED).map(|terms| terms.iter().sum::<f64>()).sum())
     }
 
     /// Solves each row by itself, to the same bits: without rotating all factors, but with every
@@ -115,9 +116,20 @@ impl HalfStep<'_> {
     }
 }
 
+/// The rows in blocks, those with the most entries first: no thread is left with much at the end.
+fn blocks<'a>(rows: &'a Csr, mut out: &'a mut [f32], d: usize) -> Vec<Block<'a>> {
+    let block = |part: Range<usize>| {
+        let own = out.split_off_mut(..part.len() * d).unwrap_or_default();
+        Block { rows, first: part.start, d, out: own }
+    };
+    let mut blocks: Vec<Block<'a>> = turns::parts(rows).into_iter().map(block).collect();
+    blocks.sort_by_cached_key(|block| Reverse(block.entries()));
+    blocks
+}
+
 impl Run<'_> {
-    /// Solves the block's rows; returns what they add to the loss.
-    fn block(&self, work: &mut Workspace, block: &mut Block<'_>) -> Result<f64, TrainError> {
+    /// Solves the block's rows; returns what each adds to the loss, if that is asked for.
+    fn block(&self, work: &mut Workspace, block: &mut Block<'_>) -> Result<Vec<f64>, TrainError> {
         work.clear(block.len());
         for at in 0..block.len() {
             let (columns, values) = block.row(at);
@@ -249,23 +261,23 @@ impl Run<'_> {
         }
     }
 
-    fn loss(&self, work: &Workspace, block: &Block<'_>) -> f64 {
+    fn loss(&self, work: &Workspace, block: &Block<'_>) -> Vec<f64> {
         if self.terms == Terms::None {
-            return 0.0;
+            return vec![];
         }
         let vectors = block.out.chunks_exact(block.d).enumerate();
         let ridge = |(at, x)| loss::of_ridge(self.fixed, block.row(at).0.len(), x);
-        vectors.zip(&work.entries).map(|(row, entries)| ridge(row) + entries).sum()
+        vectors.zip(&work.entries).map(|(row, entries)| ridge(row) + entries).collect()
     }
 }
 
 impl Workspace {
     fn new(d: usize) -> Workspace {
-        let rows = || vec![0f32; BLOCK * padded(d)];
+        let rows = || vec![0f32; turns::ROWS * padded(d)];
         Workspace {
             scratch: Scratch::new(d),
             shorts: Shorts::new(d),
-            pending: Vec::with_capacity(BLOCK),
+            pending: Vec::with_capacity(turns::ROWS),
             rotated: rows(),
             back: rows(),
             to_improve: vec![],
@@ -273,7 +285,7 @@ impl Workspace {
             padded: vec![],
             before: vec![],
             lost: vec![],
-            entries: Vec::with_capacity(BLOCK),
+            entries: Vec::with_capacity(turns::ROWS),
             scores: vec![],
         }
     }
@@ -307,6 +319,11 @@ impl<'a> Block<'a> {
 
     fn vector(&mut self, at: usize) -> &mut [f32] {
         &mut self.out[at * self.d..][..self.d]
+    }
+
+    fn entries(&self) -> u64 {
+        let starts = self.rows.indptr();
+        starts[self.first + self.len()] - starts[self.first]
     }
 
     pub(super) fn row(&self, at: usize) -> (&'a [u32], &'a [f32]) {

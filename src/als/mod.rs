@@ -6,7 +6,7 @@
 //! minimised is written in `docs/objective.md`.
 //!
 //! Private is how rows are solved. `train` alternates the sides. `half_step` solves all rows of one
-//! against the fixed factors of the other, in blocks, each row in the way that `solve` finds for it
+//! against the fixed factors of the other, in blocks that threads take in `turns`, each row in the way that `solve` finds for it
 //! by the rules of `method`: in as many equations as it has unknowns, in as many as it has entries
 //! (short ones side by side, `shorts`), or by bringing its vector nearer. What all rows share is made
 //! once: `gramian` sums it, `whitening` turns it by `tridiagonal` into a form that any ridge can be
@@ -33,6 +33,7 @@ mod start;
 mod stored;
 mod train;
 mod tridiagonal;
+mod turns;
 mod whitening;
 
 pub use csr::Csr;

@@ -64,11 +64,8 @@ impl Scratch {
     fn weigh(&mut self, objective: &Objective, values: &[f32]) {
         self.a.clear();
         self.b.clear();
-        for &r in values {
-            let (a, b) = objective.weigh(r);
-            self.a.push(a);
-            self.b.push(b);
-        }
+        self.a.extend(values.iter().map(|&r| objective.weigh(r).0));
+        self.b.extend(values.iter().map(|&r| objective.weigh(r).1));
     }
 }
 

@@ -40,13 +40,13 @@ pub(super) fn random(seed: u64, n: usize, d: usize) -> Vec<f32> {
     factors
 }
 
-/// A copy of a start that was given, of the right size and finite.
-pub(super) fn given(
+/// A start that was given, of the right size and finite.
+pub(super) fn given<'a>(
     what: &str,
-    factors: &[f32],
+    factors: &'a [f32],
     n: usize,
     d: usize,
-) -> Result<Vec<f32>, TrainError> {
+) -> Result<&'a [f32], TrainError> {
     if factors.len() != n * d {
         return Err(TrainError::Matrix {
             what: format!("the start of the {what}"),
@@ -55,7 +55,7 @@ pub(super) fn given(
         });
     }
     match factors.iter().position(|v| !v.is_finite()) {
-        None => Ok(factors.to_vec()),
+        None => Ok(factors),
         Some(at) => Err(TrainError::Matrix {
             what: format!("the start of the {what} in row {}, column {}", at / d, at % d),
             got: factors[at].to_string(),

@@ -14,6 +14,7 @@ use super::solve::Fixed;
 use super::start::{self, Start};
 use super::whitening::Whitening;
 use crate::error::TrainError;
+use crate::kernel::dense::Aligned;
 use crate::threads;
 
 /// An epoch that has just ended.
@@ -81,7 +82,7 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Asks `f` before every block of 256 rows, on any thread; once it says true the training ends
+    /// Asks `f` before every block of rows (256 at most), on any thread; once it says true the training ends
     /// with [`TrainError::Cancelled`].
     #[must_use]
     pub fn interrupt(mut self, f: impl Fn() -> bool + Sync + 'a) -> Trainer<'a> {
@@ -123,8 +124,8 @@ impl<'a> Trainer<'a> {
             }
         }
         Ok(Model {
-            user_factors: state.users.factors,
-            item_factors: state.items.factors,
+            user_factors: state.users.factors.into_vec(),
+            item_factors: state.items.factors.into_vec(),
             n_users: users.n_rows(),
             n_items: users.n_cols(),
             factors: self.params.factors,
@@ -146,14 +147,14 @@ fn check_matrix(matrix: &Csr) -> Result<(), TrainError> {
 struct Side {
     /// "user" or "item", for messages.
     name: &'static str,
-    factors: Vec<f32>,
+    factors: Aligned,
     /// Of `factors`.
     gramian: Gramian,
 }
 
 impl Side {
     fn unsolved(name: &'static str, n: usize, d: usize) -> Side {
-        Side { name, factors: vec![0.0; n * d], gramian: Gramian::of(&[], d) }
+        Side { name, factors: Aligned::zeroed(n * d), gramian: Gramian::of(&[], d) }
     }
 }
 
@@ -168,9 +169,9 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     /// Puts a start in its side's place.
-    fn place(&self, side: &mut Side, factors: Vec<f32>) {
-        side.gramian = threads::run(self.n_threads, || Gramian::of(&factors, self.d));
-        side.factors = factors;
+    fn place(&self, side: &mut Side, factors: &[f32]) {
+        side.gramian = threads::run(self.n_threads, || Gramian::of(factors, self.d));
+        side.factors.copy_from_slice(factors);
     }
 
     /// Solves every row of a side against the other one; returns what is asked for of the loss.
@@ -221,7 +222,7 @@ impl<'a> State<'a> {
         match start {
             Start::Random => {
                 let draw = || start::random(params.seed, n_users, d);
-                rules.place(&mut user_side, threads::run(params.n_threads, draw));
+                rules.place(&mut user_side, &threads::run(params.n_threads, draw));
             }
             Start::Users(x) => rules.place(&mut user_side, start::given("users", x, n_users, d)?),
             Start::Items(y) => {

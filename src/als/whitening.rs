@@ -1,12 +1,11 @@
 //! What rows with few entries are solved with: the shared part of their equations, taken apart once.
 
-use rayon::prelude::*;
-
 use super::gramian::Gramian;
 use super::method::Method;
 use super::objective::Objective;
 use super::tridiagonal::Tridiagonal;
-use crate::kernel::dense::{self, Banded, BlockStarts, Ladder, padded};
+use super::turns;
+use crate::kernel::dense::{self, Aligned, Banded, BlockStarts, Ladder, padded};
 
 /// Rows rotated by one thread at a time.
 const BLOCK: usize = 256;
@@ -56,12 +55,11 @@ impl Whitening {
     }
 
     /// Rows of d times Q: rows of `padded(d)`, and a row of zeros.
-    pub(super) fn rotate(&self, factors: &[f32]) -> Vec<f32> {
+    pub(super) fn rotate(&self, factors: &[f32]) -> Aligned {
         let (d, n) = (self.d, padded(self.d));
-        let mut out = vec![0f32; (factors.len() / d + 1) * n];
-        out.par_chunks_mut(BLOCK * n)
-            .zip(factors.par_chunks(BLOCK * d))
-            .for_each_init(Vec::new, |rows, (out, factors)| self.rotate_into(factors, rows, out));
+        let mut out = Aligned::zeroed((factors.len() / d + 1) * n);
+        let parts = out.chunks_mut(BLOCK * n).zip(factors.chunks(BLOCK * d)).collect();
+        turns::each(parts, Vec::new, |rows, (out, factors)| self.rotate_into(factors, rows, out));
         out
     }
 

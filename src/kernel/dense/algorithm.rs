@@ -220,13 +220,12 @@ pub(super) unsafe fn prefetch<V: Lanes>(
 ) {
     for &column in columns {
         let row = factors.wrapping_add(column as usize * stride);
-        for at in (0..d).step_by(LANES) {
+        // Rows need not start with a line, and may then lie on one more.
+        let before = row as usize / size_of::<f32>() % LANES;
+        for at in (0..before + d).step_by(LANES) {
             // SAFETY: a prefetch reads nothing that the program can see.
-            unsafe { V::prefetch(row.wrapping_add(at)) };
+            unsafe { V::prefetch(row.wrapping_sub(before).wrapping_add(at)) };
         }
-        // Rows need not start with a line: the last element may lie on one more.
-        // SAFETY: as above.
-        unsafe { V::prefetch(row.wrapping_add(d - 1)) };
     }
 }
 
