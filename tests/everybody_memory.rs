@@ -1,5 +1,6 @@
 //! That a job for all users needs no more memory for more of them. Alone in its binary: what is
 //! counted is what the process holds.
+#![cfg(feature = "tables")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
