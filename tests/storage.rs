@@ -144,3 +144,17 @@ fn packed_bits_that_make_no_rows_are_refused() {
     assert!(index.unpack(&[0; 3]).is_err() && index.unpack(&[0, 1]).is_err());
     assert!(index.unpack(&[]).unwrap().is_empty());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn zeros_of_a_file_take_no_memory_before_they_are_written_to() {
+    let resident = || {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        4096 * pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    let before = resident();
+    let zeros = nearwood::format::AlignedBytes::zeroed(1 << 30);
+    let taken = resident().saturating_sub(before);
+    assert!(taken < 1 << 29, "{taken} bytes");
+    assert!(zeros.as_ref()[12_345..].iter().step_by(1 << 24).all(|&byte| byte == 0));
+}
