@@ -9,8 +9,8 @@ use super::{Isa, sum_in_halves};
 const LANES: usize = 16;
 
 /// Added to a number within 2^22 of zero, it leaves the nearest integer, ties to even, in the low bits
-/// of the sum, which every processor does in one addition.
-const ROUND: f32 = 12_582_912.0;
+/// of the sum, which every processor does in one addition; taken away again, it leaves that integer.
+pub const ROUND: f32 = 12_582_912.0;
 
 /// What is rounded: `factor * x - mean`, or `factor * x` where there is no mean.
 #[derive(Debug, Clone, Copy)]

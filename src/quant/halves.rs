@@ -13,7 +13,7 @@
 //! [shared codes]: super::encode_shared
 
 use super::encode_shared;
-use crate::kernel::vector::{self, Centred};
+use crate::kernel::vector::{self, Centred, ROUND};
 use crate::random::Random;
 
 /// Values that centres and step are chosen by, unless those of 64 rows are more; the most rows.
@@ -31,8 +31,6 @@ const MIDDLE: f32 = 7.5;
 const UNIT: f32 = 2.0;
 /// A query's byte for the byte 128, to which nothing is added where a row has that too.
 const NOTHING: i8 = 64;
-/// Added to a number within 2^22 of zero, and taken away, it leaves the nearest integer.
-const ROUND: f32 = 12_582_912.0;
 
 /// How rows are coded: a centre for each dimension, then the step.
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,7 @@
 use rayon::prelude::*;
 
 use crate::kernel::product::{self, ENTRIES, LINE, ProductQuery};
+use crate::kernel::vector::ROUND;
 
 /// Dimensions of a part: fewer where vectors are short, since errors average out over the parts.
 #[must_use]
@@ -189,7 +190,7 @@ impl QueryTables {
             let table = &mut self.tables[product::table_at(part)..][..ENTRIES];
             for (byte, w) in table.iter_mut().zip(worth) {
                 // The integer is left in the low bits of the sum: see `kernel::vector`.
-                *byte = (w * inverse + 12_582_912.0).to_bits() as u8;
+                *byte = (w * inverse + ROUND).to_bits() as u8;
             }
         }
         (self.step, self.least) = (if inverse > 0.0 { 1.0 / inverse } else { 0.0 }, total);
