@@ -153,7 +153,7 @@ fn zeros_of_a_file_take_no_memory_before_they_are_written_to() {
         4096 * pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
     };
     let before = resident();
-    let zeros = nearwood::format::AlignedBytes::zeroed(1 << 30);
+    let zeros = nearwood::store::Buffer::in_memory(1 << 30);
     let taken = resident().saturating_sub(before);
     assert!(taken < 1 << 29, "{taken} bytes");
     assert!(zeros.as_ref()[12_345..].iter().step_by(1 << 24).all(|&byte| byte == 0));

@@ -13,9 +13,9 @@ use super::model::{Model, whole_rows};
 use super::params::Params;
 use crate::error::{BuildError, Error, OpenError, TrainError};
 use crate::exact::{Storage, halves};
-use crate::format::{AlignedBytes, Content, Directory, Header, Image, Key, Kind, Layout};
+use crate::format::{Content, Directory, Header, Image, Key, Kind, Layout};
 use crate::metric::Metric;
-use crate::store::{self, Bytes};
+use crate::store::{self, Buffer, Bytes};
 
 const PURPOSE: &str = "a model";
 
@@ -66,7 +66,7 @@ impl ModelFile {
         model: &Model,
         interactions: Option<&Csr>,
         storage: Storage,
-    ) -> Result<AlignedBytes, Error> {
+    ) -> Result<Buffer, Error> {
         check(model, interactions)?;
         let factors = Factors::of(model, storage)?;
         let metadata = metadata(model).to_string();
@@ -79,7 +79,7 @@ impl ModelFile {
             layout.add(key(Kind::SeenItems), matrix.nnz());
             layout.add(key(Kind::SeenWeights), matrix.nnz());
         }
-        let mut bytes = AlignedBytes::zeroed(layout.size());
+        let mut bytes = Buffer::in_memory(layout.size());
         let mut image = layout.image(bytes.as_mut());
         image.section_bytes(key(Kind::Metadata)).copy_from_slice(metadata.as_bytes());
         factors.fill(&mut image);

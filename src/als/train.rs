@@ -14,7 +14,7 @@ use super::solve::Fixed;
 use super::start::{self, Start};
 use super::whitening::Whitening;
 use crate::error::TrainError;
-use crate::kernel::dense::Aligned;
+use crate::kernel::Aligned;
 use crate::threads;
 
 /// An epoch that has just ended.
@@ -147,7 +147,7 @@ fn check_matrix(matrix: &Csr) -> Result<(), TrainError> {
 struct Side {
     /// "user" or "item", for messages.
     name: &'static str,
-    factors: Aligned,
+    factors: Aligned<f32>,
     /// Of `factors`.
     gramian: Gramian,
 }

@@ -5,7 +5,8 @@ use super::method::Method;
 use super::objective::Objective;
 use super::tridiagonal::Tridiagonal;
 use super::turns;
-use crate::kernel::dense::{self, Aligned, Banded, BlockStarts, Ladder, padded};
+use crate::kernel::Aligned;
+use crate::kernel::dense::{self, Banded, BlockStarts, Ladder, padded};
 
 /// Rows rotated by one thread at a time.
 const BLOCK: usize = 256;
@@ -55,7 +56,7 @@ impl Whitening {
     }
 
     /// Rows of d times Q: rows of `padded(d)`, and a row of zeros.
-    pub(super) fn rotate(&self, factors: &[f32]) -> Aligned {
+    pub(super) fn rotate(&self, factors: &[f32]) -> Aligned<f32> {
         let (d, n) = (self.d, padded(self.d));
         let mut out = Aligned::zeroed((factors.len() / d + 1) * n);
         let parts = out.chunks_mut(BLOCK * n).zip(factors.chunks(BLOCK * d)).collect();

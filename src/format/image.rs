@@ -5,51 +5,6 @@ use bytemuck::Pod;
 use super::header::{HEADER_SIZE, Header};
 use super::section::{ALIGNMENT, Directory, ENTRY_SIZE, Entry, Key};
 
-/// Bytes that start at a multiple of 64, as a mapped file does.
-#[derive(Default)]
-pub struct AlignedBytes {
-    /// Of no alignment of its own: zeros of one would be written, where an allocator has untouched pages.
-    bytes: Vec<u8>,
-    start: usize,
-    length: usize,
-}
-
-impl AlignedBytes {
-    /// `length` zeros, which take no memory before they are written to.
-    #[must_use]
-    pub fn zeroed(length: usize) -> AlignedBytes {
-        let bytes = vec![0u8; length + ALIGNMENT - 1];
-        let start = bytes.as_ptr().align_offset(ALIGNMENT);
-        AlignedBytes { bytes, start, length }
-    }
-
-    /// A copy of `bytes`.
-    #[must_use]
-    pub fn copy(bytes: &[u8]) -> AlignedBytes {
-        let mut out = AlignedBytes::zeroed(bytes.len());
-        out.as_mut().copy_from_slice(bytes);
-        out
-    }
-}
-
-impl Clone for AlignedBytes {
-    fn clone(&self) -> AlignedBytes {
-        AlignedBytes::copy(self.as_ref())
-    }
-}
-
-impl AsRef<[u8]> for AlignedBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes[self.start..][..self.length]
-    }
-}
-
-impl AsMut<[u8]> for AlignedBytes {
-    fn as_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..][..self.length]
-    }
-}
-
 /// Which sections a file will have, and how long each is.
 #[derive(Default)]
 pub struct Layout {
@@ -188,21 +143,5 @@ impl Image<'_> {
         let crc = crc32fast::hash(&bytes[table]);
         let length = bytes.len() as u64;
         header.write(bytes, length, self.entries.len() as u32, crc);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn copies_are_aligned_too() {
-        for length in [0, 1, 64, 1000] {
-            let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
-            for copy in [AlignedBytes::copy(&bytes), AlignedBytes::copy(&bytes).clone()] {
-                assert_eq!(copy.as_ref(), bytes);
-                assert_eq!(copy.as_ref().as_ptr().align_offset(ALIGNMENT), 0);
-            }
-        }
     }
 }

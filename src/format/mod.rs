@@ -9,5 +9,5 @@ mod image;
 mod section;
 
 pub use header::{Content, HEADER_SIZE, Header, MAGIC, VERSION};
-pub use image::{AlignedBytes, Image, Layout};
+pub use image::{Image, Layout};
 pub use section::{ALIGNMENT, Directory, ENTRY_SIZE, Element, Entry, Key, Kind};

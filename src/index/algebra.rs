@@ -18,9 +18,9 @@ use super::names::view;
 use super::space::{MAX_TREES, Space, check_vectors};
 use crate::error::{BuildError, Error, OpenError};
 use crate::forest::Workspace;
-use crate::format::{AlignedBytes, Content, Entry, Image, Key, Kind, Layout};
+use crate::format::{Content, Entry, Image, Key, Kind, Layout};
 use crate::progress::{Report, Work};
-use crate::store::{Bytes, Draft, Room};
+use crate::store::{Buffer, Bytes, Draft, Room};
 use crate::threads;
 
 /// What belongs to putting trees together.
@@ -320,7 +320,7 @@ fn weave(base: &Index, trees: &Trees<'_>, options: TreeOptions<'_>) -> Result<In
             Index::open(path)?
         }
         None => {
-            let room = |length| Ok(AlignedBytes::zeroed(length));
+            let room = |length| Ok(Buffer::in_memory(length));
             let file =
                 threads::run(options.n_threads, || compose(base, trees, options, &work, room))?;
             cancelled()?;

@@ -16,12 +16,12 @@ use super::{Ids, Index};
 use crate::error::{BuildError, Error, IdsError};
 use crate::exact::{Storage, Values};
 use crate::forest::{TreeParams, Workspace, tree_work};
-use crate::format::{AlignedBytes, Content};
+use crate::format::Content;
 use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
 use crate::random::Random;
-use crate::store::Draft;
+use crate::store::{Buffer, Draft};
 use crate::threads;
 
 /// Vectors of one dimension, row after row, borrowed.
@@ -262,7 +262,7 @@ impl Builder {
         }
         let workspace = Workspace::default();
         let bytes = self.compose(vectors, &workspace, progress, |length| {
-            Ok::<_, BuildError>(AlignedBytes::zeroed(length))
+            Ok::<_, BuildError>(Buffer::in_memory(length))
         })?;
         Index::from_shared(bytes.into()).map_err(|defect| BuildError::composed(&defect))
     }

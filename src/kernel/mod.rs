@@ -28,6 +28,7 @@ macro_rules! dispatch {
     };
 }
 
+mod aligned;
 pub mod bytes;
 pub mod code;
 pub mod dense;
@@ -38,6 +39,7 @@ pub mod scattered;
 pub mod screen;
 pub mod vector;
 
+pub use aligned::Aligned;
 pub use isa::Isa;
 
 /// The sum of lanes, of which there is a power of two: the upper half is added to the lower one until one

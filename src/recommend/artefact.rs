@@ -8,10 +8,11 @@ use super::{Interactions, Weighting};
 use crate::als::{Model, Params};
 use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
 use crate::exact::Values;
-use crate::format::{AlignedBytes, Content, Directory, Image, Key, Kind, Layout};
+use crate::format::{Content, Directory, Image, Key, Kind, Layout};
 use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
+use crate::store::Buffer;
 use crate::threads;
 
 /// The space of the users' ids in a file.
@@ -114,7 +115,7 @@ pub(super) fn compose_model(
     weights: &WeightModel,
     options: &FitOptions,
     progress: Report<'_>,
-) -> Result<AlignedBytes, Error> {
+) -> Result<Buffer, Error> {
     check(model, data, options)?;
     let d = model.factors;
     Vectors::new(&model.item_factors, d)?;
@@ -146,7 +147,7 @@ pub(super) fn compose_model(
             fill: &|image| fill(image, model, data, weights),
             work: &work,
         };
-        compose(composition, |length| Ok::<_, BuildError>(AlignedBytes::zeroed(length)))
+        compose(composition, |length| Ok::<_, BuildError>(Buffer::in_memory(length)))
     })?;
     if work.is_stopped() {
         return Err(BuildError::Cancelled.into());

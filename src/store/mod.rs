@@ -5,6 +5,7 @@
 
 mod atomic;
 mod nameless;
+mod pages;
 mod room;
 
 use std::fs::File;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 use crate::error::OpenError;
-use crate::format::AlignedBytes;
 pub use atomic::write_atomic;
 pub(crate) use atomic::{AtomicFile, refused, save_error};
 pub use room::{Buffer, Draft, Room};
@@ -33,7 +33,7 @@ enum Source {
 
 impl Bytes {
     /// Maps a file. Nothing is read until it is touched, unless `prefault` asks the system to read
-    /// it all at once.
+    /// it all at once, in large pages where it has them.
     ///
     /// The map keeps the file as it is now: replacing it (rename, as [`write_atomic`] does) leaves
     /// this map on the old content. Truncating the mapped file in place is outside what any mapping
@@ -47,14 +47,13 @@ impl Bytes {
         if file.metadata().map_err(refused)?.len() == 0 {
             return Ok(Bytes::copy(&[]));
         }
-        let mut options = memmap2::MmapOptions::new();
-        if prefault {
-            options.populate();
-        }
         // SAFETY: the map is only ever read, as plain bytes of which any value is valid, and the
         // reader checks what it finds there, so a file changed underneath gives wrong answers or
         // errors. What cannot be guarded against is said above.
-        let map = unsafe { options.map(&file) }.map_err(refused)?;
+        let map = unsafe { Mmap::map(&file) }.map_err(refused)?;
+        if prefault {
+            pages::read_all(&map);
+        }
         Ok(Bytes(Source::Mapped(Arc::new(map))))
     }
 
@@ -74,19 +73,15 @@ impl Bytes {
     /// A copy of `bytes` in memory.
     #[must_use]
     pub fn copy(bytes: &[u8]) -> Bytes {
-        AlignedBytes::copy(bytes).into()
+        let mut buffer = Buffer::in_memory(bytes.len());
+        buffer.as_mut().copy_from_slice(bytes);
+        buffer.into()
     }
 
     /// Whether the bytes are a mapped file's.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
         matches!(self.0, Source::Mapped(_))
-    }
-}
-
-impl From<AlignedBytes> for Bytes {
-    fn from(bytes: AlignedBytes) -> Bytes {
-        Buffer::from(bytes).into()
     }
 }
 

@@ -12,8 +12,9 @@ use memmap2::{MmapMut, MmapOptions};
 
 use super::atomic::{folder, resolved, save_error, write_atomic};
 use super::nameless::{name, nameless};
+use super::pages::ask_large;
 use crate::error::SaveError;
-use crate::format::AlignedBytes;
+use crate::kernel::Aligned;
 
 /// Where a build keeps its large parts while it works.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +56,7 @@ const MAPPED: usize = 1 << 20;
 pub struct Buffer(Memory);
 
 enum Memory {
-    Allocated(AlignedBytes),
+    Allocated(Aligned<u8>),
     Mapped(MmapMut),
 }
 
@@ -64,24 +65,19 @@ impl Buffer {
     #[must_use]
     pub fn in_memory(length: usize) -> Buffer {
         let mapped = if length < MAPPED { None } else { MmapMut::map_anon(length).ok() };
+        mapped.iter().for_each(ask_large);
         // Where no more can be mapped, the allocator says so in its own way.
         Buffer(match mapped {
             Some(map) => Memory::Mapped(map),
-            None => Memory::Allocated(AlignedBytes::zeroed(length)),
+            None => Memory::Allocated(Aligned::zeroed(length)),
         })
-    }
-}
-
-impl From<AlignedBytes> for Buffer {
-    fn from(bytes: AlignedBytes) -> Buffer {
-        Buffer(Memory::Allocated(bytes))
     }
 }
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
-            Memory::Allocated(bytes) => bytes.as_ref(),
+            Memory::Allocated(bytes) => bytes,
             Memory::Mapped(map) => map,
         }
     }
@@ -90,7 +86,7 @@ impl AsRef<[u8]> for Buffer {
 impl AsMut<[u8]> for Buffer {
     fn as_mut(&mut self) -> &mut [u8] {
         match &mut self.0 {
-            Memory::Allocated(bytes) => bytes.as_mut(),
+            Memory::Allocated(bytes) => bytes,
             Memory::Mapped(map) => map,
         }
     }
@@ -167,7 +163,9 @@ fn map(file: &File, length: usize) -> io::Result<MmapMut> {
     reserve(file, length as u64)?;
     // SAFETY: the file has no name and no other handle, so nobody else writes to or truncates it;
     // its blocks are reserved, so that no write through the map can find the disk full.
-    unsafe { MmapOptions::new().len(length).map_mut(file) }
+    let map = unsafe { MmapOptions::new().len(length).map_mut(file) }?;
+    ask_large(&map);
+    Ok(map)
 }
 
 /// Makes a file `length` long with blocks behind every byte.

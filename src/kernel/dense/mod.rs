@@ -249,5 +249,5 @@ pub use blocks::{BlockStarts, Blocks};
 pub use dual::{Dual, Ladder, multiply, scores};
 pub use equations::Equations;
 pub use gradients::{Banded, Gradients, Row};
-pub use lines::{Aligned, padded};
+pub use lines::padded;
 pub use side::{ShortRow, SideBySide};
