@@ -146,9 +146,13 @@ impl GraphRanges {
         if degree == 0 || degree > MAX_DEGREE {
             return wrong("the graph's degree", degree.to_string(), format!("1 to {MAX_DEGREE}"));
         }
-        if n > MAX_ROWS || !serves(metric) || (in_halves && metric == Metric::Hamming) {
+        if n > MAX_ROWS || !serves(metric) {
             let got = format!("one of {n} rows by {metric}");
             return wrong("the graph", got, format!("at most {MAX_ROWS} rows, no products"));
+        }
+        if in_halves && !self::in_halves(metric) {
+            let got = format!("rows in halves by {metric}");
+            return wrong("the graph", got, "rows in whole bytes".into());
         }
         let bytes = n.saturating_mul(width);
         Ok(Some(GraphRanges {

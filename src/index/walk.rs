@@ -78,6 +78,7 @@ impl Linked<'_> {
                 quant::encode_shared(query, mean, scale, out);
                 (scale, 0.0)
             }
+            // Halves have their own way, above.
             Measure::Squares | Measure::Halves => {
                 quant::encode_shared(query, mean, scale, out);
                 (scale * scale, 0.0)

@@ -78,28 +78,11 @@ unsafe fn four<const M: u8>(
         for (row, id) in rows.iter_mut().zip(named) {
             *row = start.add(id as usize * width);
         }
-        let mut sums = [_mm512_setzero_si512(); 4];
         if M == HALVES {
-            let (mut products, low) = (sums, _mm512_set1_epi8(15));
-            for at in (0..width).step_by(64) {
-                let mask = mask(width - at);
-                let q = _mm512_maskz_loadu_epi8(mask, query.as_ptr().add(at).cast());
-                let q_high = _mm512_maskz_loadu_epi8(mask, query.as_ptr().add(width + at).cast());
-                for ((sum, product), row) in sums.iter_mut().zip(&mut products).zip(rows) {
-                    let x = _mm512_maskz_loadu_epi8(mask, row.add(at).cast());
-                    let (a, b) = (
-                        _mm512_and_si512(x, low),
-                        _mm512_and_si512(_mm512_srli_epi16::<4>(x), low),
-                    );
-                    *sum = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(*sum, a, a), b, b);
-                    *product = _mm512_dpbusd_epi32(*product, a, q);
-                    *product = _mm512_dpbusd_epi32(*product, b, q_high);
-                }
-            }
-            for (sum, product) in sums.iter_mut().zip(products) {
-                *sum = _mm512_sub_epi32(_mm512_slli_epi32::<2>(*sum), product);
-            }
-        } else if M == SQUARES {
+            return four_in_halves(query.as_ptr(), rows, width);
+        }
+        let mut sums = [_mm512_setzero_si512(); 4];
+        if M == SQUARES {
             for at in (0..width).step_by(32) {
                 let mask = if width - at >= 32 { !0 } else { 0xffff };
                 let q = _mm256_maskz_loadu_epi8(mask, query.as_ptr().add(at).cast());
@@ -129,6 +112,38 @@ unsafe fn four<const M: u8>(
         }
         reduce(sums)
     }
+}
+
+/// Four times the sum of squares of a row's halves, less its products with the query.
+///
+/// # Safety
+/// As for [`distances`]; each row has `width` bytes, and the query two for each of them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+unsafe fn four_in_halves(query: *const u8, rows: [*const u8; 4], width: usize) -> __m128i {
+    let mut squares = [_mm512_setzero_si512(); 4];
+    let (mut products, low) = (squares, _mm512_set1_epi8(15));
+    for at in (0..width).step_by(64) {
+        let mask = mask(width - at);
+        // SAFETY: the masks keep the loads within the query, of which the second half goes with the
+        // bytes' high bits, and within the rows.
+        unsafe {
+            let q = _mm512_maskz_loadu_epi8(mask, query.add(at).cast());
+            let q_high = _mm512_maskz_loadu_epi8(mask, query.add(width + at).cast());
+            for ((sum, product), row) in squares.iter_mut().zip(&mut products).zip(rows) {
+                let x = _mm512_maskz_loadu_epi8(mask, row.add(at).cast());
+                let a = _mm512_and_si512(x, low);
+                let b = _mm512_and_si512(_mm512_srli_epi16::<4>(x), low);
+                *sum = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(*sum, a, a), b, b);
+                *product = _mm512_dpbusd_epi32(*product, a, q);
+                *product = _mm512_dpbusd_epi32(*product, b, q_high);
+            }
+        }
+    }
+    for (sum, product) in squares.iter_mut().zip(products) {
+        *sum = _mm512_sub_epi32(_mm512_slli_epi32::<2>(*sum), product);
+    }
+    reduce(squares)
 }
 
 /// The number of ones in each byte.
