@@ -52,7 +52,8 @@ def _indexes(name: str, options) -> list[Step]:
     only = [n for n in options.only or () if n not in TRAINERS[1:]]
     if options.only and not only:
         return []
-    given = ["--rounds", str(options.rounds), "--cache", str(options.cache)]
+    given = ["--cache", str(options.cache)]
+    given += ["--rounds", str(options.rounds)] if options.rounds else []
     given += ["--metric", options.metric] if options.metric else []
     given += ["--rebuild"] if options.rebuild else []
     given += [word for n in only for word in ("--only", n)]
@@ -90,7 +91,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--metric", choices=("euclidean", "angular", "dot"), help="of every folder")
     parser.add_argument("--trainers", default="gowalla ml-1m", help="sets of interactions, or none")
     parser.add_argument("--only", action="append", help="a library, of both kinds; repeatable")
-    parser.add_argument("--rounds", type=int, default=5, help="of indexes; trainers take three")
+    parser.add_argument("--rounds", type=int, help="of indexes, in place of their own")
     parser.add_argument("--cache", type=Path, default=Path("target/peers"), help="of built peers")
     parser.add_argument("--rebuild", action="store_true", help="builds what the cache has again")
     parser.add_argument("--resume", action="store_true", help="leaves out the steps that --out has")

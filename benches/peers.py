@@ -49,8 +49,12 @@ import nearwood as nw
 LADDER = (0.7, 0.8, 0.85, *RECALLS[:2], 0.97, 0.98, *RECALLS[2:], 0.995, 0.998)
 #: A setting is given up for the slower ones after it once it finds as much as this.
 ENOUGH = 0.9985
-#: Queries that every setting is tried with, and those of a warm-up before it is timed.
-TRIED, WARM = 300, 100
+#: Queries that every setting is tried with, and those of a warm-up before it is timed: as many as it
+#: takes to have most of an index in the caches again after another's.
+TRIED, WARM = 300, 300
+#: A virtual machine's clock moves by half within seconds: a median of five rounds is one phase's or
+#: another's.
+ROUNDS = 15
 
 
 @dataclass
@@ -294,7 +298,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="a folder of built peers, kept for later runs")
     parser.add_argument("--rebuild", action="store_true", help="builds what the cache has again")
     parser.add_argument("--only", action="append", choices=sorted(LIBRARIES), help="repeatable")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_intermixed_args()
     options.job = contest
     if options.names and options.names[0] in JOBS:
