@@ -9,6 +9,9 @@ use crate::progress::Work;
 /// Rows whose lists are made by one task.
 const BLOCK: usize = 1024;
 
+/// Rows that another is compared with at once, as the kernel takes them.
+const TOGETHER: usize = 4;
+
 /// What links are made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Links<'a> {
@@ -167,9 +170,15 @@ impl Thinner {
                 break;
             }
             let (key, id) = (found.key(), found.id());
-            self.keys.resize(self.kept_ids.len(), 0.0);
-            scattered::distances(measure, rows.row(id), rows, &self.kept_ids, &mut self.keys);
-            if self.keys.iter().all(|between| slack * between >= key) {
+            let row = rows.row(id);
+            // A row is mostly left out for one of the nearest: the others are not looked at then.
+            let is_apart = self.kept_ids.chunks(TOGETHER).all(|kept| {
+                let mut keys = [0.0; TOGETHER];
+                let keys = &mut keys[..kept.len()];
+                scattered::distances(measure, row, rows, kept, keys);
+                keys.iter().all(|between| slack * between >= key)
+            });
+            if is_apart {
                 self.kept.push(found);
                 self.kept_ids.push(id);
             } else {

@@ -16,12 +16,15 @@ use crate::random::Random;
 
 /// The numbers of neighbours that are measured; others are interpolated.
 const NEIGHBOURS: [usize; 2] = [10, 100];
+/// One query of so many is measured with, for each of them: what a hundred neighbours say of one query is
+/// as good as ten of two.
+pub(super) const ASKED: [usize; NEIGHBOURS.len()] = [1, 2];
 /// Budgets measured for each, from [`LEAST`] to all rows in equal ratios.
 const STEPS: usize = 24;
 const LEAST: f64 = 64.0;
 /// A recall that needs no further step.
 const ENOUGH: f64 = 0.9995;
-/// Queries that share the reading of rows.
+/// Queries that share the reading of rows; a multiple of all in [`ASKED`], so that blocks do not show.
 pub(super) const BLOCK: usize = 64;
 /// Values of a calibration section: (k, budget, recall) for each step; k = 0 where the step before
 /// had found everything. And ([`PRECISION`], rows, precision of the 8-bit codes).
@@ -164,7 +167,8 @@ impl Calibration {
         let precision = truth.precision;
         let curve = |at: usize| {
             let total = |step| found.iter().map(|counts| counts[at][step]).sum::<f64>();
-            let recall = |step| total(step) / sample.own_rows.len().max(1) as f64;
+            let n_asked = sample.own_rows.len().div_ceil(ASKED[at]).max(1) as f64;
+            let recall = |step| total(step) / n_asked;
             let mut curve: Vec<(f64, f64)> = Vec::new();
             for (step, &budget) in budgets.iter().enumerate() {
                 if curve.last().is_none_or(|&(b, r)| r < ENOUGH && b < budget as f64) {
@@ -273,10 +277,12 @@ fn count(
     budgets: &[usize],
 ) -> Counts {
     let (mut counts, mut scratch, mut best) = (Counts::default(), Scratch::default(), Vec::new());
-    for ((query, own), truth) in queries.chunks_exact(engine.rows.dim).zip(own).zip(truth) {
+    let queries = queries.chunks_exact(engine.rows.dim).zip(own).zip(truth);
+    for (number, ((query, own), truth)) in queries.enumerate() {
         // The same candidates come up at one budget after another.
         let mut known: HashMap<u32, f32> = truth.iter().map(|&(key, row)| (row, key)).collect();
-        for (&k, counts) in NEIGHBOURS.iter().zip(&mut counts) {
+        let asked = NEIGHBOURS.iter().zip(ASKED).zip(&mut counts);
+        for ((&k, _), counts) in asked.filter(|((_, every), _)| number % every == 0) {
             scratch.begin();
             if let Some(row) = own {
                 scratch.exclude(*row, engine.rows.len());

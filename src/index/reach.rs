@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::calibration::{BLOCK, Sample, Truth, share_found};
+use super::calibration::{ASKED, BLOCK, Sample, Truth, share_found};
 use super::names::view;
 use super::search::{Engine, keep_for};
 use super::walk::WalkMemory;
@@ -19,9 +19,6 @@ const STEPS: usize = 16;
 const ENOUGH: f64 = 0.9995;
 /// One query of so many walks every step.
 const COUNTED: usize = 8;
-/// One query of so many is walked for at all, for each number of neighbours: what a hundred say of one
-/// query is as good as ten of two.
-const WALKED: [usize; MEASURED.len()] = [1, 2];
 /// Values of a step: k, slack, reach, compared, recall.
 const WIDTH: usize = 5;
 /// Values of the section: zeros for a step that was not needed.
@@ -199,7 +196,7 @@ fn curve(
     work: &Work<'_>,
 ) -> Vec<Step> {
     let (k, mut steps) = (MEASURED[at].0, Vec::new());
-    let queries = (0..sample.own_rows.len()).step_by(WALKED[at]);
+    let queries = (0..sample.own_rows.len()).step_by(ASKED[at]);
     let mut found: Vec<Found> = queries.map(|query| Found { query, share: 0.0 }).collect();
     for step in 0..STEPS {
         let walk = Walk { k, slack: slack(step) as f32, reach: reach(at, step), compared: 0.0 };
