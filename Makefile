@@ -30,7 +30,7 @@ test-rust:
 
 test-python: export NEARWOOD_PACKAGES = $(PACKAGES)
 test-python: $(VENV)/installed $(VENV)/dev $(PACKAGES)/built browser
-	$(BIN)/python -m pytest -q python/tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile python/tests
 
 # The page of `nearwood report` is tested in chromium. Where it is missing and cannot be installed,
 # the tests that need it say so.
