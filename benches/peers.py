@@ -49,8 +49,8 @@ import nearwood as nw
 LADDER = (0.7, 0.8, 0.85, *RECALLS[:2], 0.97, 0.98, *RECALLS[2:], 0.995, 0.998)
 #: A setting is given up for the slower ones after it once it finds as much as this.
 ENOUGH = 0.9985
-#: Queries that every setting is tried with, and those of a warm-up before it is timed: as many as it
-#: takes to have most of an index in the caches again after another's.
+#: Queries that every setting is tried with, and those of a warm-up before it is timed: as many as
+#: it takes to have most of an index in the caches again after another's.
 TRIED, WARM = 300, 300
 #: A virtual machine's clock moves by half within seconds: a median of five rounds is one phase's or
 #: another's.
