@@ -15,9 +15,9 @@ use crate::quant::{self, halves};
 
 /// How many rows are looked through for the neighbours of one, before neighbours of neighbours are: of
 /// the most, 0.90 of the ten nearest are then on a list on 200,000 SIFT descriptors, and 0.93 after. Of
-/// fewer rows a smaller part of them is, for the same recall of walks.
+/// fewer rows fewer are, for the same recall of walks.
 fn budget(n_rows: usize) -> usize {
-    (n_rows / 16).clamp(3000, 4000)
+    (n_rows / 20).clamp(2500, 4000)
 }
 
 /// Of how many neighbours how many neighbours are tried.
