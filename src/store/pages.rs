@@ -8,7 +8,8 @@
 use memmap2::Advice;
 use memmap2::{Mmap, MmapMut};
 
-/// For memory that has not been written to yet.
+/// For memory that has not been written to yet, and is no file's: a build within a memory limit reads its
+/// files here and there, and would read 2 MiB each time.
 pub(super) fn ask_large(map: &MmapMut) {
     #[cfg(target_os = "linux")]
     let _ = map.advise(Advice::HugePage);

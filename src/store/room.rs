@@ -163,9 +163,7 @@ fn map(file: &File, length: usize) -> io::Result<MmapMut> {
     reserve(file, length as u64)?;
     // SAFETY: the file has no name and no other handle, so nobody else writes to or truncates it;
     // its blocks are reserved, so that no write through the map can find the disk full.
-    let map = unsafe { MmapOptions::new().len(length).map_mut(file) }?;
-    ask_large(&map);
-    Ok(map)
+    unsafe { MmapOptions::new().len(length).map_mut(file) }
 }
 
 /// Makes a file `length` long with blocks behind every byte.
