@@ -304,7 +304,7 @@ impl Chunk<'_> {
             }
         });
         // The sooner the bound is known, the fewer pass.
-        best.unsorted();
+        best.cut();
     }
 }
 

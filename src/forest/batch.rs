@@ -4,7 +4,9 @@
 //! leaves, as a single search does, then each leaf is scored for all queries that chose it, four at
 //! a time, by its 8-bit codes: four times the bytes, read once for many, and more precise for less
 //! arithmetic, since a product of bytes takes one instruction for 64 of them and a look-up two.
-//! What a query chooses, scores and keeps does not depend on the other queries of the block.
+//! What a query chooses, scores and keeps does not depend on the other queries of the block. It chooses
+//! what a single search would, but for a tree of few leaves in groups: of these a block ranks all,
+//! where a single search opens the nearest groups.
 
 use super::members::{self, MemberQuery, append_member_query, member_width};
 use super::search::{Search, coded_query, is_set, leaves_needed};
@@ -19,6 +21,16 @@ use crate::quant;
 /// queries after another reads them. With a quarter, which the first level holds, all takes 5 to 8
 /// per cent longer: what is done for each query and step is more than a line's longer way.
 const STEP_BYTES: usize = 96 << 10;
+
+/// Of so many leaves a block ranks all, though they stand in groups: four queries at a time, that takes
+/// a third of what a queue of groups and leaves takes for each.
+const RANKED_TOGETHER: usize = 4096;
+
+/// How many leaves of a query are scanned before further ones: the nearest, and those up to the fourth.
+const TIERS: [usize; 2] = [1, 4];
+
+/// Keys of leaves that are compared with one bound.
+const CHUNK: usize = 128;
 
 /// Rows scored together.
 fn step(width: usize) -> usize {
@@ -84,11 +96,12 @@ impl BlockScratch {
 /// The leaves that queries chose, as (leaf, query).
 #[derive(Default)]
 struct Choice {
-    nearest: Vec<(u32, u32)>,
-    others: Vec<(u32, u32)>,
+    /// The nearest of each query; those after it; the others.
+    tiers: [Vec<(u32, u32)>; TIERS.len() + 1],
     leaf_lens: Vec<u32>,
     ranked: Vec<(f32, u32)>,
     best: Option<Best>,
+    near: Vec<u32>,
     single: Scratch,
 }
 
@@ -109,10 +122,8 @@ pub fn search_block(block: Block<'_>, scratch: &mut BlockScratch) {
         // Every leaf would be chosen, so only as many are as give a bound to begin with; all rows
         // are then scanned as they lie.
         scan.choose(&mut choice, block.keep);
-        scan.leaves(&choice.nearest);
-        scan.leaves(&choice.others);
+        scan.tiers(&choice);
         for best in &mut scan.s.found[..n] {
-            best.unsorted();
             let bound = if best.len() >= block.keep { best.bound() } else { f32::INFINITY };
             best.reset_below(block.keep, bound);
         }
@@ -120,9 +131,7 @@ pub fn search_block(block: Block<'_>, scratch: &mut BlockScratch) {
         scan.rows(block.tree.members, block.tree.codes, &all);
     } else {
         scan.choose(&mut choice, usize::MAX);
-        // The nearest leaves first: they make the bounds tight before the many others are scanned.
-        scan.leaves(&choice.nearest);
-        scan.leaves(&choice.others);
+        scan.tiers(&choice);
     }
     scan.s.choice = choice;
 }
@@ -157,6 +166,15 @@ struct Scan<'a, 's> {
 }
 
 impl Scan<'_, '_> {
+    /// Scans the leaves that were chosen, the nearest first: they make the bounds tight before the many
+    /// others are scanned.
+    fn tiers(&mut self, choice: &Choice) {
+        for pairs in &choice.tiers {
+            self.leaves(pairs);
+            self.s.found[..self.block.asks.len()].iter_mut().for_each(Best::cut);
+        }
+    }
+
     /// Scans each leaf for the queries that chose it, which come as (leaf, query).
     fn leaves(&mut self, pairs: &[(u32, u32)]) {
         let tree = self.block.tree;
@@ -226,8 +244,7 @@ impl Scan<'_, '_> {
     /// Chooses for every query the leaves that a search of its own would scan with its budget, but
     /// at most with `most`.
     fn choose(&mut self, choice: &mut Choice, most: usize) {
-        choice.nearest.clear();
-        choice.others.clear();
+        choice.tiers.iter_mut().for_each(Vec::clear);
         let tree = self.block.tree;
         let slots = tree.leaves.bias.len();
         choice.leaf_lens.clear();
@@ -235,7 +252,7 @@ impl Scan<'_, '_> {
         if slots == 0 {
             return;
         }
-        if !tree.has_one_group() {
+        if !tree.has_one_group() && slots > RANKED_TOGETHER {
             return self.choose_by_groups(choice, most);
         }
         let mut scores = vec![0f32; 4 * slots];
@@ -253,7 +270,7 @@ impl Scan<'_, '_> {
         }
     }
 
-    /// Where leaves stand in groups, a search's own queue chooses.
+    /// Where many leaves stand in groups, a search's own queue chooses.
     fn choose_by_groups(&self, choice: &mut Choice, most: usize) {
         let block = &self.block;
         for (at, query) in block.queries.chunks_exact(block.mean.len()).enumerate() {
@@ -273,9 +290,8 @@ impl Scan<'_, '_> {
             let lens = &choice.leaf_lens;
             // In a damaged file groups may share leaves.
             let filled = leaves.iter().filter(|l| lens[l.1 as usize] > 0).take(lens.len());
-            let mut pairs = filled.map(|&(_, leaf)| (leaf, at as u32));
-            choice.nearest.extend(pairs.next());
-            choice.others.extend(pairs);
+            // They come the nearest first as a rule.
+            spread(filled.map(|&(_, leaf)| (leaf, at as u32)), &mut choice.tiers);
         }
     }
 }
@@ -287,10 +303,15 @@ impl Choice {
         let mut likely = likely;
         loop {
             best.reset(likely.min(keys.len()));
-            for (leaf, &key) in keys.iter().enumerate() {
-                // Empty leaves would cost memory and find nothing.
-                if key < f32::INFINITY && self.leaf_lens[leaf] > 0 {
-                    best.push(key, leaf as u32);
+            for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
+                self.near.clear();
+                code::positions_below(keys, best.bound().next_up(), &mut self.near);
+                for &at in &self.near {
+                    let leaf = (chunk * CHUNK) as u32 + at;
+                    // Empty leaves would cost memory and find nothing.
+                    if self.leaf_lens[leaf as usize] > 0 {
+                        best.push(keys[at as usize], leaf);
+                    }
                 }
             }
             self.ranked.clear();
@@ -305,12 +326,12 @@ impl Choice {
         let mut ranked = std::mem::take(&mut self.ranked);
         let chosen = self.until(&mut ranked, budget);
         ranked.truncate(chosen);
-        if let Some(nearest) = (0..ranked.len()).min_by(|&a, &b| order(&ranked[a], &ranked[b])) {
-            ranked.swap(0, nearest);
+        let mut upto = chosen;
+        for n in TIERS.into_iter().rev().filter(|&n| n < chosen) {
+            ranked[..upto].select_nth_unstable_by(n - 1, order);
+            upto = n;
         }
-        let mut pairs = ranked.iter().map(|&(_, leaf)| (leaf, query));
-        self.nearest.extend(pairs.next());
-        self.others.extend(pairs);
+        spread(ranked.iter().map(|&(_, leaf)| (leaf, query)), &mut self.tiers);
         self.ranked = ranked;
     }
 
@@ -333,6 +354,18 @@ impl Choice {
             }
         }
         high
+    }
+}
+
+/// Gives each tier its leaves, which come the nearest first.
+fn spread(mut pairs: impl Iterator<Item = (u32, u32)>, tiers: &mut [Vec<(u32, u32)>]) {
+    let mut before = 0;
+    for (tier, n) in tiers.iter_mut().zip(TIERS) {
+        tier.extend(pairs.by_ref().take(n - before));
+        before = n;
+    }
+    if let Some(last) = tiers.last_mut() {
+        last.extend(pairs);
     }
 }
 

@@ -258,7 +258,7 @@ impl<'a, 's> Search<'a, 's> {
 
     fn run(mut self) -> Found {
         self.visit(|_| true);
-        self.found.unsorted();
+        self.found.cut();
         self.s.found = Some(self.found);
         Found { evaluated: self.evaluated, all: self.evaluated >= self.request.n_rows }
     }

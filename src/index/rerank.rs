@@ -76,7 +76,7 @@ impl Engine<'_> {
             }
             last = score;
         }
-        best.unsorted();
+        best.cut();
         let limit = match beyond.n < DIFFERENT {
             true => f64::INFINITY,
             false => worth * f64::from(best.bound()) + beyond.mean + ERRS * beyond.deviation(),
