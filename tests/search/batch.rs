@@ -220,7 +220,7 @@ fn a_damaged_tree_does_no_harm_to_a_batch() {
                     .step_by(2)
                     .for_each(|w| w.copy_from_slice(&word.to_le_bytes()));
                 reseal_section(&mut damaged, &section);
-                ask(&damaged, &queries[..queries.len() / dim * dim]);
+                ask(&damaged, &queries[..70 * dim]);
             }
         }
     }
