@@ -1,4 +1,4 @@
-//! What the fuzz targets of `fuzz/` do with an input: here, so that `tests/fuzz_finds.rs` does the
+//! What the fuzz targets of `fuzz/` do with an input: here, so that `tests/stored/fuzz_finds.rs` does the
 //! same with the inputs that once did harm. Answers and errors are all right, a panic is not.
 
 use std::sync::LazyLock;
