@@ -156,7 +156,7 @@ class Nearwood(Library):
 
     def open(self, folder, base, metric, parameters):
         index = nw.Index.open(folder / "index.nw", prefault=True)
-        budgets = geometric(50, len(base), 1.1)
+        budgets = geometric(50, len(base), 1.05)
         swept = [nearwood_setting(index, f"budget={b}", budget=b) for b in budgets]
         yield self.name, self.name, swept
         if not self.given:

@@ -50,7 +50,7 @@ class Hnswlib(Library):
 
         settings = [
             Setting(f"ef={ef}", lambda q: search(q)[0], search, lambda ef=ef: index.set_ef(ef))
-            for ef in geometric(10, 1000, 1.12)
+            for ef in geometric(10, 1000, 1.06)
         ]
         yield "hnswlib", f"hnswlib, M={parameters['M']}", settings
 
@@ -106,7 +106,7 @@ class Usearch(Library):
                 lambda ef=ef: setattr(index, "expansion_search", ef),
                 handed,
             )
-            for ef in geometric(10, 1000, 1.12)
+            for ef in geometric(10, 1000, 1.06)
         ]
         name = f"usearch, {kind}, M={parameters['connectivity']} ({index.hardware_acceleration})"
         yield "usearch", name, settings
@@ -152,7 +152,7 @@ class Voyager(Library):
             return Setting(f"query_ef={ef}", search, search)
 
         name = f"voyager, {parameters['storage']}, M={parameters['M']}"
-        yield "voyager", name, [setting(ef) for ef in geometric(10, 1000, 1.12)]
+        yield "voyager", name, [setting(ef) for ef in geometric(10, 1000, 1.06)]
 
 
 class Pynndescent(Library):
@@ -250,7 +250,7 @@ class Glass(Library):
 
 
 def _glass_settings(searcher) -> Iterator[Setting]:
-    for ef in geometric(10, 1000, 1.16):
+    for ef in geometric(10, 1000, 1.06):
         yield Setting(
             f"ef={ef}",
             lambda q: searcher.search(q, K)[0],
@@ -335,7 +335,7 @@ def _svs_settings(index, two_levels: bool, handed: str) -> Iterator[Setting]:
     def search(queries: np.ndarray) -> np.ndarray:
         return index.search(queries, K)[0]
 
-    for window in geometric(10, 800, 1.12):
+    for window in geometric(10, 800, 1.06):
         for times, (ahead, step) in product((1, 1.5, 2) if two_levels else (1,), ((4, 1), (1, 1))):
             buffer = library.SearchBufferConfig(window, round(window * times))
             given = library.VamanaSearchParameters(buffer, True, ahead, step)

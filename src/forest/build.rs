@@ -26,7 +26,7 @@ pub struct TreeParams {
 impl TreeParams {
     /// What [`ungrouped`](Self::ungrouped) is best where walks over a graph begin at leaves: a walk is
     /// short, so that ranking hundreds of centres for it would be a fifth of the time.
-    pub const UNGROUPED_FOR_WALKS: usize = 256;
+    pub const UNGROUPED_FOR_WALKS: usize = 128;
 
     /// The shape for a metric. By inner product a search needs few leaves, so that small ones, which
     /// cost more to rank, scan less than they cost: on factors of 41,000 items, 200 is faster than
