@@ -121,13 +121,27 @@ def fastest(
     found = []
     able = [e for e in entries if mode in e.tried and e.tried[mode][0] >= recall - 0.01]
     for entry in sorted(able, key=lambda e: e.tried[mode][1]):
-        if mode not in entry.recall and (ran := attempt(entry, queries, mode)):
-            entry.recall[mode] = truth.recall(ran[0])
-        if not entry.failed and entry.recall[mode] >= recall:
+        if reaches(entry, mode, recall, queries, truth):
             found.append(entry)
         if len(found) == n:
             break
     return found
+
+
+def reaches(entry: Entry, mode: str, recall: float, queries: np.ndarray, truth: Truth) -> bool:
+    """Whether a setting has a recall with all queries, which are asked where they were not yet."""
+    if mode not in entry.recall and (ran := attempt(entry, queries, mode)):
+        entry.recall[mode] = truth.recall(ran[0])
+    return not entry.failed and entry.recall[mode] >= recall
+
+
+def easiest(
+    found: Entry, entries: list[Entry], mode: str, recall: float, queries: np.ndarray, truth: Truth
+) -> Entry:
+    """Of the contestant of a setting that reaches a recall, the setting of least work that does."""
+    own = [e for e in entries if e.contestant is found.contestant and mode in e.tried]
+    able = (e for e in own if e.tried[mode][0] >= recall - 0.01)
+    return next((e for e in able if reaches(e, mode, recall, queries, truth)), found)
 
 
 def race(entries: Iterable[Entry], queries: np.ndarray, mode: str, rounds: int) -> None:
@@ -168,7 +182,8 @@ def open_all(data: Data, base: np.ndarray, options, lines: Lines):
 
 def choose(entries: list[Entry], queries: np.ndarray, truth: Truth) -> list[Entry]:
     """Of one family, what is timed: the fastest at each step of the ladder, one by one and in
-    batches, and the next fastest too at the recalls that the tables quote."""
+    batches, and at the recalls that the tables quote the next fastest too and, of the contestants
+    of both, the settings of least work: one trial may have met a fast moment of the machine."""
     if " recall=" in entries[0].contestant.family:
         fastest(entries, "one", 0.0, queries, truth)
         fastest(entries, "many", 0.0, queries, truth)
@@ -177,7 +192,10 @@ def choose(entries: list[Entry], queries: np.ndarray, truth: Truth) -> list[Entr
     for recall in LADDER:
         for mode in ("one", "many"):
             n = 2 if recall in RECALLS else 1
-            for entry in fastest(entries, mode, recall, queries, truth, n):
+            picked = fastest(entries, mode, recall, queries, truth, n)
+            if recall in RECALLS:
+                picked += [easiest(e, entries, mode, recall, queries, truth) for e in picked]
+            for entry in picked:
                 chosen[id(entry)] = entry
     for entry in chosen.values():
         for mode in modes(entry.setting):
