@@ -17,8 +17,8 @@ use crate::random::Random;
 /// The numbers of neighbours that are measured; others are interpolated.
 const NEIGHBOURS: [usize; 2] = [10, 100];
 /// One query of so many is measured with, for each of them: what a hundred neighbours say of one query is
-/// worth what ten of several say, and takes as long.
-pub(super) const ASKED: [usize; NEIGHBOURS.len()] = [1, 4];
+/// as good as ten of two.
+pub(super) const ASKED: [usize; NEIGHBOURS.len()] = [1, 2];
 /// Budgets measured for each, from [`LEAST`] to all rows in equal ratios.
 const STEPS: usize = 24;
 const LEAST: f64 = 64.0;
