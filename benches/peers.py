@@ -114,13 +114,17 @@ def try_all(entrant: Contestant, queries: np.ndarray, truth: Truth) -> list[Entr
     return entries
 
 
+def near(entries: list[Entry], mode: str, recall: float) -> list[Entry]:
+    """Those that came near a recall when tried, in their order."""
+    return [e for e in entries if mode in e.tried and e.tried[mode][0] >= recall - 0.01]
+
+
 def fastest(
     entries: list[Entry], mode: str, recall: float, queries: np.ndarray, truth: Truth, n: int = 1
 ) -> list[Entry]:
     """The `n` quickest when tried of those that reach a recall with all queries."""
     found = []
-    able = [e for e in entries if mode in e.tried and e.tried[mode][0] >= recall - 0.01]
-    for entry in sorted(able, key=lambda e: e.tried[mode][1]):
+    for entry in sorted(near(entries, mode, recall), key=lambda e: e.tried[mode][1]):
         if reaches(entry, mode, recall, queries, truth):
             found.append(entry)
         if len(found) == n:
@@ -139,9 +143,8 @@ def easiest(
     found: Entry, entries: list[Entry], mode: str, recall: float, queries: np.ndarray, truth: Truth
 ) -> Entry:
     """Of the contestant of a setting that reaches a recall, the setting of least work that does."""
-    own = [e for e in entries if e.contestant is found.contestant and mode in e.tried]
-    able = (e for e in own if e.tried[mode][0] >= recall - 0.01)
-    return next((e for e in able if reaches(e, mode, recall, queries, truth)), found)
+    own = [e for e in near(entries, mode, recall) if e.contestant is found.contestant]
+    return next((e for e in own if reaches(e, mode, recall, queries, truth)), found)
 
 
 def race(entries: Iterable[Entry], queries: np.ndarray, mode: str, rounds: int) -> None:

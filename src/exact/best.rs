@@ -105,17 +105,28 @@ impl Best {
 /// equal as tags do.
 #[inline]
 fn pack(key: f32, tag: u32) -> u64 {
-    let bits = key.to_bits();
-    // A negative number's bits descend as it ascends.
-    let flipped = bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | SIGN);
-    u64::from(flipped) << 32 | u64::from(tag)
+    u64::from(ascending(key)) << 32 | u64::from(tag)
 }
 
 #[inline]
 fn unpack(pair: u64) -> (f32, u32) {
-    let flipped = (pair >> 32) as u32;
-    let bits = flipped ^ ((!flipped.cast_signed() >> 31).cast_unsigned() | SIGN);
-    (f32::from_bits(bits), pair as u32)
+    (descended((pair >> 32) as u32), pair as u32)
+}
+
+/// Bits that ascend as numbers do by [`f32::total_cmp`].
+#[inline]
+#[must_use]
+pub fn ascending(key: f32) -> u32 {
+    let bits = key.to_bits();
+    // A negative number's bits descend as it ascends.
+    bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | SIGN)
+}
+
+/// The number that [`ascending`] made these bits of.
+#[inline]
+#[must_use]
+pub fn descended(bits: u32) -> f32 {
+    f32::from_bits(bits ^ ((!bits.cast_signed() >> 31).cast_unsigned() | SIGN))
 }
 
 const SIGN: u32 = 1 << 31;

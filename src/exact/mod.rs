@@ -8,7 +8,7 @@ mod storage;
 mod sweep;
 mod values;
 
-pub use best::Best;
+pub use best::{Best, ascending, descended};
 pub use storage::{ByteVectors, Storage, halves};
 pub use sweep::{Panel, SweepScratch, sweep};
 pub use values::{Stored, Values};

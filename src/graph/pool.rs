@@ -1,6 +1,7 @@
 //! The nearest rows that a walk has met.
 
 use super::Until;
+use crate::exact::{ascending, descended};
 
 /// The nearest rows so far, the nearest first, the first met first of equals.
 ///
@@ -136,17 +137,9 @@ fn row(entry: u64) -> u32 {
     entry as u32 >> 1
 }
 
-/// Bits that ascend with a number that is not NaN.
-#[inline]
-fn ascending(key: f32) -> u32 {
-    let bits = key.to_bits();
-    bits ^ ((bits as i32 >> 31) as u32 | 1 << 31)
-}
-
 /// The distance of an entry.
 fn key(entry: u64) -> f32 {
-    let bits = order(entry) as u32;
-    f32::from_bits(bits ^ if bits >> 31 == 1 { 1 << 31 } else { u32::MAX })
+    descended(order(entry) as u32)
 }
 
 #[cfg(test)]

@@ -11,9 +11,21 @@ pub mod fuzz;
 #[cfg(feature = "cli")]
 pub mod place;
 
+use std::fs;
+use std::path::Path;
+
 use nearwood::als::{Csr, Model, ModelFile, Params};
 use nearwood::recommend::{FitOptions, Weighting};
 use nearwood::{Ids, Index, Interactions, Metric, Recommender, Storage, Vectors};
+
+/// The names of what is in a folder, sorted.
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
 
 /// A generator of the tests' own: the crate's is private.
 pub struct Numbers(u64);

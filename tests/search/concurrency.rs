@@ -1,9 +1,8 @@
 //! Many threads on one file, and files replaced under their readers.
 
 use std::fs;
-use std::path::Path;
 
-use crate::common::{DIM, Naming, Numbers, small_index, small_recommender, small_values};
+use crate::common::{DIM, Naming, Numbers, names_in, small_index, small_recommender, small_values};
 use nearwood::error::SaveError;
 use nearwood::recommend::{RecommendOptions, Weighting};
 use nearwood::{BatchOptions, Effort, Filter, Hit, Index, Metric};
@@ -91,7 +90,7 @@ fn a_reader_keeps_the_file_that_it_opened() {
     assert!(reader.verify().is_ok() && answers(&reader) == expected);
     let again = Index::open(&path).unwrap();
     assert!(again.as_bytes() == new.as_bytes() && again.verify().is_ok());
-    assert_eq!(names(dir.path()), ["live.nw"]);
+    assert_eq!(names_in(dir.path()), ["live.nw"]);
 }
 
 #[test]
@@ -108,7 +107,7 @@ fn writers_at_once_leave_one_whole_file() {
     let last = Index::open(&path).unwrap();
     last.verify().unwrap();
     assert!(indexes.iter().any(|index| index.as_bytes() == last.as_bytes()));
-    assert_eq!(names(dir.path()), ["contested.nw"]);
+    assert_eq!(names_in(dir.path()), ["contested.nw"]);
 }
 
 #[test]
@@ -131,14 +130,6 @@ fn a_save_that_fails_leaves_the_old_file_and_nothing_else() {
         }
     }
     assert_eq!(fs::read(&protected).unwrap(), b"old");
-    assert_eq!(names(dir.path()), ["folder", "protected.nw"]);
-    assert!(names(&dir.path().join("folder")).is_empty());
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
+    assert_eq!(names_in(dir.path()), ["folder", "protected.nw"]);
+    assert!(names_in(&dir.path().join("folder")).is_empty());
 }

@@ -2,22 +2,13 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::common::place::{Done, Place};
-use crate::common::{Numbers, clustered};
+use crate::common::{Numbers, clustered, names_in};
 use nearwood::error::{BuildError, Error};
 use nearwood::io::{map_vectors, npy};
 use nearwood::{Ids, Index, Metric, Vectors};
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn a_file_built_in_place_has_the_bytes_of_one_built_in_memory() {
@@ -47,7 +38,7 @@ fn a_file_built_in_place_has_the_bytes_of_one_built_in_memory() {
         for limit in [None, Some(need as usize + 1), Some(need as usize + 200_000)] {
             let built = builder.clone().memory_limit(limit).build_to(&path, vectors).unwrap();
             assert!(built.as_bytes() == expected.as_bytes(), "{metric}, {limit:?}");
-            assert_eq!(names(dir.path()), ["i.nw"]);
+            assert_eq!(names_in(dir.path()), ["i.nw"]);
         }
     }
 }
@@ -65,7 +56,7 @@ fn a_limit_that_cannot_be_kept_is_refused_at_once() {
     assert!(error.contains("none without a path"), "{error}");
     let stopped = Index::builder(Metric::Dot).build_to_with(&path, vectors, &|_, _| false);
     assert!(matches!(stopped, Err(Error::Build(BuildError::Cancelled))));
-    assert!(names(dir.path()).is_empty());
+    assert!(names_in(dir.path()).is_empty());
 }
 
 /// Runs a command under a limit on private memory, which the system keeps (RLIMIT_DATA).
@@ -102,7 +93,7 @@ fn a_file_five_times_the_memory_is_built_under_a_limit_of_the_system() {
     place.run(&format!("{build} large.nw --no-graph")).ok();
     let same =
         fs::read(place.path("small.nw")).unwrap() == fs::read(place.path("large.nw")).unwrap();
-    assert!(same && names(&place.path("")) == ["large.nw", "small.nw", "v.npy"]);
+    assert!(same && names_in(&place.path("")) == ["large.nw", "small.nw", "v.npy"]);
 }
 
 #[test]
@@ -123,6 +114,6 @@ fn an_interrupted_build_leaves_nothing() {
         let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         assert!(killed.unwrap().success());
         assert!(!child.wait().unwrap().success(), "{signal}");
-        assert_eq!(names(&place.path("")), ["v.npy"], "{signal}");
+        assert_eq!(names_in(&place.path("")), ["v.npy"], "{signal}");
     }
 }
