@@ -79,22 +79,24 @@ instructions:
 # The peers live in an environment of their own. Built ones are kept in BENCH_CACHE, and what a build
 # took with them: take that away (or give `--rebuild`) to measure the builds again. Names of data sets,
 # folders and options of benches/everything.py go into BENCH_ARGS (`--resume`: on from where a run was
-# ended), sets of interactions into BENCH_TRAINERS.
+# ended), sets of interactions into BENCH_TRAINERS. Counting instructions wants valgrind, without which
+# that alone is not run.
 BENCH_VENV := .venv-bench
 BENCH_BIN := $(BENCH_VENV)/bin
 BENCH_CACHE ?= target/peers
 BENCH_OUT ?= target/bench.jsonl
 BENCH_ARGS ?=
-BENCH_TRAINERS ?= gowalla ml-1m
+BENCH_TRAINERS ?= gowalla ml-1m generated-power-law
 BENCH_RUN = $(BENCH_BIN)/python benches/everything.py $(BENCH_ARGS) --cache $(BENCH_CACHE) --out $(BENCH_OUT)
 bench: $(BENCH_VENV)/installed
 	$(BENCH_RUN) --trainers "$(BENCH_TRAINERS)"
 	$(CARGO) bench
-	$(MAKE) instructions
+	command -v valgrind >/dev/null || { echo "NOT RUN: instructions, for want of valgrind"; exit 0; }; \
+		$(MAKE) instructions
 
 # The indexes alone.
 bench-peers: $(BENCH_VENV)/installed
-	$(BENCH_RUN) --trainers ""
+	$(BENCH_RUN) --trainers "" --more ""
 
 # Every fuzz target for FUZZ_SECONDS, from whole files and what earlier runs found worth keeping,
 # with AddressSanitizer. A find is left in fuzz/artifacts: see tests/fuzz_finds/README.md.
@@ -154,20 +156,25 @@ $(PACKAGES)/built: $(VENV)/installed $(PYTHON_SOURCES) pyproject.toml README.md
 	. $(BIN)/activate && maturin build --release --locked --out $(PACKAGES) && maturin sdist --out $(PACKAGES)
 	touch $@
 
-# Each peer by itself, so that one that cannot be installed is named and the others still run. Those
-# that can be are compiled for this processor: voyager's wheel is made for any. glass is on no
-# package index; where it is installed into this environment by hand it is measured.
+# Each peer by itself, so that one that cannot be installed is named and the others still run; what was
+# not is tried again the next time. Those that can be are compiled for this processor: voyager's wheel is
+# made for any. glass is on no package index, and its source says nothing of what it is built with.
 COMPILED := annoy,hnswlib,voyager
+GLASS := git+https://github.com/zilliztech/pyglass@8c69018deb7cd1fa1dfc7b1f8d1d49129e17d86c\#subdirectory=python
 $(BENCH_VENV)/peers: pyproject.toml
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_BIN)/pip install -q --upgrade pip 'maturin>=1.9,<2' 'numpy>=1.23'
 	$(BENCH_BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['bench'], sep='\n')" \
-	| while read peer; do \
+	| { all=yes; while read peer; do \
 		CFLAGS='-O3 -march=native' CXXFLAGS='-O3 -march=native' \
 			$(BENCH_BIN)/pip install -q --no-binary $(COMPILED) "$$peer" \
-		|| $(BENCH_BIN)/pip install -q "$$peer" || echo "NOT INSTALLED: $$peer"; \
-	done
-	touch $@
+		|| $(BENCH_BIN)/pip install -q "$$peer" || { echo "NOT INSTALLED: $$peer"; all=no; }; \
+	done; \
+	$(BENCH_BIN)/python -c 'import glass' 2>/dev/null \
+		|| { $(BENCH_BIN)/pip install -q 'pybind11<3' setuptools wheel psutil \
+			&& $(BENCH_BIN)/pip install -q --no-build-isolation --no-deps "$(GLASS)"; } \
+		|| { echo "NOT INSTALLED: glass"; all=no; }; \
+	[ $$all = no ] || touch $@; }
 
 $(BENCH_VENV)/installed: $(BENCH_VENV)/peers $(RUST_SOURCES)
 	. $(BENCH_BIN)/activate && maturin develop --release

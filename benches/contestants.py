@@ -149,7 +149,7 @@ class Nearwood(Library):
         return [self.given]
 
     def build(self, data: np.ndarray, metric: str, parameters: dict) -> nw.Index:
-        return nw.Index.build(data, metric=metric, n_threads=1, **parameters)
+        return nw.Index.build(data, metric=metric, **{"n_threads": 1, **parameters})
 
     def save(self, built: nw.Index, folder: Path) -> None:
         built.save(folder / "index.nw")

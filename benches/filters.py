@@ -1,21 +1,21 @@
 """Filtered searches at recall 0.95 beside an exact scan of what passes: Python, one thread, k = 10.
 
-    python benches/filters.py photosift factors-a1
+    python benches/filters.py photosift factors-a1 [--out run.jsonl]
 
 For each share of the items that pass: at random ("random"), or the items nearest to one of them
 ("near": queries then lie anywhere, mostly far from what passes). CPU time of 200 queries, the
-median of three rounds in turn. Data as in peers.py.
+median of some rounds in turn. Data as in peers.py.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
-from truth import load
+from tables import Rows, of_sets
+from truth import Data
 
 import nearwood as nw
 
@@ -23,7 +23,7 @@ SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001, 0.0001)
 QUERIES = 200
 
 
-def allowed(kind: str, share: float, index: nw.Index, base: np.ndarray) -> np.ndarray:
+def allowed(kind: str, share: float, base: np.ndarray) -> np.ndarray:
     random = np.random.default_rng(7)
     count = max(1, round(share * len(base)))
     if kind == "random":
@@ -36,32 +36,29 @@ def seconds(search: Callable[[np.ndarray], object], queries: np.ndarray) -> floa
     start = time.process_time()
     for query in queries:
         search(query)
-    return time.process_time() - start
+    return max(time.process_time() - start, 1e-9)
 
 
-def measure(name: str) -> None:
-    base, queries, truth = load(name)
-    users = queries[QUERIES:] if truth.metric == "dot" else None
-    index = nw.Index.build(base, metric=truth.metric, calibration_queries=users)
+def measure(data: Data, rounds: int, rows: Rows) -> None:
+    base, queries, _ = data.load()
+    # Of a folder of few queries the calibration is left to make up its own.
+    users = queries[QUERIES:] if data.metric == "dot" and len(queries) > QUERIES else None
+    index = nw.Index.build(base, metric=data.metric, calibration_queries=users)
     queries = queries[:QUERIES]
     for kind in ("random", "near"):
         for share in SHARES:
-            passing = nw.Filter(allowed(kind, share, index, base))
+            passing = nw.Filter(allowed(kind, share, base))
             near = lambda q: index.search(q, 10, filter=passing)  # noqa: B023, E731
             exact = lambda q: index.search_exact(q, 10, filter=passing)  # noqa: B023, E731
             times: dict[str, list[float]] = {"near": [], "exact": []}
-            for _ in range(3):
+            for _ in range(rounds):
                 times["near"].append(seconds(near, queries))
                 times["exact"].append(seconds(exact, queries))
             recall = index.recall(queries, 10, filter=passing)
-            a, b = (1e6 * statistics.median(times[side]) / QUERIES for side in ("near", "exact"))
-            print(f"| {name} | {kind} | {share:.2%} | {recall:.4f} ", end="")
-            print(f"| {a:.1f} | {b:.1f} | {b / a:.2f} x |")
-            sys.stdout.flush()
+            a, b = (1e6 * statistics.median(times[side]) / len(queries) for side in times)
+            about = {"data": data.name, "passes": kind, "share": share, "recall": recall}
+            rows.add(**about, near=a, exact=b, ratio=b / a, rounds=list(times.values()))
 
 
 if __name__ == "__main__":
-    print("| data | what passes | share | recall@10 | us a query | exact scan | |")
-    print("|---|---|---|---|---|---|---|")
-    for name in sys.argv[1:] or ["photosift", "factors-a1"]:
-        measure(name)
+    of_sets("filters", __doc__, ("photosift", "factors-a1"), 3, measure)

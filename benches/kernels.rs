@@ -4,7 +4,10 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nearwood::kernel::code::{self, CodeQuery, CodeRows};
-use nearwood::kernel::float;
+use nearwood::kernel::product::{self, ProductQuery, ProductRows};
+use nearwood::kernel::scattered::{self, ByteRows, Measure};
+use nearwood::kernel::screen::{self, Screen};
+use nearwood::kernel::{bytes, float};
 
 mod data;
 
@@ -42,5 +45,82 @@ fn codes(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, floats, codes);
+/// What a single search reads of a leaf: half a byte a part.
+fn products(c: &mut Criterion) {
+    let mut group = c.benchmark_group("4-bit product codes, bytes scanned");
+    for (parts, rows) in [(32, 208), (64, 320), (96, 320), (64, 640_000)] {
+        let tiles = vec![0x85u8; rows / 16 * product::tile_bytes(parts)];
+        let bias = vec![0f32; rows];
+        let tables = vec![3u8; parts * product::ENTRIES];
+        let query = ProductQuery { tables: &tables, step: 0.5, least: 0.0, base: 0.0 };
+        let rows = ProductRows { tiles: &tiles, bias: &bias };
+        let mut out = vec![0f32; bias.len()];
+        group.throughput(Throughput::Bytes(tiles.len() as u64));
+        group.bench_function(format!("{} rows of {parts} parts", bias.len()), |b| {
+            b.iter(|| product::scan(black_box(query), black_box(rows), &[], &mut out))
+        });
+    }
+}
+
+/// What a walk compares: rows that lie anywhere.
+fn scattered_rows(c: &mut Criterion) {
+    const IDS: usize = 64;
+    let mut group = c.benchmark_group("scattered rows, bytes read");
+    for (measure, width, rows) in [
+        (Measure::Halves, 64, 1000),
+        (Measure::Halves, 64, 200_000),
+        (Measure::Halves, 192, 50_000),
+        (Measure::Squares, 128, 200_000),
+    ] {
+        let (codes, query) = (vec![0x85u8; rows * width], vec![0x79u8; measure.query_len(width)]);
+        let stored = ByteRows { bytes: &codes, width };
+        // Far apart, and never the same ones twice in a row.
+        let mut at = 0u32;
+        let mut out = [0f32; IDS];
+        group.throughput(Throughput::Bytes((IDS * width) as u64));
+        group.bench_function(format!("{measure:?}, {width} of {rows} rows"), |b| {
+            b.iter(|| {
+                let ids: [u32; IDS] = std::array::from_fn(|_| {
+                    at = (at + 75_347) % rows as u32;
+                    at
+                });
+                scattered::distances(measure, black_box(&query), stored, &ids, &mut out);
+            })
+        });
+    }
+}
+
+/// Bits under hamming and bytes under manhattan, in tiles.
+fn bytes_and_bits(c: &mut Criterion) {
+    let mut group = c.benchmark_group("bytes and bits, bytes scanned");
+    let (rows, width) = (320, 32);
+    let tiles = vec![0x85u8; rows * width];
+    let (bias, scale, query) = (vec![0f32; rows], vec![1f32; rows], vec![0x79u8; width]);
+    let codes = CodeRows { tiles: &tiles, bias: &bias, scale: &scale };
+    let mut out = vec![0f32; rows];
+    group.throughput(Throughput::Bytes(tiles.len() as u64));
+    group.bench_function(format!("bits, {rows} rows of {width} bytes"), |b| {
+        b.iter(|| bytes::score_bits(black_box(&query), black_box(codes), &mut out))
+    });
+    group.bench_function(format!("differences, {rows} rows of {width} bytes"), |b| {
+        b.iter(|| bytes::score_l1(black_box(&query), 1.0, black_box(codes), &mut out))
+    });
+}
+
+/// Four users against items in their order, most of which fail.
+fn screens(c: &mut Criterion) {
+    let mut group = c.benchmark_group("screen of four, multiply-adds");
+    for (dim, tiles) in [(64, 40), (64, 2600)] {
+        let rows = vec![0x85u8; tiles * 16 * dim];
+        let (codes, least) = (vec![3i8; dim], vec![i32::MAX; tiles]);
+        let four = [Screen { codes: &codes, least: &least }; screen::TOGETHER];
+        let mut out: [Vec<u32>; screen::TOGETHER] = Default::default();
+        group.throughput(Throughput::Elements((screen::TOGETHER * rows.len()) as u64));
+        group.bench_function(format!("{} rows of {dim}", 16 * tiles), |b| {
+            b.iter(|| screen::screen4(black_box(four), black_box(&rows), &mut out))
+        });
+    }
+}
+
+criterion_group!(benches, floats, codes, products, scattered_rows, bytes_and_bits, screens);
 criterion_main!(benches);

@@ -2,7 +2,8 @@
 
 Every line has a `kind`. Of `peers.py`: `run`, `data` (a set begins), `build` (an index and its
 cost), `point` (a timed setting). Of `trainers.py`: `epoch`, `product`, `loss`. Of `machine.py`:
-`machine`. Of any: `absent` (what did not run, and why). Of `everything.py`: `step` (one is whole).
+`machine`. Of what writes by `tables.py`: `table` (one begins), `row`. Of any: `absent` (what did
+not run, and why). Of `everything.py`: `step` (one is whole).
 """
 
 from __future__ import annotations

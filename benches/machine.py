@@ -63,6 +63,13 @@ def memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def usable_cores() -> int:
+    """Those that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def last_cache() -> int:
     """Bytes of the largest cache; 32 MiB where the system does not tell."""
     sizes = [int(size[:-1]) * 1024 for size in caches().values() if size.endswith("K")]
@@ -161,7 +168,7 @@ def measure(lines: Lines, quick: bool = False) -> None:
         date=now(),
         quick=quick,
         processor=processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        cores=usable_cores(),
         memory_bytes=memory(),
         caches=caches(),
         flags=[flag for flag in SETS if flag in flags],

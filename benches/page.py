@@ -8,9 +8,9 @@ The page marks what is the machine's, and everything else is left as it is, byte
     ...
     <!-- end of index photosift -->
 
-Regions: `machine`; `index SET`, `epochs SET` and `losses SET` for each data set; `other sets` for
-those that have no region of their own; `not run`. One that a run says nothing of stays as it is, so
-that a run of one set renews the tables of that set alone.
+Regions: `machine`; `index SET`, `epochs SET` and `losses SET` for each data set; those of
+`tables.py`; `other sets` for what has no region of its own; `not run`. One that a run says nothing
+of stays as it is, so that a run of one set renews the tables of that set alone.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import peers_report
+import tables
 import trainers_report
 from lines import of_kind, read, spread
 
@@ -124,6 +125,8 @@ def regions(lines: list[dict], pictures: str) -> dict[str, Region]:
     for data in trainers_report.sets(lines, "loss"):
         text = trainers_report.losses(lines, data)
         found[f"losses {data}"] = Region(f"{data}: seconds to a loss", text)
+    for table in tables.measured(lines):
+        found[table] = Region(tables.TABLES[table].title, tables.latest(lines, table))
     found["not run"] = Region("Not run", not_run(lines))
     return found
 

@@ -4,8 +4,6 @@
 
     python benches/peers.py [names] --out run.jsonl --cache FOLDER --only svs --only nearwood
     python benches/peers.py fill [names] --cache FOLDER    builds the peers and measures nothing
-    python benches/peers.py batches [names]       nearwood's loop beside its own batches
-    python benches/peers.py builds [names]        CPU seconds of building beside Annoy's
     python benches/peers.py path/to/folder --metric angular       any base.npy and queries.npy
     python benches/peers_report.py run.jsonl --pictures docs/pictures     tables and pictures
 
@@ -22,7 +20,7 @@ is named.
 
 from __future__ import annotations
 
-import contestants  # isort: skip  (before numpy: it sets the environment)
+import contestants  # noqa: F401  isort: skip  (before numpy: it sets the environment)
 
 import argparse
 import dataclasses
@@ -31,7 +29,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,8 +41,6 @@ from machine import processor
 from peers_built import LIBRARIES, Cache
 from truth import SETS, Data, K, NotRun, Truth, find, with_stand_ins
 
-import nearwood as nw
-
 #: The recalls whose fastest settings are timed: those of the tables, and others for the picture.
 LADDER = (0.7, 0.8, 0.85, *RECALLS[:2], 0.97, 0.98, *RECALLS[2:], 0.995, 0.998)
 #: A setting is given up for the slower ones after it once it finds as much as this.
@@ -54,7 +50,7 @@ ENOUGH = 0.9985
 TRIED, WARM = 300, 300
 #: A virtual machine's clock moves by half within seconds: a median of five rounds is one phase's or
 #: another's.
-ROUNDS = 15
+ROUNDS = 9
 
 
 @dataclass
@@ -277,43 +273,9 @@ def fill(data: Data, options, lines: Lines) -> None:
         print(f"| {data.name} | {told} |", flush=True)
 
 
-def batches(data: Data, options, lines: Lines) -> None:
-    """A loop of queries beside the same queries as one batch; a budget of all is all codes."""
-    base, queries, truth = data.load()
-    users = queries if truth.metric == "dot" else None
-    index = nw.Index.build(base, metric=truth.metric, n_threads=1, calibration_queries=users)
-    for given in [{"recall": r} for r in RECALLS] + [{"budget": len(base)}]:
-        entry = Entry(None, contestants.nearwood_setting(index, "", **given), {})
-        got = truth.recall(run(entry.setting, queries, "many")[0])
-        for mode in ("one", "many"):
-            race([entry], queries, mode, options.rounds)
-        if entry.failed:
-            raise NotRun(entry.failed)
-        one, many = rate(entry, "one"), rate(entry, "many")
-        asked = " ".join(f"{key}={value}" for key, value in given.items())
-        told = f"{asked} | {got:.4f} | {one:,.0f} | {many:,.0f} | {many / one:.2f} x"
-        print(f"| {data.name} | {told} |", flush=True)
-
-
-def builds(data: Data, options, lines: Lines) -> None:
-    """Ours, the median of three, beside Annoy's of 50 trees."""
-    base = data.base()
-    with tempfile.TemporaryDirectory() as folder:
-        cache = Cache(Path(folder))
-        cpu = lambda library, given: cache.built(library, data, base, given)[1].cpu  # noqa: E731
-        ours = [cpu(LIBRARIES["nearwood"], {}) for _ in range(3)]
-        annoy = LIBRARIES["annoy"]
-        theirs = cpu(annoy, annoy.variants(base, data.metric)[0])
-    told = f"{statistics.median(ours):.2f} | annoy, 50 trees: {theirs:.2f}"
-    print(f"| {data.name} | {told} |", flush=True)
-
-
-JOBS: dict[str, Callable] = {"fill": fill, "batches": batches, "builds": builds}
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="data sets, after fill, batches or builds if any")
+    parser.add_argument("names", nargs="*", help="data sets, after fill if they are only built")
     parser.add_argument("--metric", choices=("euclidean", "angular", "dot"), help="of every set")
     parser.add_argument("--out", type=Path, help="a file of JSON lines to add to")
     parser.add_argument("--cache", type=Path, help="a folder of built peers, kept for later runs")
@@ -322,8 +284,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_intermixed_args()
     options.job = contest
-    if options.names and options.names[0] in JOBS:
-        options.job = JOBS[options.names.pop(0)]
+    if options.names[:1] == ["fill"]:
+        options.job = fill
+        options.names.pop(0)
     return options
 
 
@@ -349,9 +312,6 @@ def main() -> None:
     alone()
     print(f"k = {K}, one thread, from Python; medians of {options.rounds} rounds in turn")
     lines = Lines(options.out)
-    if options.job is batches:
-        print("| data | asked | recall@10 | queries/s in a loop | in a batch | |")
-        print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as unkept:
         options.cache = Cache(options.cache or Path(unkept), options.rebuild)
         for data in sets(options, lines):

@@ -126,13 +126,19 @@ def builds(lines: list[dict], data: str) -> list[dict]:
 
 
 def build_table(built: list[dict]) -> Iterator[str]:
-    """Every build and what it cost; one searched in several ways is named by each of them."""
+    """Every build and what it cost; one searched in several ways is named by what they share."""
     yield "| " + " | ".join(BUILDS) + " |"
     yield "|---" * len(BUILDS) + "|"
+    ways: dict[tuple, list[str]] = {}
     for line in built:
-        cost = line["build"]
+        key = line["family"], tuple(sorted(line["build"].items()))
+        ways.setdefault(key, []).append(line["name"])
+    for (_, cost), names in ways.items():
+        cost = dict(cost)
         peak = cost["peak_bytes"]
-        cells = [line["name"], cost["version"], f"{cost['cpu']:.2f}"]
+        parts = zip(*(name.split(", ") for name in names), strict=False)
+        name = ", ".join(each[0] for each in parts if len({*each}) == 1)
+        cells = [name, cost["version"], f"{cost['cpu']:.2f}"]
         cells += [f"{cost['file_bytes'] / 1e6:,.0f}", "" if peak is None else f"{peak / 1e6:,.0f}"]
         yield "| " + " | ".join([*cells, cost["measured"][:10]]) + " |"
 

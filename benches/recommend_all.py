@@ -1,6 +1,7 @@
 """Recommendations for everybody: users a second on generated plays of 1M users and 1M items.
 
     python benches/recommend_all.py [--users N] [--items N] [--sample N] [--keep FILE]
+        [--out run.jsonl]
 
 Plays are drawn from 300 tastes, items by their popularity (Zipf), users by how much they play
 (lognormal); factors of length 64 are trained on them, so that lengths are heavy-tailed as trained
@@ -11,12 +12,14 @@ way answers a sample, against all items; the last column says of how many. One t
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+import numpy as np  # before what sets the number of its threads
+from lines import Lines
+from machine import usable_cores
+from tables import Rows
 
 import nearwood as nw
 
@@ -64,10 +67,6 @@ def by_numpy(
     return time.perf_counter() - start, np.concatenate(best)
 
 
-def row(what: str, threads: int, n: int, seconds: float, found: float) -> None:
-    print(f"| {what} | {threads} | {n / seconds:,.1f} | {found:.4f} | {n:,} |", flush=True)
-
-
 def recall(found: np.ndarray, truth: np.ndarray) -> float:
     shares = [len(np.intersect1d(f, t)) / K for f, t in zip(found, truth, strict=False)]
     return float(np.mean(shares))
@@ -77,18 +76,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--sample", type=int, default=8_000)
+    parser.add_argument("--sample", type=int, default=40_000)
     parser.add_argument("--keep", type=Path, help="where to keep the trained file")
+    parser.add_argument("--out", type=Path, help="a file of JSON lines to add to")
     args = parser.parse_args()
     rec = trained(args.users, args.items, args.keep)
     known = rec.users
     sample = np.random.default_rng(2).permutation(len(known))[: args.sample]
     ids = known[sample]
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     lengths = np.linalg.norm(rec.item_factors, axis=1)
     quantiles = ", ".join(f"{x:.3g}" for x in np.quantile(lengths, [0.5, 0.9, 0.99, 1.0]))
-    print(f"{rec!r}; lengths of items: median, 90%, 99%, largest {quantiles}\n")
-    print("| way | threads | users/s | recall@50 | users measured |\n|---|---|---|---|---|")
+    table = Rows(
+        "everybody",
+        Lines(args.out),
+        f"{len(known):,} users, {len(rec.items):,} items that were played; their lengths: "
+        f"median, 90%, 99%, largest {quantiles}.",
+    )
+
+    def row(way: str, threads: int, n: int, seconds: float, found: float) -> None:
+        table.add(way=way, threads=threads, users=n, rate=n / seconds, recall=found)
 
     truth = rec.recommend_all(K, users=ids, exact=True)[0]
     for threads in sorted({1, cores}):

@@ -85,6 +85,8 @@ def recorded() -> list[dict]:
         point("nearwood", "nearwood", 0.96, 3000.0),
         point("nearwood", "nearwood", 0.992, 2000.0),
         point("peer", "peer, M=16", 0.955, 1500.0),
+        point("other", "other, R=8, bytes", 0.5, 50.0),
+        point("other", "other, R=8, halves", 0.5, 40.0),
         training | {"what": "speed"},
         {"kind": "epoch", **epoch, "trainer": "nearwood cholesky", "seconds": 0.5, "rounds": [0.5]},
         {"kind": "epoch", **epoch, "trainer": "peer cg", "seconds": 1.25, "rounds": [1.25]},
@@ -98,6 +100,18 @@ def recorded() -> list[dict]:
             "reason": "ended with 1",
         },
         {"kind": "step", "name": "epochs of plays"},
+        *table("old rooms", 1.0),
+        *table("new rooms", 2.5),
+    ]
+
+
+def table(way: str, rate: float) -> list[dict]:
+    """One measurement of a table, of one row."""
+    when = {"date": "2026-01-02T03:04", "processor": "Abacus 9"}
+    figures = {"way": way, "threads": 1, "rate": rate, "recall": 0.5, "users": 1000}
+    return [
+        {"kind": "table", "table": "everybody", "about": "Of all.", **when},
+        {"kind": "row", "table": "everybody", **figures},
     ]
 
 
@@ -138,6 +152,7 @@ def test_the_tables_of_a_set(page: ModuleType, tmp_path: Path) -> None:
     row = "| peer, M=16 | budget=1500 | 0.9550 | 1,500 | 2.00 x | 1,500 | 0.9550 | 2.00 x |"
     assert row in cats
     assert "| peer, M=16 | 7.1 | 2.50 | 12 |  | 2026-01-02 |" in cats
+    assert cats.count("| other, R=8 | 7.1 |") == 1, "built once, searched in two ways"
     assert "peer stops at 0.9550." in cats
     assert "a round lies 2.0% from the median" in cats
 
@@ -149,10 +164,37 @@ def test_trainers_and_what_has_no_region(page: ModuleType, tmp_path: Path) -> No
     assert "cats" not in others
 
 
+def test_a_table_is_of_its_last_measurement(page: ModuleType, tmp_path: Path) -> None:
+    others = region(written(page, tmp_path, recorded()), "other sets")
+    assert "Of all.\n\n| way | threads | users/s |" in others
+    assert "| new rooms | 1 | 2 | 0.5000 | 1,000 |\n\nMeasured on 2026-01-02, Abacus 9." in others
+    assert "old rooms" not in others
+
+
 def test_what_did_not_run_is_named(page: ModuleType, tmp_path: Path) -> None:
     named = region(written(page, tmp_path, recorded()), "not run")
     # The step that a resumed run brought to its end is not.
     assert named.strip() == "- cats: glass: not &lt;installed>"
+
+
+def test_two_runs_are_compared_by_their_ratios(
+    page: ModuleType,
+) -> None:
+    import compare
+
+    earlier = recorded()
+    slower = json.loads(json.dumps(earlier))
+    for line in slower:
+        if line["kind"] == "point":
+            for mode in ("one", "many"):
+                line[mode]["per_second"] /= 2
+    rows, far = compare.table(compare.ratios(earlier), compare.ratios(slower))
+    assert far == 0 and len(rows) == 5
+    assert rows[0] == "| cats, 0.9, one query at a time | 2.00 x | 2.00 x | 1.00 | 16.0% |  |"
+    assert "plays, 64 factors, 1 threads, peer cg | 2.50 x | 2.50 x" in rows[-1]
+    better = point("peer", "peer, M=16", 0.955, 2000.0)
+    rows, far = compare.table(compare.ratios(earlier), compare.ratios([*earlier, better]))
+    assert far == 4 and rows[2].endswith("| 2.00 x | 1.50 x | 0.75 | 16.0% | beyond |")
 
 
 def test_pictures_are_drawn(page: ModuleType, tmp_path: Path) -> None:
@@ -188,7 +230,15 @@ def test_the_real_page_has_a_place_for_all(page: ModuleType) -> None:
     text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert page.renewed(text, {}) == text
     marked = [match["name"] for match in page.MARK.finditer(text)]
-    assert {"machine", "index photosift", "epochs gowalla", "other sets", "not run"} <= {*marked}
+    assert {
+        "machine",
+        "index photosift",
+        "epochs gowalla",
+        "builds",
+        "quality",
+        "other sets",
+        "not run",
+    } <= {*marked}
 
 
 def test_generated_sets_are_as_their_names_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +300,8 @@ def test_what_fails_or_is_absent_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_one_run_of_all(tmp_path: Path) -> None:
-    """A folder of vectors, ours alone; a set that is nowhere is named and ends nothing."""
+    """A folder of vectors, with two peers, and all tables; a set that is nowhere is named and ends
+    nothing."""
     random = np.random.default_rng(0)
     (tmp_path / "mine").mkdir()
     for name, n in (("base", 400), ("queries", 20)):
@@ -258,19 +309,44 @@ def test_one_run_of_all(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(PAGE)
     paths = {"out": "run.jsonl", "page": "page.md", "pictures": "pictures", "cache": "cache"}
     into = [word for key, name in paths.items() for word in (f"--{key}", str(tmp_path / name))]
-    given = [str(tmp_path / "mine"), "nowhere", "--metric", "angular", "--only", "nearwood"]
+    given = [str(tmp_path / "mine"), "nowhere", "--metric", "angular"]
+    # With the peers that tests have installed.
+    given += [word for library in ("nearwood", "annoy", "implicit") for word in ("--only", library)]
     trainers = ["--trainers", "generated-tiny no-such-set"]
+    trainers += ["--more", "builds batches filters larger everybody"]
     command = [sys.executable, str(BENCHES / "everything.py"), "--quick", *given, *trainers, *into]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "page.md").read_text()
     assert "### mine (400 x 8, angular)" in text
-    assert "| 8 | 1 | nearwood cg |" in text
+    assert "| 8 | 1 | nearwood cg |" in text and "| 8 | 1 | implicit cholesky |" in text
+    assert "| annoy, 200 trees | 1.17.3 |" in text
     assert "none of this run's figures is a measurement" in text
     assert "- nowhere: the set: no base.npy and queries.npy" in region(text, "not run")
     assert "epochs of no-such-set: the process ended with 2" in region(text, "not run")
     kinds = [json.loads(line)["kind"] for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert {"machine", "data", "build", "point", "epoch", "product", "loss", "step"} <= {*kinds}
+    others = region(text, "other sets")
+    for row in (
+        "| mine | nearwood, no graph | 1 |",
+        "| mine | budget=400 | 1.0000 |",
+        "| mine | near | 10.00% |",
+        "| clusters 5,000 x 32, euclidean |",
+        "| numpy, blocks of 128 |",
+    ):
+        assert row in others
+
+
+def test_more_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHES / "everything.py"), "--more", "soup"]
+    (tmp_path / "page.md").write_text(PAGE)
+    done = subprocess.run(
+        [*command, "--page", str(tmp_path / "page.md"), "--out", str(tmp_path / "run.jsonl")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("--more soup: expected some of builds,")
 
 
 def test_a_run_that_measured_nothing_leaves_the_page(
