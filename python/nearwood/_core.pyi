@@ -74,6 +74,7 @@ def report(
     out: _Path,
     *,
     queries: ArrayLike | None = None,
+    speed: bool = True,
     test: Any = None,
     k: int | Sequence[int] = 20,
     items: int = 2000,

@@ -96,6 +96,7 @@ impl Shown {
 
 /// What is measured for a page.
 struct Asked<'a> {
+    speed: bool,
     queries: Option<&'a [f32]>,
     test: Option<&'a Interactions>,
     ks: Vec<usize>,
@@ -104,11 +105,16 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn curve(&self, shown: &Shown, watched: &Watched) -> Result<Option<RecallCurve>, Error> {
-        let Some(queries) = self.queries else { return Ok(None) };
+        if !self.speed {
+            return Ok(None);
+        }
         let interrupt = || watched.stopped();
         let n_threads = self.page.n_threads;
         let options = CurveOptions { n_threads, interrupt: &interrupt, ..CurveOptions::default() };
-        Ok(Some(shown.items().recall_curve(Some(queries), options)?))
+        Ok(Some(match shown {
+            Shown::Index(index) => index.recall_curve(self.queries, options)?,
+            Shown::Recommender(recommender) => recommender.recall_curve(self.queries, options)?,
+        }))
     }
 
     fn metrics(&self, shown: &Shown, watched: &Watched) -> Result<Option<Metrics>, Error> {
@@ -131,14 +137,17 @@ impl Asked<'_> {
 
 /// Draws an index or a recommender as one HTML page that needs nothing else.
 ///
-/// The page has the recall and the work of searches, leaf sizes, norms, a map of the items with
-/// their names and a search for what is near them, and of a recommender the losses of its training.
-/// It loads nothing from anywhere. An item takes at most 4.6 kB of it, usually 0.2 kB.
+/// The page has the recall, the work and the speed of searches, leaf sizes, norms, a map of the items
+/// with their names and a search for what is near them, and of a recommender the losses of its
+/// training. It loads nothing from anywhere. An item takes at most 4.6 kB of it, usually 0.2 kB.
 ///
 /// Args:
 ///     source: A file, an `Index` or a `Recommender`.
 ///     out: The file to write, whole or not at all.
-///     queries: (m, d) vectors to measure the speed with; None: the page tells recall by work alone.
+///     queries: (m, d) vectors to measure the speed with; None: those of
+///         :meth:`Index.recall_curve`, and of a recommender 500 of its users.
+///     speed: False leaves the speed out: nothing is measured, and the same file and arguments give
+///         the same page.
 ///     test: Of a recommender, `Interactions` that were held out: the page has the metrics of
 ///         :func:`evaluate`, beside those of popularity.
 ///     k: Where lists are cut for `test`, or several such numbers.
@@ -149,7 +158,8 @@ impl Asked<'_> {
 ///     n_threads: None: all cores.
 ///
 /// Raises:
-///     ValueError: If `items` is out of its range, or `test` is given for an index.
+///     ValueError: If `items` is out of its range, `test` is given for an index, or `queries` without
+///         `speed`.
 ///     OSError: If a file cannot be read or written.
 ///
 /// >>> import tempfile, pathlib, numpy as np, nearwood as nw
@@ -159,15 +169,16 @@ impl Asked<'_> {
 /// >>> "<title>Random vectors" in out.read_text(encoding="utf-8")
 /// True
 #[pyfunction]
-#[pyo3(signature = (source, out, *, queries=None, test=None, k=None, items=Count(2000),
-    title=None, seed=0, n_threads=None),
-    text_signature = "(source, out, *, queries=None, test=None, k=20, items=2000, title=None, seed=0, n_threads=None)")]
+#[pyo3(signature = (source, out, *, queries=None, speed=true, test=None, k=None,
+    items=Count(2000), title=None, seed=0, n_threads=None),
+    text_signature = "(source, out, *, queries=None, speed=True, test=None, k=20, items=2000, title=None, seed=0, n_threads=None)")]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
 pub fn report<'py>(
     py: Python<'py>,
     source: &Bound<'py, PyAny>,
     out: &Bound<'py, PyAny>,
     queries: Option<&Bound<'py, PyAny>>,
+    speed: bool,
     test: Option<&Bound<'py, PyAny>>,
     k: Option<Counts>,
     items: Count,
@@ -180,11 +191,15 @@ pub fn report<'py>(
     if test.is_some() && matches!(shown, Shown::Index(_)) {
         return Err(value_error("test measures a recommender's lists, and source is an index"));
     }
+    if queries.is_some() && !speed {
+        return Err(value_error("queries are to measure the speed with, and speed is False"));
+    }
     let queries = queries.map(|queries| rows(queries, shown.items())).transpose()?;
     let test = test.map(|test| interactions(test, "test")).transpose()?;
     let n_threads = optional(n_threads);
     let title = title.or(name.as_deref()).unwrap_or(PageOptions::default().title);
     let asked = Asked {
+        speed,
         queries: queries.as_ref().map(convert::values).transpose()?,
         test: test.as_deref(),
         ks: k.map_or(vec![20], |ks| ks.0),

@@ -57,7 +57,16 @@ def test_a_page_of_each_source(
     assert "<title>Vectors · nearwood</title>" in text and "Measured with 20 queries" in text
     assert embedded(out)["n"] == 100
     nw.report(rec, out, items=10)
-    assert "The 10 items that most users have" in out.read_text(encoding="utf-8")
+    text = out.read_text(encoding="utf-8")
+    assert (
+        "The 10 items that most users have" in text
+        and "users of the recommender, one after" in text
+    )
+    once, again = tmp_path / "once.html", tmp_path / "again.html"
+    for page in (once, again):
+        nw.report(index, page, speed=False)
+    assert once.read_bytes() == again.read_bytes()
+    assert "was not measured for this page" in once.read_text(encoding="utf-8")
     rec.save(tmp_path / "music.nw")
     nw.report(tmp_path / "music.nw", str(out), items=10)
     assert "<title>music.nw · nearwood</title>" in out.read_text(encoding="utf-8")
@@ -86,6 +95,8 @@ def test_a_page_is_refused(index: nw.Index, data: nw.Interactions, tmp_path: Pat
         nw.report(index, out, items=0)
     with pytest.raises(ValueError, match="test measures a recommender's lists"):
         nw.report(index, out, test=data)
+    with pytest.raises(ValueError, match="and speed is False"):
+        nw.report(index, out, queries=np.zeros((2, 24)), speed=False)
     with pytest.raises(FileNotFoundError):
         nw.report(tmp_path / "nowhere.nw", out)
     model = nw.AlternatingLeastSquares(factors=4, iterations=2).fit(data, progress=False)

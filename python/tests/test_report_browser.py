@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nearwood as nw
@@ -48,6 +50,20 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rec = nw.Recommender.fit(train, factors=8, item_names=names, progress=False)
     rec.save(folder / "rec.nw")
     nw.report(folder / "rec.nw", folder / "rec.html", test=test, k=5)
+    # No labels, and distances that no fixed number of decimals shows.
+    tiny = 1e-6 * np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32)
+    nw.Index.build(tiny).save(folder / "tiny.nw")
+    nw.report(folder / "tiny.nw", folder / "tiny.html", queries=tiny[:20] + 1e-7)
+    nw.report(nw.Index.build([[1.0, 2.0]], labels=["alone"]), folder / "one.html")
+    nw.report(nw.Index.build(np.zeros((6000, 3))), folder / "most.html", items=5000, speed=False)
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where screenshots go: NEARWOOD_SCREENSHOTS names a folder to keep them in."""
+    folder = Path(os.environ.get("NEARWOOD_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -89,7 +105,7 @@ def type_into(browser: Any, words: str) -> Any:
 
 
 def test_the_page_runs_without_a_complaint_and_asks_for_nothing(
-    browser: Any, pages: Path, tmp_path: Path
+    browser: Any, pages: Path, pictures: Path
 ) -> None:
     browser.get_log("performance")
     for scheme, ground in [("light", "rgb(255, 255, 255)"), ("dark", "rgb(13, 17, 23)")]:
@@ -97,7 +113,7 @@ def test_the_page_runs_without_a_complaint_and_asks_for_nothing(
         assert browser.title == "rec.nw · nearwood", "no name has run as code"
         style = "return getComputedStyle(document.body).backgroundColor"
         assert browser.execute_script(style) == ground
-        picture = tmp_path / f"{scheme}.png"
+        picture = pictures / f"{scheme}.png"
         assert browser.save_screenshot(str(picture)) and picture.stat().st_size > 20_000
     assert browser.get_log("browser") == []
     messages = [entry["message"] for entry in browser.get_log("performance")]
@@ -172,11 +188,37 @@ def test_the_search_finds_what_is_near(browser: Any, pages: Path) -> None:
     assert browser.get_log("browser") == []
 
 
-def test_a_phone_shows_all_of_it(browser: Any, pages: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["tiny", "one", "most"])
+def test_other_pages_run_without_a_complaint(
+    browser: Any, pages: Path, pictures: Path, name: str
+) -> None:
+    browser.get_log("browser")
+    show(browser, pages / f"{name}.html")
+    assert ("Measured with" in browser.page_source) == (name != "most")
+    assert len(text(browser, "svg")) >= 3 and text(browser, "h1") != []
+    assert browser.save_screenshot(str(pictures / f"{name}.png"))
+    assert browser.get_log("browser") == []
+
+
+def test_what_has_no_label_is_found_by_its_id_and_small_distances_are_told(
+    browser: Any, pages: Path
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    show(browser, pages / "tiny.html")
+    type_into(browser, "117").send_keys(Keys.ENTER)
+    assert text(browser, "#answer h3") == ["117"]
+    near, distances = nw.Index.open(pages / "tiny.nw").search_ids(117, 10)
+    assert text(browser, "#answer li bdi") == [str(i) for i in near]
+    told = [float(far) for far in text(browser, "#answer li > span")]
+    assert told == pytest.approx(distances.tolist(), rel=2e-3)
+
+
+def test_a_phone_shows_all_of_it(browser: Any, pages: Path, pictures: Path) -> None:
     from selenium.webdriver.common.keys import Keys
 
     show(browser, pages / "rec.html", width=360)
     type_into(browser, "song i9").send_keys(Keys.ENTER)
     assert len(text(browser, "#answer li")) == 10
     assert browser.execute_script("return document.documentElement.scrollWidth") == 360
-    assert browser.save_screenshot(str(tmp_path / "phone.png"))
+    assert browser.save_screenshot(str(pictures / "phone.png"))

@@ -20,10 +20,6 @@ pub(super) struct QueryArgs {
 }
 
 impl QueryArgs {
-    pub fn are_given(&self) -> bool {
-        self.queries.is_some()
-    }
-
     /// The queries, if there are any.
     pub fn read(&self, index: &Index) -> Result<Option<Matrix>, Failure> {
         self.queries.as_deref().map(|file| read_queries(file, self.packed, index)).transpose()

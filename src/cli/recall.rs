@@ -36,8 +36,8 @@ pub(super) struct Args {
     /// Threads of the brute force; all cores unless given. Searches are timed on one
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
-    /// A picture of the curve to write, as SVG; - is standard output
-    #[arg(long, value_name = "FILE")]
+    /// A picture of the curve to write, as SVG: curve.svg; - is standard output
+    #[arg(long, value_name = "FILE", value_parser = svg)]
     plot: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -62,6 +62,15 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     match args.json {
         true => Ok(writeln!(out, "{}", curve.to_json())?),
         false => print(&curve, index.has_graph(), out),
+    }
+}
+
+/// The name of a picture: no other kind is drawn.
+fn svg(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    match name == "-" || path.extension().is_some_and(|is| is.eq_ignore_ascii_case("svg")) {
+        true => Ok(path),
+        false => Err("expected a name that ends in .svg, the only kind that is drawn".into()),
     }
 }
 

@@ -23,16 +23,20 @@ use super::recall::measure;
 
 /// Draw an index or a recommender as one HTML page that needs nothing else
 ///
-/// The recall and the work of searches, leaf sizes, norms, a map of the items with their names, and
-/// a search for what is near them; of a recommender the losses of its training. --queries adds the
-/// speed measured with them, --test ranking metrics as `evaluate` gives them. The same file and
-/// options give the same page, but for measured speed. An item takes at most 4.6 kB of it.
+/// The recall, the work and the speed of searches (measured as `recall` does, with --queries or
+/// without), leaf sizes, norms, a map of the items with their names, and a search for what is near
+/// them; of a recommender the losses of its training. --test adds ranking metrics as `evaluate` gives
+/// them. The same file and options give the same page, but for measured speed. An item takes at most
+/// 4.6 kB of it.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// An index or a recommender
     file: PathBuf,
     #[command(flatten)]
     queries: QueryArgs,
+    /// Leave the speed out: nothing is measured, and the page is the same each time
+    #[arg(long, conflicts_with = "queries")]
+    no_speed: bool,
     /// Of a recommender: interactions that were held out, to measure its lists on
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
@@ -103,7 +107,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn curve(args: &Args, index: &Index) -> Result<Option<RecallCurve>, Failure> {
-    if !args.queries.are_given() {
+    if args.no_speed {
         return Ok(None);
     }
     let options = CurveOptions { n_threads: args.threads, ..CurveOptions::default() };

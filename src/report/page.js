@@ -37,6 +37,7 @@
   /** A distance with the four digits that it was given in. */
   function written(far) {
     if (far === null) return "";
+    if (far && Math.abs(far) < 0.001) return far.toExponential(3);
     return far.toFixed([1, 10, 100, 1000].filter((power) => Math.abs(far) < power).length);
   }
 

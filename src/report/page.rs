@@ -160,8 +160,8 @@ fn recall(subject: Subject<'_>, curve: Option<&RecallCurve>) -> String {
     curves.retain(|(_, points)| !points.is_empty());
     let caption = "As measured when the file was built, and kept in it: this is what turns \
                    recall=0.95 into a number of vectors to compare. Higher at the left is better.";
-    let hint = "<p class=\"quiet\">Speed is not in the file: <code>--queries FILE</code> measures it \
-                here.</p>";
+    let hint =
+        "<p class=\"quiet\">Speed is not in the file, and was not measured for this page.</p>";
     let more = if curve.is_none() { hint } else { "" };
     let work = figure("Recall by work", &looks::work(&curves), caption, more);
     work + &curve.map(measured).unwrap_or_default()

@@ -59,6 +59,7 @@ fn recall_refuses_what_it_cannot_measure() {
         assert!(error.contains(part), "{words}: {error}");
     }
     place.run("recall i.nw -k 0").usage();
+    place.run("recall i.nw --plot c.png").usage();
     place.run("recall i.nw --budgets 10,0").usage();
 }
 
@@ -74,7 +75,7 @@ fn report_writes_a_page() {
     assert_eq!((&shown["file"], &shown["items"]), (&"m.html".into(), &40.into()));
     assert_eq!(shown["bytes"], page.len());
     assert!(page.contains("<title>m.nw · nearwood</title>") && page.contains("Northern 101"));
-    assert!(page.contains("--test FILE") && page.contains("--queries FILE"));
+    assert!(page.contains("--test FILE") && page.contains("60 users of the recommender"));
     let words =
         format!("report m.nw --test test.csv {columns} -k 5 --title Mine -o m.html --items 7");
     place.run(&words).ok();
@@ -85,7 +86,9 @@ fn report_writes_a_page() {
     assert!(page.contains(&ndcg), "{ndcg}");
     assert!(page.contains("1 interactions of the test are left out"));
     assert!(plays().contains("u0,"), "the user is known");
-    let done = place.run("report m.nw -o -");
+    let done = place.run("report m.nw -o - --no-speed");
+    assert!(done.out.contains("was not measured for this page"));
+    assert_eq!(place.run("report m.nw -o - --no-speed").out, done.out);
     assert!(done.out.starts_with("<!doctype html>") && done.out.ends_with("</html>\n"));
     assert!(done.err.contains("items  40"), "{}", done.err);
 }
@@ -115,6 +118,7 @@ fn report_refuses_what_it_cannot_show() {
         assert!(!place.path("x.html").exists());
     }
     place.run("report i.nw").usage();
+    place.run("report i.nw -o x.html --no-speed --queries q.npy").usage();
     place.run("report i.nw -o x.html --items 5001").usage();
     place.run("report i.nw -o x.html --items 0").usage();
 }
