@@ -57,8 +57,9 @@ def to_frame(
     3  north  ene     2      1.27
     """
     make = _maker(library)
-    query, item, rank, distance = _four(columns)
-    (found, lengths), (values, others) = _flat(ids), _flat(distances)
+    query, item, rank, distance = _four(columns, labels is not None)
+    found, lengths = _flat(ids, np.int64)
+    values, others = _flat(distances, np.float32)
     if lengths.tolist() != others.tolist():
         raise ValueError("ids and distances differ in shape, expected both as a search gives them")
     names = _names(queries, len(lengths))
@@ -74,15 +75,19 @@ def to_frame(
     return make(table)
 
 
-def _four(columns: Sequence[str]) -> Sequence[str]:
+def _four(columns: Sequence[str], labelled: bool) -> Sequence[str]:
     if len(columns) != 4 or len({*columns}) != 4:
         raise ValueError(f"columns are {columns!r}, expected four different names")
+    if labelled and "label" in columns:
+        raise ValueError(f"columns are {columns!r}, expected none called 'label' beside labels=")
     return columns
 
 
-def _flat(values: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """All values, and how many of them are each query's."""
+def _flat(values: Any, unless_told: type) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """All values, and how many of them are each query's; of no query at all, none of a type."""
     parts = values if isinstance(values, np.ndarray) else [np.asarray(one) for one in values]
+    if isinstance(parts, list) and not parts:
+        return np.empty(0, unless_told), np.empty(0, np.int64)
     if len(parts) == 0 or parts[0].ndim == 0:
         parts = np.asarray(parts)
     if isinstance(parts, np.ndarray):

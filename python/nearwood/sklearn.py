@@ -3,7 +3,7 @@ nearest-neighbour classifiers and others take as ``metric="precomputed"``."""
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -159,10 +159,17 @@ class NearwoodTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _check_parameters(self) -> None:
         if self.mode not in ("distance", "connectivity"):
             raise ValueError(f"mode is {self.mode!r}, expected 'distance' or 'connectivity'")
-        if not isinstance(self.n_neighbors, Integral) or self.n_neighbors < 1:
+        n_neighbors = self.n_neighbors
+        if (
+            not isinstance(n_neighbors, Integral)
+            or isinstance(n_neighbors, bool)
+            or n_neighbors < 1
+        ):
             raise ValueError(f"n_neighbors is {self.n_neighbors!r}, expected an int of 1 or more")
-        if not 0 < self.recall <= 1:
+        if not isinstance(self.recall, Real) or not 0 < self.recall <= 1:
             raise ValueError(f"recall is {self.recall!r}, expected above 0 and at most 1")
+        if isinstance(self.random_state, Integral) and not 0 <= self.random_state < 2**64:
+            raise ValueError(f"random_state is {self.random_state!r}, expected an int of 0 or more")
         if self.metric not in _METRICS:
             known = ", ".join(_METRICS)
             raise ValueError(f"metric is {self.metric!r}, expected a distance: one of {known}")

@@ -6,6 +6,7 @@ use nearwood::io::{BadRows, Format, ReadOptions, read_interactions_counted};
 use nearwood::recommend::Weighting;
 use nearwood::{Ids, Interactions};
 use numpy::PyArray1;
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 
@@ -328,11 +329,16 @@ impl PyInteractions {
         (PyArray1::from_vec(py, indptr), indices, data).into_pyobject(py)
     }
 
-    /// The matrix as a `scipy.sparse.csr_array`. Needs scipy.
+    /// The matrix as a `scipy.sparse.csr_array`. Needs SciPy: ImportError where there is none.
     fn to_scipy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (indptr, indices, data): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
             self.matrix(py)?.extract()?;
-        let sparse = py.import("scipy.sparse")?;
+        let sparse = py.import("scipy.sparse").map_err(|error| {
+            let told = "to_scipy needs SciPy: pip install 'nearwood[scipy]'";
+            let wanted = PyImportError::new_err(told);
+            wanted.set_cause(py, Some(error));
+            wanted
+        })?;
         sparse.call_method1("csr_array", ((data, indices, indptr), self.shape()))
     }
 

@@ -244,6 +244,8 @@ def test_numbers_of_queries_and_what_is_missing() -> None:
     found = index.radius([[0.4], [9.0], [5.0]], 1)
     near = nw.to_frame([ids for ids, _ in found], [distances for _, distances in found])
     assert [row[:3] for row in rows(near)] == [(0, 0, 1), (0, 1, 2), (2, 2, 1)]
+    nobody = nw.to_frame([], [], [])
+    assert len(nobody) == 0 and nobody.dtypes.astype(str).tolist()[1::2] == ["int64", "float32"]
     none = nw.to_frame(*index.search(np.empty((0, 1)), k=3), library="polars")
     assert none.shape == (0, 4)
 
@@ -265,6 +267,11 @@ def test_frames_that_are_refused() -> None:
         ((ids, distances[:, :2]), {}, "ids and distances differ in shape"),
         ((ids, distances, [1, 2]), {}, r"queries has shape \(2,\), expected \(4,\)"),
         ((ids, distances), {"columns": ("a", "b", "c", "a")}, "expected four different names"),
+        (
+            (ids, distances),
+            {"columns": ("label", "b", "c", "d"), "labels": nw.Index.build(VECTORS)},
+            "expected none called 'label' beside labels=",
+        ),
         ((ids, distances), {"library": "dask"}, "expected one of pandas, polars, pyarrow"),
     ]
     for args, options, text in cases:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -373,3 +375,16 @@ def test_real_interactions(real_data: Path) -> None:
         real_data / "lastfm" / "user_artists.dat", user="userID", item="artistID", weight="weight"
     )
     assert lastfm.shape == (1892, 17632) and lastfm.nnz == 92834
+
+
+def test_without_scipy_it_says_what_to_install() -> None:
+    script = """if True:
+        import sys
+        sys.modules["scipy"] = None
+        import nearwood as nw
+        nw.Interactions.from_columns([1], [2]).to_scipy()
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    told = "ImportError: to_scipy needs SciPy: pip install 'nearwood[scipy]'"
+    assert done.stderr.splitlines()[-1] == told

@@ -175,7 +175,10 @@ def test_what_is_refused() -> None:
         ({"n_neighbors": 2.5}, r"n_neighbors is 2\.5, expected an int"),
         ({"metric": "dot"}, "metric is 'dot', expected a distance: one of euclidean"),
         ({"storage": "bfloat16"}, "bfloat16"),
+        ({"n_neighbors": True}, "n_neighbors is True, expected an int"),
         ({"recall": 1.5}, r"recall is 1\.5, expected above 0 and at most 1"),
+        ({"recall": "all"}, "recall is 'all', expected above 0 and at most 1"),
+        ({"random_state": -1}, "random_state is -1, expected an int of 0 or more"),
         ({"n_neighbors": 6}, "n_neighbors is 6, which takes 7 training samples, and there are"),
     ]
     for params, text in cases:
