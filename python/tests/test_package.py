@@ -100,9 +100,22 @@ def test_all_names_are_there() -> None:
     assert {c.__module__ for c in [*CLASSES, nw.FormatError, nw.UnknownIdError]} == {"nearwood"}
 
 
-def test_stubs_say_what_is_there() -> None:
+#: What is not looked into, which took two thirds of the time, and what then cannot be told.
+STUBTEST = """[mypy]
+[mypy-pandas.*,polars.*,pyarrow.*,scipy.*,sklearn.*,langchain_core.*,mlflow.*,pydantic.*,yaml.*]
+follow_imports = skip
+"""
+UNTOLD = """nearwood.langchain.NearwoodVectorStore
+nearwood.mlflow.ModelInfo
+"""
+
+
+def test_stubs_say_what_is_there(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="NOT RUN: mypy is not installed")
-    done = run("-m", "mypy.stubtest", "nearwood")
+    for name, text in {"mypy.ini": STUBTEST, "untold": UNTOLD}.items():
+        (tmp_path / name).write_text(text)
+    given = ["--mypy-config-file", tmp_path / "mypy.ini", "--allowlist", tmp_path / "untold"]
+    done = run("-m", "mypy.stubtest", "nearwood", *map(str, given))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -15,84 +15,24 @@ anything, and lines about seconds are passed over.
 
 from __future__ import annotations
 
-import contextlib
-import doctest
-import io
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pages import ROOT, RUN, blocks, follow, misses, name, shell_of, to_run
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
-RUN = ("python", "console", "sh")
 # Languages of what is shown and not run.
 SHOWN = ("text", "json", "csv", "toml", "yaml", "html")
-BLOCK = re.compile(
-    r"<!-- run first\n(?P<before>.*?)-->"
-    r"|(?:^<!-- not run: (?P<reason>[^>]+?) -->\n+)?"
-    r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$"
-    r"(?:\n\n^```text\n(?P<printed>.*?)^```$)?",
-    re.M | re.S,
-)
-UNRUN_PAGE = re.compile(r"^<!-- no block of this page is run: ([^>]+?) -->$", re.M)
 # A file of the project that a page names.
 OURS = re.compile(r"\b(?:docs|python|benches|src|tests|examples)/[\w./-]+\.(?:md|py|rs)\b")
-HOLDS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-
-
-@dataclass
-class Block:
-    """A piece of a page, with the line it begins in and how many fences it has on the page."""
-
-    language: str
-    code: str
-    printed: str | None
-    reason: str | None
-    line: int
-    fences: int
-
-    @property
-    def needs_data(self) -> bool:
-        return "NEARWOOD_DATA" in self.code
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    text = page.read_text(encoding="utf-8")
-    unrun = UNRUN_PAGE.search(text)
-    for found in BLOCK.finditer(text):
-        line = text.count("\n", 0, found.start("code" if found["before"] is None else 0)) + 1
-        if found["before"] is not None:
-            yield Block("python", found["before"], None, None, line, fences=0)
-        else:
-            reason = found["reason"] or (unrun and unrun[1])
-            printed = found["printed"]
-            fences = 2 if printed is None else 4
-            yield Block(found["language"], found["code"], printed, reason, line, fences)
-
-
-def to_run(page: Path) -> list[Block]:
-    return [block for block in blocks(page) if block.language in RUN and not block.reason]
 
 
 @pytest.fixture(scope="session")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment whose `nearwood` and `python` are those of the tests."""
-    folder = tmp_path_factory.mktemp("bin")
-    for command, words in {"nearwood": "-m nearwood ", "python": ""}.items():
-        script = folder / command
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
-        script.chmod(0o755)
-    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return shell_of(sys.executable, tmp_path_factory.mktemp("bin"))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if to_run(page)], ids=name)
@@ -108,19 +48,7 @@ def test_what_a_page_shows_happens(
     if data:
         monkeypatch.setenv("NEARWOOD_DATA", str(data))
         shell = shell | {"NEARWOOD_DATA": str(data)}
-    names: dict[str, object] = {"__name__": "__main__"}
-    left_out = []
-    for block in to_run(page):
-        if block.needs_data and not data:
-            left_out.append(block.line)
-            continue
-        try:
-            run(page, block, names, shell)
-        except Exception:
-            # What could not be run may have made what this block reads.
-            if not left_out:
-                raise
-            left_out.append(block.line)
+    left_out = follow(page, shell, has_data=data is not None)
     if left_out:
         pytest.skip(f"NOT RUN: {name(page)}, lines {left_out}: no real data; set NEARWOOD_DATA")
 
@@ -133,46 +61,19 @@ def real_data(request: pytest.FixtureRequest) -> Path | None:
     return found
 
 
-def run(page: Path, block: Block, names: dict[str, object], shell: dict[str, str]) -> None:
-    where = f"{name(page)}:{block.line}"
-    if block.language == "python":
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            # Empty lines before it, so that a traceback names the page's lines.
-            exec(compile("\n" * (block.line - 1) + block.code, name(page), "exec"), names)
-        if block.printed is not None:
-            hold(block.printed, out.getvalue(), where)
-    elif block.language == "sh":
-        spoken(block.code, shell, where)
-    else:
-        for session in re.split(r"^\$ ", block.code, flags=re.M)[1:]:
-            command, printed = split(session)
-            hold(printed, spoken(command, shell, where), f"{where}: {command}")
-
-
-def spoken(command: str, shell: dict[str, str], where: str) -> str:
-    """What a command prints, which must end well."""
-    call = ["bash", "-euo", "pipefail", "-c", command]
-    done = subprocess.run(call, capture_output=True, encoding="utf-8", env=shell, timeout=300)
-    assert done.returncode == 0, f"{where}: {done.stderr}"
-    return done.stdout
-
-
-def hold(shown: str, got: str, where: str) -> None:
-    want = timeless(shown)
-    assert doctest.OutputChecker().check_output(want, timeless(got), HOLDS), f"{where}\n{got}"
-
-
-def split(session: str) -> tuple[str, str]:
-    """The command with its continued lines, and what it printed."""
-    command = re.match(r"(?:.*\\\n)*.*\n?", session)
-    assert command
-    return command.group(), session[command.end() :]
-
-
-def timeless(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip() and "seconds" not in line]
-    return "\n".join(lines) + "\n"
+def test_want_of_data_excuses_nothing_else(
+    tmp_path: Path, shell: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "a-page-of-this-test.md"
+    data = "```python\nmade = open(NEARWOOD_DATA)\n```\n\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: data + "```python\nmade.read()\n```\n")
+    assert follow(page, shell, has_data=False) == [2, 6]
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: data + "```python\n1 / 0\n```\n")
+    with pytest.raises(ZeroDivisionError):
+        follow(page, shell, has_data=False)
+    assert misses(AssertionError("nearwood: x.nw: No such file or directory"))
+    assert not misses(AssertionError("expected 1, got 2"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -223,3 +124,32 @@ def test_files_that_are_named_are_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for path in re.findall(OURS, text):
         assert (ROOT / path).exists(), path
+
+
+# A command of the project with what stands behind it, in a block or within a line.
+CALLED = re.compile(
+    r"(?:(?P<bench>benches/\w+\.py)|\bnearwood (?P<command>[a-z][a-z-]+))"
+    r"(?P<words>(?:\\\n|[^`\n|])*)"
+)
+OPTION = re.compile(r"(?<=[ \[])--[a-z][a-z-]+")
+
+
+def test_options_that_are_named_are_there(shell: dict[str, str]) -> None:
+    """Of the benches, which take hours, and of every command, whether its block is run or not."""
+    helps: dict[str, str] = {}
+    checked = 0
+    for page in [*PAGES, ROOT / "Makefile", *sorted((ROOT / "benches").glob("*.py"))]:
+        for found in CALLED.finditer(page.read_text(encoding="utf-8")):
+            called = found["bench"] or found["command"]
+            options = OPTION.findall(found["words"])
+            if not options:
+                continue
+            if called not in helps:
+                words = ["python", ROOT / called] if found["bench"] else ["nearwood", called]
+                done = subprocess.run([*words, "--help"], capture_output=True, text=True, env=shell)
+                assert done.returncode == 0, f"{name(page)}: {called}: {done.stderr}"
+                helps[called] = done.stdout
+            for option in options:
+                assert re.search(rf"{option}\b", helps[called]), f"{name(page)}: {called} {option}"
+                checked += 1
+    assert checked >= 60

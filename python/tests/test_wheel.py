@@ -42,12 +42,12 @@ def empty(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     # What the tests' own environment was told must not help.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
 
-    def run(script: str, *words: str | Path) -> str:
+    def run(script: str, *words: str | Path, **more: str) -> str:
         command = [*pip, scripts / "python"] if script == "pip" else [scripts / script]
         done = subprocess.run(
             [*command, *words],
             cwd=home,
-            env=kept,
+            env=kept | more,
             capture_output=True,
             encoding="utf-8",
             timeout=300,
@@ -102,6 +102,13 @@ def test_the_readme_can_be_followed(empty: Run, real_data: Path) -> None:
         == 12
     )
     assert empty("nearwood", "verify", "music.nw")
+
+
+def test_the_tutorial_can_be_followed(empty: Run, real_data: Path) -> None:
+    """To the last block and what it prints; polars is what its install line adds."""
+    empty("pip", "install", "-q", "polars")
+    words = ("python", ROOT / "python" / "tests" / "pages.py", ROOT / "docs" / "tutorial.md")
+    empty(*words, NEARWOOD_DATA=str(real_data))
 
 
 def test_the_wheel_holds_the_package_and_the_licences(packages: Path) -> None:
