@@ -30,7 +30,7 @@ pub fn main() -> Result<(), Error> {
         Some(counts),
         None,
     )?;
-    let params = Params { factors: 16, iterations: 8, ..Params::default() };
+    let params = Params { factors: 16, iterations: 8, ..FitOptions::default().params };
     let options = FitOptions { params, weighting: Weighting::Log1p, labels: None };
     let recommender = Recommender::fit(&data, &options)?;
     println!("loss: {:.1?}", recommender.loss_history());

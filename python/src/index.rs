@@ -63,19 +63,20 @@ impl PyIndex {
     ///     ids: n unique ints (any int64 but -1) or strings; None: 0 to n - 1.
     ///     labels: n names for people, found by :meth:`find`; they may repeat.
     ///     n_trees: How many trees; None: 1, which serves best where leaves are large.
-    ///     leaf_size: The most rows that a split leaves together; None: 400.
+    ///     leaf_size: The most rows that a split leaves together; None: 400, by "dot" 200.
     ///     seed: The same seed gives the same bytes at any number of threads.
     ///     n_threads: None: all cores.
     ///     progress: True: a bar on a terminal's standard error; or a callable(done, total), in
     ///         percent.
-    ///     calibration_queries: (m, d) vectors that look like the queries to come; None: rows. Give
-    ///         them where queries differ from rows, as users differ from items.
+    ///     calibration_queries: (m, d) vectors that look like the queries to come; None: rows, and by
+    ///         "dot" users made up from them, up to 512 dimensions. Give them where queries differ
+    ///         from rows, as users differ from items.
     ///     path: Build straight into a file, which appears when it is whole; the index returned is
     ///         mapped from there. Whatever ends the build before that leaves nothing behind.
     ///     first_tree: The number of the first tree: trees 0 and 1 built here, 2 and 3 elsewhere,
     ///         and merged by :meth:`merge`, are the four trees of one build.
     ///     graph: Whether to grow a neighbour graph, which searches without a filter then walk over:
-    ///         faster, for about four times the CPU time of the trees and 128 bytes a vector. None:
+    ///         faster, for about four times the CPU time of the trees and 120 bytes a vector. None:
     ///         from 10,000 vectors on by "euclidean" and "angular", never with a `memory_limit`. Not
     ///         by "dot", whose searches are fastest over the trees.
     ///     memory_limit: With `path`, how many bytes the build may allocate, `vectors`, ids and
@@ -213,9 +214,9 @@ impl PyIndex {
     ///
     /// Args:
     ///     n: How many trees to append.
-    ///     calibration_queries: (m, d) vectors that look like the queries to come; None: rows. The
-    ///         recall is measured again, and those given to the build are not kept: give them
-    ///         again.
+    ///     calibration_queries: (m, d) vectors that look like the queries to come; None: as for
+    ///         :meth:`build`. The recall is measured again, and those given to the build are not
+    ///         kept: give them again.
     ///     n_threads: None: all cores.
     ///     progress: As for :meth:`build`.
     ///     path: Where to write the index; the one returned is mapped from there.

@@ -159,7 +159,7 @@ impl Default for Params {
 }
 
 impl Params {
-    /// The most factors: a thread needs 8 d^2 bytes, 128 MiB at this many.
+    /// The most factors: a thread needs 20 d^2 bytes, 320 MiB at this many.
     pub const MAX_FACTORS: usize = 4096;
 
     /// The parameters as JSON, by the names of the fields.

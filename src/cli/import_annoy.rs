@@ -27,7 +27,7 @@ pub(super) struct Args {
     #[arg(long)]
     metric: AnnoyMetric,
     /// How the file is laid out, where several ways fit: dot-1.17 (up to 1.17.3), dot-main,
-    /// hamming-1.16 (up to 1.16.3) or hamming-1.17; angular and offset know only one way
+    /// hamming-1.16 (up to 1.16.3) or hamming-1.17; angular, euclidean and manhattan know only one
     #[arg(long)]
     layout: Option<AnnoyLayout>,
     /// The same seed gives the same file, at any number of threads

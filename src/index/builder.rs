@@ -209,8 +209,7 @@ impl Builder {
     }
 
     /// Whether a neighbour graph is grown from the first tree: searches are then a walk over it. A
-    /// graph takes four times as long to build as the trees, and as many bytes a row as a float32 row
-    /// of a quarter of the dimensions and 128. `None`: the rule of `docs/tuning.md`, by metric and
+    /// graph takes four times as long to build as the trees, and about 120 bytes a row more. `None`: the rule of `docs/tuning.md`, by metric and
     /// number of rows. Not by inner product, whose searches are fastest over the trees' leaves.
     #[must_use]
     pub fn graph(mut self, graph: Option<bool>) -> Builder {

@@ -99,7 +99,7 @@ impl Table {
         let first = self.has_integers(records);
         let weight = self.columns.weight.map(|at| number(records.field(at)).is_ok());
         let problem = "a header is not expected when columns are given by number: give them by \
-                       name, or say that there is a header";
+                       name where the first line is one";
         if options.header.is_none() && weight == Some(false) {
             let weight = records.texts().swap_remove(self.columns.weight.unwrap_or(0));
             return Err(records.error(format!("got {weight:?} as a weight; {problem}")));
@@ -137,7 +137,7 @@ impl Table {
         if records.len() != columns.width {
             return Err(format!(
                 "got {} fields, the first line has {}: quote fields that hold the delimiter, or \
-                 give another delimiter",
+                 give another delimiter (--delimiter)",
                 records.len(),
                 columns.width
             ));

@@ -5,7 +5,7 @@
 //! codebook (Jégou, Douze, Schmid 2011). The code stands for `scale * entries`, where `scale` makes
 //! the product with the residual itself exact: |r|^2 / <r, entries>, the unbiased estimate of
 //! RaBitQ (Gao, Long 2024). Against the plain reconstruction it halves the candidates that have to
-//! be re-ranked for the same recall (`docs/tuning.md`).
+//! be re-ranked for the same recall (`docs/tried.md`).
 
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 //!
 //! Two ways lead to the same lists. A *sweep* ([`exact::sweep`]) compares every user with the items
 //! in the order of their lengths and is exact; the *index*, searched in batches, looks through the
-//! items that the recall asked for takes. [`SWEEP_GAIN`] says which is faster.
+//! items that the recall asked for takes. [`UNMEASURED`] and [`MEASURED`] say which is faster.
 
 use std::ops::Range;
 
