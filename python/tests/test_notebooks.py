@@ -36,21 +36,24 @@ def test_a_notebook_shows_what_happens(
     for number, cell in enumerate(cells):
         if cell["cell_type"] == "code":
             kept = "\n".join(text(output) for output in cell["outputs"])
-            got = run("".join(cell["source"]), f"{path.name}, cell {number}", names)
+            got, value = run("".join(cell["source"]), f"{path.name}, cell {number}", names)
             assert words(got) == words(kept), f"cell {number}:\n{got}\nand not\n{kept}"
+            if type(value).__module__.startswith("nearwood"):
+                (table,) = (output["data"]["text/html"] for output in cell["outputs"])
+                assert "".join(table) == value._repr_html_()
             shown += bool(kept)
     assert shown >= 5
 
 
-def run(source: str, where: str, names: dict[str, Any]) -> str:
-    """What a cell prints, and the value of the expression that it ends with."""
+def run(source: str, where: str, names: dict[str, Any]) -> tuple[str, Any]:
+    """What a cell shows, and the value of the expression that it ends with."""
     tree = ast.parse(source)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(tree, where, "exec"), names)
         value = eval(compile(ast.Expression(last.value), where, "eval"), names) if last else None
-    return out.getvalue() + ("" if value is None else repr(value))
+    return out.getvalue() + ("" if value is None else repr(value)), value
 
 
 def text(output: dict[str, Any]) -> str:
