@@ -87,8 +87,8 @@ def follow(page: Path, shell: dict[str, str], has_data: bool) -> list[int]:
 
 
 def misses(failed: Exception) -> bool:
-    """Whether something went wrong for want of a name or a file."""
-    absent = isinstance(failed, NameError | FileNotFoundError)
+    """Whether something went wrong for want of a name or a file, or of a service that lacks one."""
+    absent = isinstance(failed, NameError | FileNotFoundError | ConnectionError)
     return absent or "No such file" in str(failed)
 
 
