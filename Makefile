@@ -21,11 +21,11 @@ demo: $(VENV)/installed
 
 test: test-rust test-python
 
-# The workspace as a whole, so that the wheel finds its dependencies compiled with these features. Benches are
-# for `make check`, whose clippy reads all targets.
+# The workspace as a whole, so that the wheel finds its dependencies compiled with these features. Benches and
+# examples are for `make check`, whose clippy reads all targets; a test runs the examples as modules.
 test-rust: export PYO3_BUILD_EXTENSION_MODULE = 1
 test-rust:
-	$(CARGO) test --release --workspace --lib --bins --tests --examples --no-fail-fast
+	$(CARGO) test --release --workspace --tests --no-fail-fast
 	$(CARGO) test --release --workspace --doc
 
 test-python: export NEARWOOD_PACKAGES = $(PACKAGES)
