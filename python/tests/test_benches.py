@@ -331,7 +331,7 @@ def test_one_run_of_all(tmp_path: Path) -> None:
         "| mine | nearwood, no graph | 1 |",
         "| mine | budget=400 | 1.0000 |",
         "| mine | near | 10.00% |",
-        "| clusters 5,000 x 32, euclidean |",
+        "| clusters 5,000 x 32, euclidean, without a graph |",
         "| numpy, blocks of 128 |",
     ):
         assert row in others
