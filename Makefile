@@ -70,9 +70,9 @@ check: $(VENV)/installed $(VENV)/dev
 # Under callgrind, beside the table in benches/instructions.json; INSTRUCTIONS=--update writes it anew.
 # Compiled like the tests, whose dependencies it shares.
 INSTRUCTIONS ?=
-instructions: export PYO3_BUILD_EXTENSION_MODULE = 1
+INSTRUCTIONS_RUN = PYO3_BUILD_EXTENSION_MODULE=1 $(PYTHON) benches/instructions.py $(INSTRUCTIONS)
 instructions:
-	$(PYTHON) benches/instructions.py $(INSTRUCTIONS)
+	$(INSTRUCTIONS_RUN)
 
 # Every figure of docs/benchmarks.md that its regions hold: the peers are installed, all is measured in
 # one run, the page's tables and pictures are renewed. Give the machine nothing else to do meanwhile.
@@ -80,7 +80,7 @@ instructions:
 # took with them: take that away (or give `--rebuild`) to measure the builds again. Names of data sets,
 # folders and options of benches/everything.py go into BENCH_ARGS (`--resume`: on from where a run was
 # ended), sets of interactions into BENCH_TRAINERS. Counting instructions wants valgrind, without which
-# that alone is not run.
+# that alone is not run, says so, and ends with 3.
 BENCH_VENV := .venv-bench
 BENCH_BIN := $(BENCH_VENV)/bin
 BENCH_CACHE ?= target/peers
@@ -91,8 +91,7 @@ BENCH_RUN = $(BENCH_BIN)/python benches/everything.py $(BENCH_ARGS) --cache $(BE
 bench: $(BENCH_VENV)/installed
 	$(BENCH_RUN) --trainers "$(BENCH_TRAINERS)"
 	$(CARGO) bench
-	command -v valgrind >/dev/null || { echo "NOT RUN: instructions, for want of valgrind"; exit 0; }; \
-		$(MAKE) instructions
+	$(INSTRUCTIONS_RUN) || [ $$? = 3 ]
 
 # The indexes alone.
 bench-peers: $(BENCH_VENV)/installed

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import markup
 import peers_report
 import trainers_report
 from lines import read, spread
@@ -75,7 +76,7 @@ def table(earlier: dict[str, Ratio], later: dict[str, Ratio]) -> tuple[list[str]
         far += beyond
         cells = [what, f"{a.value:.2f} x", f"{b.value:.2f} x", f"{quotient:.2f}"]
         rows.append([*cells, f"{allowed:.1%}", "beyond" if beyond else ""])
-    return ["| " + " | ".join(row) + " |" for row in rows], far
+    return [markup.row(cells) for cells in rows], far
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def main() -> None:
     rows, far = table(*both)
     if not rows:
         sys.exit("the runs have nothing in common")
-    print("\n".join(["| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|", *rows]))
+    print("\n".join([*markup.head(HEAD), *rows]))
     print(f"\n{len(rows) - far} of {len(rows)} ratios lie within what their rounds allow.")
     sys.exit(1 if far else 0)
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import bars
+import markup
 from lines import noise, of_kind, read
 from peers_picture import Series, picture
 
@@ -61,14 +63,13 @@ def best(found: list[dict], family: str, mode: str, recall: float) -> dict | Non
 def table(found: list[dict], recall: float) -> Iterator[str]:
     """The rows of one recall: the fastest one by one, and the fastest batch beside it, which may be
     of another setting and is then named."""
-    yield "| " + " | ".join(HEAD) + " |"
-    yield "|---" * len(HEAD) + "|"
+    yield from markup.head(HEAD)
     first = {mode: best(found, OURS, mode, recall) for mode in ("one", "many")}
     for family in families(found):
         one = best(found, family, "one", recall)
         many = best(found, family, "many", recall)
         if one:
-            yield "| " + " | ".join(cells(one, many, first)) + " |"
+            yield markup.row(cells(one, many, first))
 
 
 def cells(one: dict, many: dict | None, first: dict[str, dict | None]) -> list[str]:
@@ -101,8 +102,7 @@ def others(found: list[dict], mode: str, recall: float) -> dict | None:
 
 def summary(found: list[dict]) -> Iterator[str]:
     """Ours beside the fastest of all others."""
-    yield "| " + " | ".join(BESIDE) + " |"
-    yield "|---" * len(BESIDE) + "|"
+    yield from markup.head(BESIDE)
     for recall in RECALLS:
         row = [str(recall)]
         for mode in ("one", "many"):
@@ -114,7 +114,7 @@ def summary(found: list[dict]) -> Iterator[str]:
             if mode == "one":
                 row.append(f"{rate(theirs):,.0f}" if theirs else "-")
             row.append(f"{rate(ours) / rate(theirs):.2f} x" if ours and theirs else "-")
-        yield "| " + " | ".join(row) + " |"
+        yield markup.row(row)
 
 
 def builds(lines: list[dict], data: str) -> list[dict]:
@@ -127,20 +127,14 @@ def builds(lines: list[dict], data: str) -> list[dict]:
 
 def build_table(built: list[dict]) -> Iterator[str]:
     """Every build and what it cost; one searched in several ways is named by what they share."""
-    yield "| " + " | ".join(BUILDS) + " |"
-    yield "|---" * len(BUILDS) + "|"
-    ways: dict[tuple, list[str]] = {}
-    for line in built:
-        key = line["family"], tuple(sorted(line["build"].items()))
-        ways.setdefault(key, []).append(line["name"])
-    for (_, cost), names in ways.items():
-        cost = dict(cost)
-        peak = cost["peak_bytes"]
-        parts = zip(*(name.split(", ") for name in names), strict=False)
+    yield from markup.head(BUILDS)
+    for (_, cost), lines in groupby(built, key=lambda line: (line["family"], line["build"])):
+        parts = zip(*(line["name"].split(", ") for line in lines), strict=False)
         name = ", ".join(each[0] for each in parts if len({*each}) == 1)
+        peak = cost["peak_bytes"]
         cells = [name, cost["version"], f"{cost['cpu']:.2f}"]
         cells += [f"{cost['file_bytes'] / 1e6:,.0f}", "" if peak is None else f"{peak / 1e6:,.0f}"]
-        yield "| " + " | ".join([*cells, cost["measured"][:10]]) + " |"
+        yield markup.row([*cells, cost["measured"][:10]])
 
 
 def drawn_builds(found: list[dict], built: list[dict]) -> list[dict]:

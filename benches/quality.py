@@ -21,40 +21,14 @@ from truth import DATA
 import nearwood as nw
 
 SEED = 4
-MODELS = [
-    {
-        "factors": 64,
-        "weighting": "normalized:0.25",
-        "unobserved_weight": 0.0271,
-        "regularization": 0.47,
-        "regularization_scaling": 0.0152,
-        "iterations": 5,
-    },
-    {
-        "factors": 256,
-        "weighting": "normalized:0.35",
-        "unobserved_weight": 0.42,
-        "regularization": 0.0436,
-        "regularization_scaling": 0.0756,
-        "iterations": 5,
-    },
-    {
-        "factors": 512,
-        "weighting": "normalized:0.35",
-        "unobserved_weight": 0.24,
-        "regularization": 0.00432,
-        "regularization_scaling": 0.332,
-        "iterations": 4,
-    },
-    {
-        "factors": 1024,
-        "weighting": "normalized:0.35",
-        "unobserved_weight": 0.42,
-        "regularization": 0.0436,
-        "regularization_scaling": 0.0756,
-        "iterations": 3,
-    },
-]
+NAMES = ("factors", "weighting", "unobserved_weight", "regularization", "regularization_scaling")
+NAMES += ("iterations",)
+MODELS = (
+    (64, "normalized:0.25", 0.0271, 0.47, 0.0152, 5),
+    (256, "normalized:0.35", 0.42, 0.0436, 0.0756, 5),
+    (512, "normalized:0.35", 0.24, 0.00432, 0.332, 4),
+    (1024, "normalized:0.35", 0.42, 0.0436, 0.0756, 3),
+)
 
 
 def measure(rows: Rows) -> None:
@@ -62,7 +36,8 @@ def measure(rows: Rows) -> None:
         nw.Interactions.read(DATA / "gowalla" / f"{part}.txt.gz", format="lists")
         for part in ("train", "test")
     )
-    for model in MODELS:
+    for values in MODELS:
+        model = dict(zip(NAMES, values, strict=True))
         start, epochs = time.perf_counter(), []
         rec = nw.Recommender.fit(
             train,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import markup
 from lines import Lines, noise, now, of_kind
 from machine import processor
 from truth import Data, find, with_stand_ins
@@ -108,22 +109,15 @@ class Rows:
         lines.add("table", table=table, about=about, date=now(), processor=processor())
         if about:
             print(f"{about}\n")
-        print("\n".join(head(table)), flush=True)
+        print("\n".join(markup.head(TABLES[table].columns)), flush=True)
 
     def add(self, **figures) -> None:
         self.lines.add("row", table=self.table, **figures)
         print(row(self.table, figures), flush=True)
 
 
-def head(table: str) -> list[str]:
-    """The headings, and the line under them."""
-    columns = TABLES[table].columns
-    return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-
-
 def row(table: str, figures: dict) -> str:
-    cells = (cell.format(**figures) for cell in TABLES[table].columns.values())
-    return "| " + " | ".join(cells) + " |"
+    return markup.row(cell.format(**figures) for cell in TABLES[table].columns.values())
 
 
 def measured(lines: list[dict]) -> list[str]:
@@ -138,7 +132,7 @@ def latest(lines: list[dict], table: str) -> Iterator[str]:
     known, rows = of_table[begun], of_table[begun + 1 :]
     if known["about"]:
         yield known["about"] + "\n"
-    yield from head(table)
+    yield from markup.head(TABLES[table].columns)
     yield from (row(table, figures) for figures in rows)
     rounds = [each for figures in rows for each in figures.get("rounds", ())]
     told = f"; {noise(rounds)}" if rounds else ""

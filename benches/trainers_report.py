@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bars import Bar, Panel, figure, picture
 from lines import noise, of_kind
+from markup import head, row
 
 #: Everything is compared with this trainer.
 OURS = "nearwood cholesky"
@@ -25,15 +26,6 @@ def latest(lines: list[dict], kind: str, data: str) -> list[dict]:
     for line in of_kind(lines, kind, data=data):
         found[line["factors"], line.get("threads"), line["trainer"]] = line
     return list(found.values())
-
-
-def row(cells: tuple | list) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def head(names: tuple[str, ...]) -> Iterator[str]:
-    yield row(names)
-    yield "|---" * len(names) + "|"
 
 
 def epochs(lines: list[dict], data: str) -> Iterator[str]:

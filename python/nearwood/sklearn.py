@@ -159,12 +159,8 @@ class NearwoodTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _check_parameters(self) -> None:
         if self.mode not in ("distance", "connectivity"):
             raise ValueError(f"mode is {self.mode!r}, expected 'distance' or 'connectivity'")
-        n_neighbors = self.n_neighbors
-        if (
-            not isinstance(n_neighbors, Integral)
-            or isinstance(n_neighbors, bool)
-            or n_neighbors < 1
-        ):
+        n = self.n_neighbors
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
             raise ValueError(f"n_neighbors is {self.n_neighbors!r}, expected an int of 1 or more")
         if not isinstance(self.recall, Real) or not 0 < self.recall <= 1:
             raise ValueError(f"recall is {self.recall!r}, expected above 0 and at most 1")

@@ -209,8 +209,9 @@ impl Builder {
     }
 
     /// Whether a neighbour graph is grown from the first tree: searches are then a walk over it. A
-    /// graph takes four times as long to build as the trees, and about 120 bytes a row more. `None`: the rule of `docs/tuning.md`, by metric and
-    /// number of rows. Not by inner product, whose searches are fastest over the trees' leaves.
+    /// graph takes four times as long to build as the trees, and about 120 bytes a row more. `None`:
+    /// the rule of `docs/tuning.md`, by metric and number of rows. Not by inner product, whose
+    /// searches are fastest over the trees' leaves.
     #[must_use]
     pub fn graph(mut self, graph: Option<bool>) -> Builder {
         self.graph = graph;
