@@ -3,9 +3,17 @@
 //! Every message says what was got, what was expected and what to do about it; the variants carry
 //! the same facts as data. [`Error`] gathers them for callers that want one type.
 
+mod file;
+mod text;
+
 use std::path::PathBuf;
 
 use thiserror::Error as ThisError;
+
+pub(crate) use file::is_unmappable;
+pub use file::{OpenError, SaveError};
+use text::{at, listed, name, problem as clean, quoted};
+pub use text::{is_steering, printable};
 
 /// Any error of this crate.
 #[derive(Debug, ThisError)]
@@ -44,7 +52,7 @@ pub enum IdsError {
         expected: usize,
     },
     /// The same id stands twice.
-    #[error("id {id} is given twice (rows {first} and {second}): ids must be unique")]
+    #[error("id {} is given twice (rows {first} and {second}): ids must be unique", name(id))]
     Duplicate {
         /// The id, as text.
         id: String,
@@ -125,7 +133,7 @@ pub enum BuildError {
         max: usize,
     },
     /// A parameter is out of its range.
-    #[error("{name} is {got}, expected {expected}")]
+    #[error("{name} is {}, expected {expected}", clean(got))]
     Parameter {
         /// The parameter's name.
         name: &'static str,
@@ -146,11 +154,17 @@ pub enum BuildError {
     },
     /// There is no room for what does not fit in memory.
     #[error(
-        "could not make room for the build's codes on the disk of the file: {0}; free some space or raise memory_limit"
+        "could not make room for the build's codes on the disk of the file: {0}; {advice}", advice = no_room(.0)
     )]
     Room(#[source] std::io::Error),
     /// Trees that cannot be put into one file.
-    #[error("{what} of {file} is {got}, expected {expected}: {remedy}")]
+    #[error(
+        "{} of {} is {}, expected {}: {remedy}",
+        clean(what),
+        clean(file),
+        clean(got),
+        clean(expected)
+    )]
     Merge {
         /// What differs.
         what: String,
@@ -171,6 +185,14 @@ pub enum BuildError {
     Cancelled,
 }
 
+/// What to do where a build's codes cannot be on the disk.
+fn no_room(source: &std::io::Error) -> &'static str {
+    match is_unmappable(source) {
+        true => "its file system does not map files: build on another disk",
+        false => "free some space or raise memory_limit",
+    }
+}
+
 impl BuildError {
     /// What was just composed does not open: a defect of this crate, said as such.
     pub(crate) fn composed(defect: &OpenError) -> BuildError {
@@ -180,148 +202,6 @@ impl BuildError {
             expected: "a file that opens: please report this",
         }
     }
-}
-
-/// Why a file could not be written. The target is untouched.
-#[derive(Debug, ThisError)]
-#[non_exhaustive]
-pub enum SaveError {
-    /// The system refused.
-    #[error(
-        "could not write {path}: {source}; the file that stood there before, if any, is untouched"
-    )]
-    Io {
-        /// The target.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-}
-
-/// Why a file could not be opened, or does not verify.
-#[derive(Debug, ThisError)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The system refused.
-    #[error("could not open {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The system does not let the file be locked in memory.
-    #[error(
-        "could not lock the {bytes} bytes of {path} in memory: {source}; the limit is {}: raise it (ulimit -l, LimitMEMLOCK= of systemd, --ulimit memlock= of docker) or open without lock", limit.map_or("none".to_string(), |n| format!("{n} bytes"))
-    )]
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// Its length.
-        bytes: u64,
-        /// How many bytes this process may lock; `None` if the system names no limit.
-        limit: Option<u64>,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// Too few bytes for a header.
-    #[error(
-        "got {got} bytes, a nearwood file has at least {expected}: the file is cut short or is something else"
-    )]
-    TooShort {
-        /// Bytes there are.
-        got: u64,
-        /// Bytes needed.
-        expected: u64,
-    },
-    /// The first bytes are not a nearwood file's.
-    #[error(
-        "not a nearwood file: it starts with {got:02x?}, expected {expected:02x?}; check the path"
-    )]
-    Magic {
-        /// The first eight bytes.
-        got: [u8; 8],
-        /// The magic bytes.
-        expected: [u8; 8],
-    },
-    /// Written by a newer library.
-    #[error(
-        "the file has format version {got}, this library reads up to {supported}: upgrade nearwood"
-    )]
-    Version {
-        /// The file's major version.
-        got: u16,
-        /// The newest major version that is read.
-        supported: u16,
-    },
-    /// Written before the format was settled.
-    #[error(
-        "the file has format version {got}, from before the format was settled, and this library reads {supported}: build it again from its vectors or interactions"
-    )]
-    Unsettled {
-        /// The file's major version.
-        got: u16,
-        /// The oldest major version that is read.
-        supported: u16,
-    },
-    /// Header, table or payload differ from their checksum.
-    #[error(
-        "the checksum of {what} is {got:08x}, expected {expected:08x}: the file is damaged; write it again or restore a copy"
-    )]
-    Checksum {
-        /// Which part.
-        what: String,
-        /// Computed from the bytes.
-        got: u32,
-        /// Stored in the file.
-        expected: u32,
-    },
-    /// The file is shorter or longer than its header says.
-    #[error(
-        "the file has {got} bytes, its header says {expected}: it was cut short or added to; copy it again"
-    )]
-    Length {
-        /// Bytes there are.
-        got: u64,
-        /// Bytes the header names.
-        expected: u64,
-    },
-    /// A whole file, of the other kind.
-    #[error("the file is a whole {got}, expected {expected}: open it as what it is")]
-    Content {
-        /// What the file was written as.
-        got: &'static str,
-        /// What was being opened.
-        expected: &'static str,
-    },
-    /// A section is needed to read the file rightly and unknown here.
-    #[error(
-        "the file needs section kind {kind}, which this library does not know: upgrade nearwood"
-    )]
-    UnknownSection {
-        /// The kind's number.
-        kind: u32,
-    },
-    /// A section that must be there is not.
-    #[error("the file has no {section} section, which {purpose} needs: it was not written as one")]
-    MissingSection {
-        /// The section's name.
-        section: &'static str,
-        /// What was being opened.
-        purpose: &'static str,
-    },
-    /// A field contradicts another or is out of its range.
-    #[error(
-        "{what} is {got}, expected {expected}: the file is damaged or was written by something else"
-    )]
-    Invalid {
-        /// The field.
-        what: String,
-        /// What was got.
-        got: String,
-        /// What was expected.
-        expected: String,
-    },
 }
 
 /// Why a question could not be answered.
@@ -347,7 +227,7 @@ pub enum QueryError {
         value: f32,
     },
     /// A parameter is out of its range.
-    #[error("{name} is {got}, expected {expected}")]
+    #[error("{name} is {}, expected {expected}", clean(got))]
     Parameter {
         /// The parameter's name.
         name: &'static str,
@@ -357,7 +237,7 @@ pub enum QueryError {
         expected: String,
     },
     /// No such id.
-    #[error("there is no {what} {id}: {hint}")]
+    #[error("there is no {what} {}: {}", name(id), clean(hint))]
     UnknownId {
         /// "item", "user", "id" or "label".
         what: &'static str,
@@ -367,7 +247,7 @@ pub enum QueryError {
         hint: String,
     },
     /// A label that several ids bear.
-    #[error("the label {label:?} belongs to {} ids: {}; ask by id", ids.len(), ids.join(", "))]
+    #[error("the label {} belongs to {} ids: {}; ask by id", quoted(label), ids.len(), listed(ids))]
     AmbiguousLabel {
         /// The label.
         label: String,
@@ -393,7 +273,7 @@ pub enum TrainError {
         interactions: usize,
     },
     /// The parts of a sparse matrix contradict each other.
-    #[error("{what} is {got}, expected {expected}")]
+    #[error("{} is {}, expected {}", clean(what), clean(got), clean(expected))]
     Matrix {
         /// The part.
         what: String,
@@ -413,7 +293,7 @@ pub enum TrainError {
         value: f32,
     },
     /// A parameter is out of its range.
-    #[error("{name} is {got}, expected {expected}")]
+    #[error("{name} is {}, expected {expected}", clean(got))]
     Parameter {
         /// The parameter's name.
         name: &'static str,
@@ -444,7 +324,7 @@ pub enum TrainError {
 #[non_exhaustive]
 pub enum ReadError {
     /// The system refused.
-    #[error("could not read {path}: {source}")]
+    #[error("could not read {}: {source}", at(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -452,7 +332,7 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// A file's content is not what its format asks for.
-    #[error("{path}: {problem}")]
+    #[error("{}: {}", at(path), clean(problem))]
     Format {
         /// The file.
         path: PathBuf,
@@ -460,7 +340,7 @@ pub enum ReadError {
         problem: String,
     },
     /// One line of a text file is wrong.
-    #[error("{path}, line {line}: {problem}")]
+    #[error("{}, line {line}: {}", at(path), clean(problem))]
     Line {
         /// The file.
         path: PathBuf,
@@ -471,7 +351,7 @@ pub enum ReadError {
     },
     /// Several rows of an input are wrong.
     #[error(
-        "{}{count} rows cannot be read: {}; {}repair or drop them, or have them skipped (errors=\"skip\", --skip-bad-rows)", if *gave_up { "at least " } else { "" }, first.join("; "), more(*count, first.len())
+        "{}{count} rows cannot be read: {}; {}repair or drop them, or have them skipped (errors=\"skip\", --skip-bad-rows)", if *gave_up { "at least " } else { "" }, clean(&first.join("; ")), more(*count, first.len())
     )]
     Rows {
         /// How many.
@@ -482,7 +362,7 @@ pub enum ReadError {
         gave_up: bool,
     },
     /// No such column.
-    #[error("{path} has no column {column:?}; it has {}", available.join(", "))]
+    #[error("{} has no column {}; it has {}", at(path), quoted(column), listed(available))]
     Column {
         /// The file.
         path: PathBuf,
@@ -493,7 +373,9 @@ pub enum ReadError {
     },
     /// The weight of one row of a table is not a number to learn from.
     #[error(
-        "row {row} (user {user}, item {item}) has weight {value}: weights must be finite; drop or repair that row"
+        "row {row} (user {}, item {}) has weight {value}: weights must be finite; drop or repair that row",
+        name(user),
+        name(item)
     )]
     Weight {
         /// The row, from 0.

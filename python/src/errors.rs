@@ -35,10 +35,20 @@ impl<T, E: Into<Error>> OrRaise<T> for Result<T, E> {
 pub fn exception(error: Error) -> PyErr {
     let text = error.to_string();
     match error {
-        Error::Open(OpenError::Io { source, .. } | OpenError::Lock { source, .. })
+        Error::Open(
+            OpenError::Io { source, .. }
+            | OpenError::Lock { source, .. }
+            | OpenError::Map { source, .. },
+        )
         | Error::Build(BuildError::Room(source))
-        | Error::Save(SaveError::Io { source, .. })
+        | Error::Save(
+            SaveError::Io { source, .. }
+            | SaveError::Replaced { source, .. }
+            | SaveError::Stream { source, .. },
+        )
         | Error::Read(ReadError::Io { source, .. }) => system(&source, text),
+        // EINVAL.
+        Error::Open(OpenError::NotAFile { .. }) => PyOSError::new_err((22, text)),
         Error::Open(_) => FormatError::new_err(text),
         Error::Read(ReadError::Format { .. } | ReadError::Line { .. } | ReadError::Rows { .. }) => {
             FormatError::new_err(text)
@@ -65,6 +75,8 @@ fn system(source: &io::Error, text: String) -> PyErr {
 fn errno(error: &io::Error) -> Option<i32> {
     let of_kind = || match error.kind() {
         io::ErrorKind::NotFound => Some(2),
+        // Python: BlockingIOError.
+        io::ErrorKind::WouldBlock => Some(11),
         io::ErrorKind::PermissionDenied => Some(13),
         io::ErrorKind::NotADirectory => Some(20),
         io::ErrorKind::IsADirectory => Some(21),

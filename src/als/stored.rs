@@ -40,7 +40,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`ModelFile::to_bytes`], and if the system refuses; what stood at `path` is then
-    /// untouched.
+    /// untouched, but for [`SaveError::Replaced`](crate::error::SaveError::Replaced).
     pub fn save(&self, path: impl AsRef<Path>, storage: Storage) -> Result<(), Error> {
         ModelFile::write(path, self, None, storage)
     }
@@ -114,7 +114,7 @@ impl ModelFile {
     /// If the file cannot be read, or is not a whole and undamaged model of a version that is
     /// known.
     pub fn open(path: impl AsRef<Path>) -> Result<ModelFile, OpenError> {
-        ModelFile::from_shared(&Bytes::map(path.as_ref(), false)?)
+        ModelFile::from_shared(&Bytes::map_or_read(path.as_ref())?)
     }
 
     /// As [`open`](Self::open), from the bytes of a file.

@@ -96,7 +96,11 @@ impl Forest {
         progress: Report<'_>,
     ) -> Result<Forest, Error> {
         let path = path.as_ref();
-        let bytes = Bytes::map(path, prefault)?;
+        let bytes = match Bytes::map(path, prefault) {
+            // Annoy has no other way to open a file, so that there is no choice to offer.
+            Err(error) if error.is_unmappable() => Bytes::read(path)?,
+            done => done?,
+        };
         if bytes.starts_with(&MAGIC) {
             let index = Index::from_shared(bytes)?;
             check_same(&index, metric, dim)?;

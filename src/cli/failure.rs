@@ -22,7 +22,9 @@ impl Failure {
     /// An error about the content of `path`, whose message does not name the file by itself.
     pub fn about(path: &Path, error: &OpenError) -> Failure {
         match error {
-            OpenError::Io { .. } => Failure::new(error.to_string()),
+            OpenError::Io { .. } | OpenError::NotAFile { .. } | OpenError::Map { .. } => {
+                Failure::new(error.to_string())
+            }
             _ => Failure::new(format!("{}: {error}", path.display())),
         }
     }
@@ -41,12 +43,20 @@ impl From<io::Error> for Failure {
 impl From<SaveError> for Failure {
     fn from(error: SaveError) -> Failure {
         match &error {
-            SaveError::Io { path, source }
-                if path == Path::new("-") && source.kind() == io::ErrorKind::BrokenPipe =>
-            {
+            // Standard output, a named pipe, `>(head)`: all the same.
+            SaveError::Stream { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
                 Failure::ClosedPipe
             }
             _ => Failure::new(error.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error {
+            Error::Save(error) => error.into(),
+            other => Failure::new(other.to_string()),
         }
     }
 }
@@ -61,4 +71,4 @@ macro_rules! told_as_they_are {
     };
 }
 
-told_as_they_are!(BuildError, QueryError, ReadError, TrainError, Error);
+told_as_they_are!(BuildError, QueryError, ReadError, TrainError);

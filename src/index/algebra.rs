@@ -312,12 +312,12 @@ fn weave(base: &Index, trees: &Trees<'_>, options: TreeOptions<'_>) -> Result<In
     let path = options.path.filter(|path| Draft::is_possible(path));
     let index = match path {
         Some(path) => {
-            let room = |length| Ok(Draft::create(path, length)?);
+            let room = |length| Ok(Draft::create_or_in_memory(path, length)?);
             let draft =
                 threads::run(options.n_threads, || compose(base, trees, options, &work, room))?;
             cancelled()?;
             draft.commit()?;
-            Index::open(path)?
+            Index::from_shared(Bytes::map_or_read(path)?)?
         }
         None => {
             let room = |length| Ok(Buffer::in_memory(length));

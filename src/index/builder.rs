@@ -21,7 +21,7 @@ use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
 use crate::random::Random;
-use crate::store::{Buffer, Draft};
+use crate::store::{Buffer, Bytes, Draft};
 use crate::threads;
 
 /// Vectors of one dimension, row after row, borrowed.
@@ -305,10 +305,16 @@ impl Builder {
             None => Workspace::default(),
         };
         let draft = self.compose(vectors, &workspace, progress, |length| {
-            Ok::<_, Error>(Draft::create(path, length)?)
+            // In memory a file would exceed a limit on it.
+            let create = if self.memory_limit.is_some() {
+                Draft::create
+            } else {
+                Draft::create_or_in_memory
+            };
+            Ok::<_, Error>(create(path, length)?)
         })?;
         draft.commit()?;
-        Ok(Index::open(path)?)
+        Ok(Index::from_shared(Bytes::map_or_read(path)?)?)
     }
 
     fn reckon<'a>(&'a self, vectors: Vectors<'a>) -> memory::Build<'a> {

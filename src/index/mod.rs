@@ -112,6 +112,15 @@ impl Index {
         Index::from_shared(Bytes::map(path.as_ref(), true)?)
     }
 
+    /// [`open`](Self::open), with the whole file copied into memory rather than mapped: for file
+    /// systems that do not map files ([`OpenError::is_unmappable`]). Each process has its own copy.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in_memory(path: impl AsRef<Path>) -> Result<Index, OpenError> {
+        Index::from_shared(Bytes::read(path.as_ref())?)
+    }
+
     /// [`open`](Self::open), with the whole file read into memory and kept there until the index is
     /// dropped.
     ///
@@ -173,10 +182,12 @@ impl Index {
         })
     }
 
-    /// Writes the index: a temporary file beside `path`, synced, then renamed over it.
+    /// Writes the index: a temporary file beside `path`, synced, then renamed over it, with the
+    /// owner, group and mode of the file that it replaces. `-` is standard output.
     ///
     /// # Errors
-    /// If the system refuses; what stood at `path` is then untouched.
+    /// If the system refuses; what stood at `path` is then untouched, but for
+    /// [`SaveError::Replaced`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
         store::write_atomic(path.as_ref(), &self.bytes)
     }
@@ -254,7 +265,8 @@ impl Index {
     pub fn metadata(&self) -> serde_json::Value {
         let range = self.directory.range(Key::new(Kind::Metadata, 0));
         let bytes = range.map_or(&[][..], |range| &self.bytes[range]);
-        serde_json::from_slice(bytes).unwrap_or_else(|_| serde_json::json!({}))
+        let parsed: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+        parsed.filter(serde_json::Value::is_object).unwrap_or_else(|| serde_json::json!({}))
     }
 
     /// The recall measured at each budget when the index was built.

@@ -42,13 +42,13 @@ pub struct Written {
 /// the folder `<target>.parts`, until the table is whole: a call that is ended (by `progress`,
 /// which hears of users done and in all and answers false; by a kill; by a full disk) leaves the
 /// blocks that it had done, and one with `resume` takes them over. The table has the same bytes
-/// however often the job was ended. Not more than one job may write to a target at a time.
+/// however often the job was ended. One job writes to a target at a time: a second one is refused.
 ///
 /// `None` if `progress` stopped it; the target is then as it was.
 ///
 /// # Errors
-/// If there is no such user, an option is out of its range, the system refuses, or `resume` finds
-/// the parts of another job.
+/// If there is no such user, an option is out of its range, the system refuses, another job is
+/// writing to the target, or `resume` finds the parts of another job.
 pub fn recommend_everybody(
     recommender: &Recommender,
     target: impl AsRef<Path>,
@@ -58,7 +58,8 @@ pub fn recommend_everybody(
     let target = target.as_ref();
     let is_file = Parts::are_possible(target);
     if options.resume && !is_file {
-        return Err(refused(target, "only a file can be gone on with: give -o a path").into());
+        let problem = "resume (--resume) needs a regular file: give the path of one";
+        return Err(refused(target, problem).into());
     }
     let total = options.users.map_or(recommender.n_users(), <[u32]>::len);
     let job = Job { recommender, options, total, ids: recommender.items().ids() };

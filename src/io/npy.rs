@@ -74,10 +74,14 @@ pub(super) fn map(path: &Path) -> Result<Option<Mapped>, ReadError> {
     if available != length as u64 {
         return Err(array.length_error(available));
     }
-    let bytes = Bytes::map(path, false).map_err(|e| match e {
-        OpenError::Io { source, .. } => io_error(path, source),
-        other => format_error(path, other.to_string()),
-    })?;
+    let bytes = match Bytes::map(path, false) {
+        Err(error) if error.is_unmappable() => return Ok(None),
+        Err(OpenError::Io { source, .. } | OpenError::Map { source, .. }) => {
+            return Err(io_error(path, source));
+        }
+        Err(other) => return Err(format_error(path, other.to_string())),
+        Ok(bytes) => bytes,
+    };
     let start = bytes.len().saturating_sub(length);
     // A header of an odd length, which no writer of today leaves.
     if bytemuck::try_cast_slice::<u8, f32>(&bytes[start..]).is_err() {

@@ -1,11 +1,12 @@
 //! Blocks of lists kept beside a table that is not whole yet.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::SaveError;
 use crate::index::Hit;
+use crate::store::system::{self, Lock, Output};
 use crate::store::{Draft, refused, save_error};
 
 /// The file that says which job the parts are of.
@@ -21,10 +22,15 @@ const UNFINISHED: &str = ".part-";
 /// A part is, little-endian: for each user the number of items as u32, then each item's position as
 /// u32 and score as float32; at the end the CRC-32 of all that. Parts are renamed into place and
 /// not synced: what a system crash leaves of one fails its checksum and is made again.
+///
+/// The file that names the job is locked as long as the job runs, so that a second job for the same
+/// target is refused rather than mixed with the first.
 pub(super) struct Parts {
+    target: PathBuf,
     folder: PathBuf,
     journal: String,
-    exists: bool,
+    /// The journal, open and locked; `None` before the first part.
+    file: Option<File>,
 }
 
 impl Parts {
@@ -40,20 +46,21 @@ impl Parts {
         name.push(".parts");
         let folder = PathBuf::from(name);
         let journal = format!("{FIRST_LINE}\n{fingerprint}\n");
-        let left = match fs::read_to_string(folder.join(JOURNAL)) {
-            Ok(left) => Some(left),
-            Err(e) if e.kind() == io::ErrorKind::NotFound && !folder.exists() => None,
+        let left = match left_journal(&folder) {
+            Ok(left) => left,
             // Killed between making the folder and its journal.
             Err(e) if e.kind() == io::ErrorKind::NotFound && is_just_begun(&folder) => None,
             Err(e) => return Err(save_error(&folder.join(JOURNAL), e)),
         };
-        let mut parts = Parts { folder, exists: left.is_some(), journal };
-        match left {
-            Some(left) if resume && left != parts.journal => {
+        let mut parts = Parts { target: target.to_path_buf(), folder, journal, file: None };
+        if let Some((file, left)) = left {
+            if resume && left != parts.journal {
                 return Err(parts.of_another(&left));
             }
-            Some(left) if !resume => parts.delete(&left)?,
-            _ => {}
+            parts.file = Some(file);
+            if !resume {
+                parts.delete(&left)?;
+            }
         }
         Ok(parts)
     }
@@ -61,8 +68,9 @@ impl Parts {
     fn of_another(&self, left: &str) -> SaveError {
         let (got, expected) = (left.lines().nth(1).unwrap_or(""), self.journal.lines().nth(1));
         let problem = format!(
-            "it holds the parts of another job, got \"{got}\", expected \"{}\": ask as the first \
-             time, or without resume to begin anew",
+            "it holds the parts of another job, got \"{}\", expected \"{}\": repeat the original \
+             options, or leave out resume to start over",
+            crate::error::printable(got),
             expected.unwrap_or("")
         );
         refused(&self.folder, problem)
@@ -73,8 +81,9 @@ impl Parts {
             let problem = "it is in the way and not a folder of parts: move it";
             return Err(refused(&self.folder, problem));
         }
-        self.exists = false;
-        remove(&self.folder).map_err(|e| save_error(&self.folder, e))
+        remove(&self.folder).map_err(|e| save_error(&self.folder, e))?;
+        self.file = None;
+        Ok(())
     }
 
     fn path(&self, number: usize) -> PathBuf {
@@ -88,32 +97,92 @@ impl Parts {
         n_users: usize,
         n_items: usize,
     ) -> Option<Vec<Vec<Hit>>> {
-        let bytes = self.exists.then(|| fs::read(self.path(number)).ok())??;
+        let bytes = self.file.is_some().then(|| fs::read(self.path(number)).ok())??;
         decode(&bytes, n_users, n_items)
     }
 
     /// Keeps a block.
     pub(super) fn write(&mut self, number: usize, lists: &[Vec<Hit>]) -> Result<(), SaveError> {
         let path = self.path(number);
-        let write = || {
-            if !self.exists {
-                fs::create_dir_all(&self.folder)?;
-                replace(&self.folder, &self.folder.join(JOURNAL), self.journal.as_bytes())?;
-            }
-            replace(&self.folder, &path, &encode(lists))
-        };
-        write().map_err(|e| save_error(&path, e))?;
-        self.exists = true;
-        Ok(())
+        if self.file.is_none() {
+            let begun = begin(&self.folder, self.journal.as_bytes());
+            self.file = Some(begun.map_err(|e| save_error(&self.folder, e))?);
+        }
+        let written = replace(&self.folder, &path, &encode(lists));
+        written.map_err(|e| save_error(&path, e))
     }
 
     /// Deletes them: the table is whole.
     pub(super) fn remove(self) -> Result<(), SaveError> {
-        if self.exists {
-            remove(&self.folder).map_err(|e| save_error(&self.folder, e))?;
+        if self.file.is_none() {
+            return Ok(());
         }
-        Ok(())
+        remove(&self.folder).map_err(|source| SaveError::Replaced {
+            path: self.target.clone(),
+            step: "removing its parts".into(),
+            source,
+            remedy: format!("delete the folder {}", self.folder.display()),
+        })
     }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // A process forked meanwhile has the file open, too, and would keep the lock.
+            let _ = file.unlock();
+        }
+    }
+}
+
+/// The journal in a folder, locked, and what it says; `None` where there is no folder.
+fn left_journal(folder: &Path) -> io::Result<Option<(File, String)>> {
+    let path = folder.join(JOURNAL);
+    loop {
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !folder.exists() => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        if system::try_lock(&file) == Lock::Busy {
+            return Err(in_use());
+        }
+        // Else the job that had the lock is done, and has removed it since.
+        if system::is_named(&file, &path) {
+            let mut left = String::new();
+            file.read_to_string(&mut left)?;
+            return Ok(Some((file, left)));
+        }
+    }
+}
+
+fn in_use() -> io::Error {
+    let problem = "another job is writing the same table: wait for its end, or write to another \
+                   file";
+    io::Error::new(io::ErrorKind::WouldBlock, problem)
+}
+
+/// Makes the folder and its journal, locked, unless another job has just done so.
+fn begin(folder: &Path, journal: &[u8]) -> io::Result<File> {
+    system::create_folder(folder)?;
+    let (mut file, temporary) = unfinished(folder)?;
+    file.write_all(journal)?;
+    system::try_lock(&file.0);
+    let path = folder.join(JOURNAL);
+    match fs::hard_link(&temporary, &path) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(in_use()),
+        // Not every file system has links.
+        Err(_) => system::rename(&temporary, &path)?,
+    }
+    Ok(file.0)
+}
+
+/// A file in the folder that is removed unless it is renamed.
+fn unfinished(folder: &Path) -> io::Result<(Output, tempfile::TempPath)> {
+    let (file, path) =
+        tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?.into_parts();
+    Ok((Output(file), path))
 }
 
 /// Whether a folder holds nothing but files that were about to be renamed.
@@ -130,19 +199,22 @@ fn remove(folder: &Path) -> io::Result<()> {
         let path = entry?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         if name.starts_with("part-") || name.starts_with(UNFINISHED) {
-            fs::remove_file(path)?;
+            system::remove(&path)?;
         }
     }
     // Last: a folder without it would be nobody's.
-    fs::remove_file(folder.join(JOURNAL))?;
-    fs::remove_dir(folder)
+    system::remove(&folder.join(JOURNAL))?;
+    match system::remove_folder(folder) {
+        // The next job has begun in it.
+        Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        done => done,
+    }
 }
 
 fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    let (mut file, temporary) = unfinished(folder)?;
     file.write_all(bytes)?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    system::rename(&temporary, path)
 }
 
 fn encode(lists: &[Vec<Hit>]) -> Vec<u8> {
@@ -215,16 +287,51 @@ mod tests {
         fs::write(parts.folder.join(".part-x"), "half").unwrap();
         assert!(Parts::open(&target, "k 4", true).is_ok());
         parts.write(1, &lists()).unwrap();
+        drop(parts);
         let again = Parts::open(&target, "k 3", true).unwrap();
         assert_eq!((again.read(1, 3, 5), again.read(0, 3, 5)), (Some(lists()), None));
+        drop(again);
         let error = Parts::open(&target, "k 4", true).err().unwrap().to_string();
         assert!(error.contains("got \"k 3\", expected \"k 4\""), "{error}");
-        let anew = Parts::open(&target, "k 4", false).unwrap();
-        assert_eq!(anew.read(1, 3, 5), None);
-        parts.exists = false;
-        parts.write(0, &lists()).unwrap();
-        parts.remove().unwrap();
+        let mut fresh = Parts::open(&target, "k 4", false).unwrap();
+        assert_eq!(fresh.read(1, 3, 5), None);
+        fresh.write(0, &lists()).unwrap();
+        fresh.remove().unwrap();
         assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn a_second_job_for_a_table_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t.csv");
+        let mut first = Parts::open(&target, "k 3", false).unwrap();
+        let mut second = Parts::open(&target, "k 3", false).unwrap();
+        first.write(0, &lists()).unwrap();
+        let error = second.write(0, &lists()).unwrap_err().to_string();
+        assert!(error.contains("another job is writing the same table"), "{error}");
+        for resume in [false, true] {
+            let error = Parts::open(&target, "k 3", resume).err().unwrap().to_string();
+            assert!(error.contains("another job is writing the same table"), "{error}");
+        }
+        assert_eq!(first.read(0, 3, 5), Some(lists()));
+        first.remove().unwrap();
+        second.write(0, &lists()).unwrap();
+        second.remove().unwrap();
+        assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn parts_that_cannot_be_removed_are_told_as_what_they_are() {
+        use crate::store::system::Call;
+        use crate::store::system::faults::{always, during};
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t.csv");
+        let mut parts = Parts::open(&target, "k 3", false).unwrap();
+        parts.write(0, &lists()).unwrap();
+        let error = during(always(Call::Remove, 5), || parts.remove()).unwrap_err();
+        assert!(matches!(error, SaveError::Replaced { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("delete the folder") && !text.contains("untouched"), "{text}");
     }
 
     #[test]

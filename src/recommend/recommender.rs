@@ -93,6 +93,15 @@ impl Recommender {
         Recommender::from_shared(Bytes::map(path.as_ref(), true)?)
     }
 
+    /// [`open`](Self::open), with the whole file copied into memory rather than mapped: for file
+    /// systems that do not map files ([`OpenError::is_unmappable`]). Each process has its own copy.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in_memory(path: impl AsRef<Path>) -> Result<Recommender, OpenError> {
+        Recommender::from_shared(Bytes::read(path.as_ref())?)
+    }
+
     /// Opens the bytes of a file; they are copied.
     ///
     /// # Errors
@@ -147,10 +156,12 @@ impl Recommender {
         })
     }
 
-    /// Writes the file: a temporary one beside `path`, synced, then renamed over it.
+    /// Writes the file: a temporary one beside `path`, synced, then renamed over it, with the
+    /// owner, group and mode of the file that it replaces. `-` is standard output.
     ///
     /// # Errors
-    /// If the system refuses; what stood at `path` is then untouched.
+    /// If the system refuses; what stood at `path` is then untouched, but for
+    /// [`SaveError::Replaced`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SaveError> {
         store::write_atomic(path.as_ref(), &self.bytes)
     }

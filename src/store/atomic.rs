@@ -1,66 +1,70 @@
 //! Writing a file whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
-use super::nameless::{name, nameless};
+use super::beside::Beside;
+use super::nameless::nameless;
+use super::place::{Failed, place_beside, place_unlinked};
+use super::system::{self, Output};
+use super::target::{Target, folder, is_stream};
 use crate::error::SaveError;
 
 const BUFFER: usize = 1 << 18;
 
 /// A file being written beside its target; [`commit`](Self::commit) puts it there. Dropped before
 /// that, it leaves nothing and the target as it was. Where it can it has no name until then, so that
-/// it leaves nothing even if the process is killed; elsewhere it is a hidden temporary file.
+/// it leaves nothing even if the process is killed; elsewhere it is a hidden temporary file, which
+/// the next writer to the target removes if a killed process left it.
 ///
 /// A target that is no regular file (a pipe, a device), and standard output (`-`), are written
 /// straight: replacing `/dev/null` by a file would be worse than not being atomic.
 pub(crate) struct AtomicFile {
-    target: PathBuf,
+    /// As it was given.
+    path: PathBuf,
     sink: Sink,
 }
 
 enum Sink {
-    Nameless(BufWriter<File>),
-    Beside(BufWriter<NamedTempFile>),
-    Straight(BufWriter<File>),
+    Nameless(BufWriter<Output>, PathBuf),
+    Beside(BufWriter<Beside>, PathBuf),
+    Straight(BufWriter<Output>),
     Stdout(BufWriter<Stdout>),
 }
 
 impl AtomicFile {
     pub(crate) fn create(path: &Path) -> Result<AtomicFile, SaveError> {
         let sink = open_sink(path).map_err(|source| save_error(path, source))?;
-        Ok(AtomicFile { target: path.to_path_buf(), sink })
+        Ok(AtomicFile { path: path.to_path_buf(), sink })
     }
 
-    /// The target.
+    /// The target, as it was given.
     #[cfg(feature = "tables")]
     pub(crate) fn target(&self) -> &Path {
-        &self.target
+        &self.path
     }
 
     /// Writes what is buffered, syncs and renames.
     pub(crate) fn commit(self) -> Result<(), SaveError> {
-        let AtomicFile { target, sink } = self;
-        finish_sink(&target, sink).map_err(|source| save_error(&target, source))
+        let AtomicFile { path, sink } = self;
+        finish_sink(sink).map_err(|failed| failed.of(&path))
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
-            Sink::Beside(file) => file.write(bytes),
-            Sink::Nameless(file) | Sink::Straight(file) => file.write(bytes),
+            Sink::Beside(file, _) => file.write(bytes),
+            Sink::Nameless(file, _) | Sink::Straight(file) => file.write(bytes),
             Sink::Stdout(out) => out.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Beside(file) => file.flush(),
-            Sink::Nameless(file) | Sink::Straight(file) => file.flush(),
+            Sink::Beside(file, _) => file.flush(),
+            Sink::Nameless(file, _) | Sink::Straight(file) => file.flush(),
             Sink::Stdout(out) => out.flush(),
         }
     }
@@ -70,105 +74,61 @@ fn open_sink(path: &Path) -> io::Result<Sink> {
     if path == Path::new("-") {
         return Ok(Sink::Stdout(BufWriter::with_capacity(BUFFER, io::stdout())));
     }
-    match fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(meta) if !meta.is_file() => {
-            let file = File::options().write(true).open(path)?;
-            Ok(Sink::Straight(BufWriter::with_capacity(BUFFER, file)))
+    match Target::of(path)? {
+        Target::Stream => {
+            let file = system::open(File::options().write(true), path)?;
+            Ok(Sink::Straight(BufWriter::with_capacity(BUFFER, Output(file))))
         }
-        // A rename would replace it all the same: who protected the file meant otherwise.
-        Ok(meta) if meta.permissions().readonly() => Err(io::ErrorKind::PermissionDenied.into()),
-        _ => open_beside(path),
+        Target::File(target) => open_beside(target),
     }
 }
 
-fn open_beside(path: &Path) -> io::Result<Sink> {
-    let target = resolved(path);
+fn open_beside(target: PathBuf) -> io::Result<Sink> {
     if let Ok((file, true)) = nameless(folder(&target)) {
-        return Ok(Sink::Nameless(BufWriter::with_capacity(BUFFER, file)));
+        return Ok(Sink::Nameless(BufWriter::with_capacity(BUFFER, Output(file)), target));
     }
-    let file = builder(path).tempfile_in(folder(&target))?;
-    Ok(Sink::Beside(BufWriter::with_capacity(BUFFER, file)))
+    let file = Beside::create(&target)?;
+    Ok(Sink::Beside(BufWriter::with_capacity(BUFFER, file), target))
 }
 
-fn finish_sink(path: &Path, sink: Sink) -> io::Result<()> {
+fn finish_sink(sink: Sink) -> Result<(), Failed> {
     match sink {
-        Sink::Stdout(mut out) => out.flush(),
-        Sink::Straight(mut file) => file.flush(),
-        Sink::Nameless(file) => {
-            let file = file.into_inner().map_err(|e| e.into_error())?;
-            file.sync_all()?;
-            name(&file, path)
+        Sink::Stdout(mut out) => Ok(out.flush()?),
+        Sink::Straight(mut file) => Ok(file.flush()?),
+        Sink::Nameless(file, target) => {
+            let Output(file) = file.into_inner().map_err(|e| e.into_error())?;
+            system::sync(&file)?;
+            place_unlinked(&file, &target)
         }
-        Sink::Beside(file) => {
+        Sink::Beside(file, target) => {
             let file = file.into_inner().map_err(|e| e.into_error())?;
-            file.as_file().sync_all()?;
-            persist(file, &resolved(path))
+            system::sync(file.file())?;
+            place_beside(file, &target)
         }
     }
-}
-
-/// Renames a file that is on the disk, and makes the rename lasting.
-pub(super) fn persist<F>(file: NamedTempFile<F>, target: &Path) -> io::Result<()> {
-    file.persist(target).map_err(|e| e.error)?;
-    sync_folder(folder(target))
-}
-
-/// Where a symbolic link leads, so that the link stays and the file it names is replaced.
-pub(super) fn resolved(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-pub(super) fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// A temporary file is for its owner alone; the target gets the permissions it had, or those that
-/// any new file gets.
-#[cfg(unix)]
-fn builder(path: &Path) -> tempfile::Builder<'static, 'static> {
-    use std::os::unix::fs::PermissionsExt;
-    let existing = fs::metadata(path).map(|meta| meta.permissions());
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(existing.unwrap_or_else(|_| fs::Permissions::from_mode(0o666)));
-    builder.prefix(".nearwood-");
-    builder
-}
-
-#[cfg(not(unix))]
-fn builder(_path: &Path) -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".nearwood-");
-    builder
-}
-
-/// A rename is only lasting once its folder is on the disk.
-#[cfg(unix)]
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Writes `bytes` to `path` so that whatever happens the old file or the new one stands there:
 /// a file without a name or a temporary one beside it, synced, renamed over it, and the folder synced.
+/// The new file has the owner, group and mode of the one that it replaces, where the system allows.
+/// `-` is standard output; pipes and devices are written to as they are.
 ///
 /// # Errors
-/// If the system refuses at any step; the temporary file is then removed.
+/// If the system refuses at any step; the temporary file is then removed. [`SaveError::Replaced`]
+/// if that was after the new file came into its place.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|source| save_error(path, source))?;
     file.commit()
 }
 
+/// An error before the target was replaced; to a pipe or a device, a part may have been written.
 pub(crate) fn save_error(path: &Path, source: io::Error) -> SaveError {
-    SaveError::Io { path: path.to_path_buf(), source }
+    let path = path.to_path_buf();
+    match is_stream(&path) {
+        true => SaveError::Stream { path, source },
+        false => SaveError::Io { path, source },
+    }
 }
 
 /// That a file cannot be written as asked.
@@ -179,13 +139,14 @@ pub(crate) fn refused(path: &Path, problem: impl Into<String>) -> SaveError {
 /// The names in a folder.
 #[cfg(test)]
 pub(super) fn names(dir: &Path) -> Vec<String> {
-    let entry = |e: io::Result<fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
-    fs::read_dir(dir).unwrap().map(entry).collect()
+    let entry = |e: io::Result<std::fs::DirEntry>| e.unwrap().file_name().into_string().unwrap();
+    std::fs::read_dir(dir).unwrap().map(entry).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_target_is_replaced_at_the_commit_and_not_before() {
@@ -232,9 +193,8 @@ mod tests {
         }
         // What stands in where files cannot do without a name.
         fs::write(&path, "old").unwrap();
-        let file = builder(&path).tempfile_in(dir.path()).unwrap();
-        let sink = Sink::Beside(BufWriter::new(file));
-        let mut file = AtomicFile { target: path.clone(), sink };
+        let sink = Sink::Beside(BufWriter::new(Beside::create(&path).unwrap()), path.clone());
+        let mut file = AtomicFile { path: path.clone(), sink };
         file.write_all(b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
         file.commit().unwrap();
@@ -249,6 +209,35 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(AtomicFile::create(&dir.path().join("no/t")).is_err());
         assert!(AtomicFile::create(dir.path()).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_names_nothing_yet_is_followed_and_a_loop_is_refused() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("elsewhere")).unwrap();
+        symlink("elsewhere/t", at("dangling")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        write_atomic(&at("dangling"), b"new").unwrap();
+        assert_eq!(fs::read(at("elsewhere/t")).unwrap(), b"new");
+        assert!(write_atomic(&at("loop"), b"new").is_err());
+        for link in ["dangling", "loop"] {
+            assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_error_of_a_device_does_not_speak_of_a_file() {
+        if !Path::new("/dev/full").exists() {
+            eprintln!("NOT RUN: /dev/full is missing");
+            return;
+        }
+        let error = write_atomic(Path::new("/dev/full"), b"x").unwrap_err();
+        assert!(matches!(error, SaveError::Stream { .. }), "{error:?}");
+        assert!(!error.to_string().contains("untouched"), "{error}");
     }
 
     #[cfg(unix)]

@@ -4,20 +4,27 @@
 #![allow(unsafe_code)]
 
 mod atomic;
+mod attributes;
+mod beside;
 mod nameless;
+mod open;
 mod pages;
+mod place;
 mod room;
+pub(crate) mod system;
+mod target;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use crate::error::OpenError;
+use crate::error::{OpenError, is_unmappable};
 pub use atomic::write_atomic;
 pub(crate) use atomic::{AtomicFile, refused, save_error};
+pub(crate) use open::open_regular;
 pub use room::{Buffer, Draft, Room};
 
 /// The bytes of a file: mapped, or in memory. Cheap to clone, shared by all clones; always starts
@@ -40,21 +47,40 @@ impl Bytes {
     /// survives: the system then kills the reader (SIGBUS).
     ///
     /// # Errors
-    /// If the file cannot be opened or mapped.
+    /// If the file cannot be opened or mapped, or is no regular file.
     pub fn map(path: &Path, prefault: bool) -> Result<Bytes, OpenError> {
+        let file = open_regular(path)?;
         let refused = |source| OpenError::Io { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(refused)?;
         if file.metadata().map_err(refused)?.len() == 0 {
             return Ok(Bytes::copy(&[]));
         }
-        // SAFETY: the map is only ever read, as plain bytes of which any value is valid, and the
-        // reader checks what it finds there, so a file changed underneath gives wrong answers or
-        // errors. What cannot be guarded against is said above.
-        let map = unsafe { Mmap::map(&file) }.map_err(refused)?;
+        let map = map_file(&file)
+            .map_err(|source| OpenError::Map { path: path.to_path_buf(), source })?;
         if prefault {
             pages::read_all(&map);
         }
         Ok(Bytes(Source::Mapped(Arc::new(map))))
+    }
+
+    /// Reads a whole file into memory: for file systems that do not map files. What happens to the
+    /// file afterwards does not matter.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no regular file, or does not fit in memory.
+    pub fn read(path: &Path) -> Result<Bytes, OpenError> {
+        let mut file = open_regular(path)?;
+        read_whole(&mut file).map_err(|source| OpenError::Io { path: path.to_path_buf(), source })
+    }
+
+    /// Maps a file, or reads it into memory where its file system does not map files.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map) and [`read`](Self::read).
+    pub fn map_or_read(path: &Path) -> Result<Bytes, OpenError> {
+        match Bytes::map(path, false) {
+            Err(error) if error.is_unmappable() => Bytes::read(path),
+            done => done,
+        }
     }
 
     /// Keeps the bytes in physical memory until they are unmapped: reads them all and asks the
@@ -100,6 +126,29 @@ impl std::ops::Deref for Bytes {
             Source::Memory(bytes) => (**bytes).as_ref(),
         }
     }
+}
+
+fn map_file(file: &File) -> io::Result<Mmap> {
+    system::check_map()?;
+    // SAFETY: the map is only ever read, as plain bytes of which any value is valid, and the
+    // reader checks what it finds there, so a file changed underneath gives wrong answers or
+    // errors. What cannot be guarded against is said at `Bytes::map`.
+    match unsafe { Mmap::map(file) } {
+        Err(error) if is_unmappable(&error) => {
+            // Some file systems (FUSE without a cache) refuse shared maps alone.
+            // SAFETY: as above; nothing is written to the private copy.
+            unsafe { memmap2::MmapOptions::new().map_copy_read_only(file) }
+        }
+        done => done,
+    }
+}
+
+fn read_whole(file: &mut File) -> io::Result<Bytes> {
+    let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+    let length = usize::try_from(file.metadata()?.len()).map_err(|_| too_large())?;
+    let mut buffer = Buffer::try_in_memory(length).ok_or_else(too_large)?;
+    file.read_exact(buffer.as_mut())?;
+    Ok(buffer.into())
 }
 
 /// The most bytes that this process may lock, as the system's limit says; `None` without one.

@@ -1,19 +1,23 @@
 //! Room for what may be larger than memory: files without a name, mapped for writing.
 //!
 //! A [`Draft`] becomes a file when it is committed; a [`Buffer`] never does. Neither has a name
-//! while it is written, so whatever ends the process (a crash, Ctrl-C, the system) leaves nothing
-//! behind. Their blocks are reserved beforehand: a full disk is an error, not a signal.
+//! while it is written, so the system removes them whatever ends the process (a crash, Ctrl-C, a
+//! kill). Their blocks are reserved beforehand: a full disk is an error, not a signal.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use memmap2::{MmapMut, MmapOptions};
 
-use super::atomic::{folder, resolved, save_error, write_atomic};
-use super::nameless::{name, nameless};
+use super::atomic::{save_error, write_atomic};
+use super::nameless::nameless;
 use super::pages::ask_large;
+use super::place::place_unlinked;
+use super::system::{self, Output};
+use super::target::{Target, folder, is_stream};
 use crate::error::SaveError;
+use crate::error::is_unmappable;
 use crate::kernel::Aligned;
 
 /// Where a build keeps its large parts while it works.
@@ -30,7 +34,8 @@ impl Room {
     /// Files in the folder of `target`.
     #[must_use]
     pub fn beside(target: &Path) -> Room {
-        Room::Folder(folder(&resolved(target)).to_path_buf())
+        let file = Target::file(target).unwrap_or_else(|_| target.to_path_buf());
+        Room::Folder(folder(&file).to_path_buf())
     }
 
     /// `length` zeros.
@@ -74,6 +79,16 @@ impl Buffer {
     }
 }
 
+impl Buffer {
+    /// `length` zeros in memory, or none where there is not so much.
+    pub(super) fn try_in_memory(length: usize) -> Option<Buffer> {
+        match length {
+            0..MAPPED => Some(Buffer::in_memory(length)),
+            _ => MmapMut::map_anon(length).ok().map(|map| Buffer(Memory::Mapped(map))),
+        }
+    }
+}
+
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
@@ -95,72 +110,102 @@ impl AsMut<[u8]> for Buffer {
 /// A file that is composed in place, before it has a name; dropped uncommitted it was never there,
 /// and its target is as it was.
 pub struct Draft {
-    target: PathBuf,
-    file: File,
-    map: MmapMut,
-    /// Whether the file can be given a name.
-    can_be_named: bool,
+    /// As it was given.
+    path: PathBuf,
+    body: Body,
+}
+
+enum Body {
+    Mapped {
+        /// The path with its links followed.
+        target: PathBuf,
+        file: File,
+        map: MmapMut,
+        /// Whether the file can be given a name.
+        can_be_named: bool,
+    },
+    /// Where the file system does not map files.
+    Memory(Buffer),
 }
 
 impl Draft {
     /// `length` zeros (at least one) on the disk of `target`.
     ///
     /// # Errors
-    /// If the target is a folder or write-protected, its folder cannot be written, or the disk is
-    /// too full.
-    pub fn create(target: &Path, length: usize) -> Result<Draft, SaveError> {
+    /// If the target is a folder or write-protected, its folder cannot be written, the disk is too
+    /// full, or its file system does not map files.
+    pub fn create(path: &Path, length: usize) -> Result<Draft, SaveError> {
         let open = || {
-            if let Ok(meta) = fs::metadata(target) {
-                if meta.is_dir() {
-                    return Err(io::ErrorKind::IsADirectory.into());
-                }
-                if meta.permissions().readonly() {
-                    return Err(io::ErrorKind::PermissionDenied.into());
-                }
-            }
-            let (file, can_be_named) = nameless(folder(&resolved(target)))?;
+            let target = Target::file(path)?;
+            let (file, can_be_named) = nameless(folder(&target))?;
             let map = map(&file, length)?;
-            Ok(Draft { target: target.to_path_buf(), file, map, can_be_named })
+            let body = Body::Mapped { target, file, map, can_be_named };
+            Ok(Draft { path: path.to_path_buf(), body })
         };
-        open().map_err(|source| save_error(target, source))
+        open().map_err(|source| save_error(path, source))
+    }
+
+    /// [`create`](Self::create), in memory where the file system does not map files.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create) otherwise.
+    pub fn create_or_in_memory(path: &Path, length: usize) -> Result<Draft, SaveError> {
+        match Draft::create(path, length) {
+            Err(SaveError::Io { source, .. }) if is_unmappable(&source) => {
+                let body = Body::Memory(Buffer::in_memory(length));
+                Ok(Draft { path: path.to_path_buf(), body })
+            }
+            done => done,
+        }
     }
 
     /// Whether files can be composed at a path: not where it is standard output, a pipe or a
     /// device.
     #[must_use]
     pub fn is_possible(target: &Path) -> bool {
-        let is_other = |meta: fs::Metadata| !meta.is_file() && !meta.is_dir();
-        target != Path::new("-") && !fs::metadata(target).is_ok_and(is_other)
+        !is_stream(target)
     }
 
     /// Writes what is still in memory alone, then puts the file at its target.
     ///
     /// # Errors
-    /// If the system refuses at any step; the target is then as it was.
+    /// If the system refuses at any step; the target is then as it was, but for
+    /// [`SaveError::Replaced`].
     pub fn commit(self) -> Result<(), SaveError> {
-        let Draft { target, file, map, can_be_named } = self;
-        if !can_be_named {
-            return write_atomic(&target, &map);
+        let path = self.path;
+        match self.body {
+            Body::Mapped { target, file, map, can_be_named: true } => {
+                let synced = map.flush().and_then(|()| system::sync(&file)).map_err(Into::into);
+                let placed = synced.and_then(|()| place_unlinked(&file, &target));
+                placed.map_err(|failed| failed.of(&path))
+            }
+            Body::Mapped { map, .. } => write_atomic(&path, &map),
+            Body::Memory(buffer) => write_atomic(&path, buffer.as_ref()),
         }
-        let done = map.flush().and_then(|()| file.sync_all()).and_then(|()| name(&file, &target));
-        done.map_err(|source| save_error(&target, source))
     }
 }
 
 impl AsRef<[u8]> for Draft {
     fn as_ref(&self) -> &[u8] {
-        &self.map
+        match &self.body {
+            Body::Mapped { map, .. } => map,
+            Body::Memory(buffer) => buffer.as_ref(),
+        }
     }
 }
 
 impl AsMut<[u8]> for Draft {
     fn as_mut(&mut self) -> &mut [u8] {
-        &mut self.map
+        match &mut self.body {
+            Body::Mapped { map, .. } => map,
+            Body::Memory(buffer) => buffer.as_mut(),
+        }
     }
 }
 
 fn map(file: &File, length: usize) -> io::Result<MmapMut> {
     reserve(file, length as u64)?;
+    system::check_map()?;
     // SAFETY: the file has no name and no other handle, so nobody else writes to or truncates it;
     // its blocks are reserved, so that no write through the map can find the disk full.
     unsafe { MmapOptions::new().len(length).map_mut(file) }
@@ -180,7 +225,8 @@ fn reserve(file: &File, length: u64) -> io::Result<()> {
     write_zeros(file, length)
 }
 
-fn write_zeros(mut file: &File, length: u64) -> io::Result<()> {
+fn write_zeros(file: &File, length: u64) -> io::Result<()> {
+    let mut file = Output(file.try_clone()?);
     let zeros = vec![0u8; 1 << 20];
     let mut left = length;
     while left > 0 {
@@ -195,6 +241,7 @@ fn write_zeros(mut file: &File, length: u64) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::store::atomic::names;
+    use std::fs;
 
     #[test]
     fn a_draft_has_no_name_before_its_commit() {
@@ -242,6 +289,23 @@ mod tests {
         assert!(Draft::create(&dir.path().join("t"), 1 << 60).is_err(), "no disk has so much");
         assert!(!Draft::is_possible(Path::new("-")) && !Draft::is_possible(Path::new("/dev/null")));
         assert!(Draft::is_possible(&dir.path().join("t")));
+    }
+
+    #[test]
+    fn where_files_are_not_mapped_a_draft_is_in_memory_if_it_may() {
+        use crate::store::system::Call;
+        use crate::store::system::faults::{always, during};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        let unmapped = |f: fn(&Path, usize) -> Result<Draft, SaveError>| {
+            during(always(Call::Map, 19), || f(&path, 5))
+        };
+        let error = unmapped(Draft::create).err().unwrap().to_string();
+        assert!(error.contains("does not map files"), "{error}");
+        let mut draft = unmapped(Draft::create_or_in_memory).unwrap();
+        draft.as_mut().copy_from_slice(b"whole");
+        draft.commit().unwrap();
+        assert_eq!((fs::read(&path).unwrap(), names(dir.path()).len()), (b"whole".into(), 1));
     }
 
     #[test]

@@ -242,7 +242,7 @@ fn recommend_to_everybody_in_every_format() {
     let text = masked(&place.run("recommend m.nw --all -k 4 --exact --resume -o r.csv").ok());
     assert_eq!(text, "users    60\nresumed  0\nrows     240\nseconds  _\nfile     r.csv");
     let error = place.run("recommend m.nw --all --resume -o -").failure();
-    assert!(error.contains("only a file can be gone on with"), "{error}");
+    assert!(error.contains("needs a regular file"), "{error}");
     place.run("recommend m.nw --all -k 1 -o r.jsonl").ok();
     let lines = fs::read_to_string(place.path("r.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();

@@ -51,8 +51,10 @@ impl AnnoyFile {
         layout: Option<AnnoyLayout>,
     ) -> Result<AnnoyFile, ReadError> {
         let path = path.as_ref();
-        let bytes = Bytes::map(path, false).map_err(|error| match error {
-            OpenError::Io { path, source } => ReadError::Io { path, source },
+        let bytes = Bytes::map_or_read(path).map_err(|error| match error {
+            OpenError::Io { path, source } | OpenError::Map { path, source } => {
+                ReadError::Io { path, source }
+            }
             other => format_error(path, other.to_string()),
         })?;
         AnnoyFile::from_shared(bytes, path, metric, dim, layout)
