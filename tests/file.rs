@@ -518,6 +518,9 @@ fn metadata_that_is_something_else_does_no_harm() {
             bytes[section.bytes.clone()].copy_from_slice(&padded.as_bytes()[..room]);
             reseal_section(&mut bytes, &section);
             assert_eq!(v.ask(&bytes), !v.is_recommender, "{}: {text}", v.name);
+            if let Ok(index) = Index::from_bytes(&bytes) {
+                assert!(index.metadata().is_object(), "{}: {text}", v.name);
+            }
         }
     }
 }

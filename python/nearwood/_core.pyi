@@ -137,7 +137,12 @@ class Index:
     ) -> Index: ...
     @staticmethod
     def open(
-        path: _Path, *, prefault: bool = False, lock: bool = False, verify: bool = False
+        path: _Path,
+        *,
+        prefault: bool = False,
+        lock: bool = False,
+        verify: bool = False,
+        in_memory: bool = False,
     ) -> Index: ...
     @staticmethod
     def merge(
@@ -515,7 +520,9 @@ class Recommender:
         callback: _Callback = None,
     ) -> Recommender: ...
     @staticmethod
-    def open(path: _Path, *, prefault: bool = False, verify: bool = False) -> Recommender: ...
+    def open(
+        path: _Path, *, prefault: bool = False, verify: bool = False, in_memory: bool = False
+    ) -> Recommender: ...
     @staticmethod
     def from_bytes(data: Buffer) -> Recommender: ...
     @staticmethod

@@ -12,7 +12,9 @@
 use std::io;
 
 use nearwood::Error;
-use nearwood::error::{BuildError, OpenError, QueryError, ReadError, SaveError, TrainError};
+use nearwood::error::{
+    BuildError, OpenError, QueryError, ReadError, SaveError, TrainError, printable,
+};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -33,7 +35,7 @@ impl<T, E: Into<Error>> OrRaise<T> for Result<T, E> {
 
 /// The exception of an error.
 pub fn exception(error: Error) -> PyErr {
-    let text = error.to_string();
+    let text = printable(&error.to_string());
     match error {
         Error::Open(
             OpenError::Io { source, .. }
@@ -87,5 +89,5 @@ fn errno(error: &io::Error) -> Option<i32> {
 
 /// A `ValueError`.
 pub fn value_error(text: impl Into<String>) -> PyErr {
-    PyValueError::new_err(text.into())
+    PyValueError::new_err(printable(&text.into()))
 }

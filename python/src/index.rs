@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nearwood::store::Bytes;
 use nearwood::{Index, Metric, RadiusOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
@@ -158,25 +159,35 @@ impl PyIndex {
     ///     prefault: Read the whole file into memory now.
     ///     lock: Read it and keep it in physical memory, never paged out, until the index is gone.
     ///     verify: Check every checksum and everything the file names; reads the whole file.
+    ///     in_memory: Copy the file into the memory of this process rather than map it. For file
+    ///         systems that do not map files (some network and container mounts).
     ///
     /// Raises:
     ///     FileNotFoundError: If there is no such file.
     ///     FormatError: If the file is damaged, cut short, or something else.
-    ///     OSError: If the system does not let so much be locked; the message says how to raise
-    ///         its limit.
+    ///     OSError: If the path names a pipe, a socket or a device; if the file system does not map
+    ///         files; if the system does not let so much be locked. The message says what to do.
+    ///     ValueError: If both `lock` and `in_memory` are asked for.
     #[staticmethod]
-    #[pyo3(signature = (path, *, prefault=false, lock=false, verify=false))]
+    #[pyo3(signature = (path, *, prefault=false, lock=false, verify=false, in_memory=false))]
     fn open(
         path: &Bound<'_, PyAny>,
         prefault: bool,
         lock: bool,
         verify: bool,
+        in_memory: bool,
     ) -> PyResult<PyIndex> {
         let file = path_of(path)?;
+        if lock && in_memory {
+            return Err(value_error(
+                "lock and in_memory are both True: lock keeps a map in memory",
+            ));
+        }
         let opened = path.py().detach(|| {
-            let index = match (lock, prefault) {
-                (true, _) => Index::open_locked(file),
-                (_, true) => Index::open_prefault(file),
+            let index = match (in_memory, lock, prefault) {
+                (true, ..) => Index::open_in_memory(file),
+                (_, true, _) => Index::open_locked(file),
+                (.., true) => Index::open_prefault(file),
                 _ => Index::open(file),
             }?;
             if verify {
@@ -204,7 +215,12 @@ impl PyIndex {
     ///     FormatError: At the first thing that is wrong.
     #[staticmethod]
     fn verify(path: &Bound<'_, PyAny>) -> PyResult<()> {
-        PyIndex::open(path, false, false, true).map(drop)
+        let file = path_of(path)?;
+        let verified = path.py().detach(|| {
+            let index = Index::from_shared(Bytes::map_or_read(&file)?)?;
+            index.verify()
+        });
+        verified.or_raise()
     }
 
     /// A new index with `n` more trees; this one stays as it is.
@@ -300,10 +316,11 @@ impl PyIndex {
         self.index.tree_numbers()
     }
 
-    /// Writes the index so that a crash leaves the old file or the whole new one.
+    /// Writes the index so that a crash leaves the old file or the whole new one. The new file has
+    /// the owner, group and mode of the one that it replaces, where the system allows.
     ///
     /// Raises:
-    ///     OSError: If it cannot be written.
+    ///     OSError: If it cannot be written; the message says whether the old file was replaced.
     fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
         path.py().detach(|| self.index.save(file)).or_raise()

@@ -1,5 +1,6 @@
 //! `nearwood.Interactions`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nearwood::io::{BadRows, Format, ReadOptions, read_interactions_counted};
@@ -16,7 +17,7 @@ use crate::evaluation;
 use crate::export;
 use crate::frame::{self, Names};
 use crate::ids;
-use crate::options::{Count, path_of};
+use crate::options::Count;
 use crate::sparse;
 
 /// Who had what, and how often: a users x items matrix with the ids of its rows and columns.
@@ -195,7 +196,8 @@ impl PyInteractions {
         format: Option<&str>,
         errors: &str,
     ) -> PyResult<PyInteractions> {
-        let file = path_of(path)?;
+        // `-` is standard input here.
+        let file: PathBuf = path.extract()?;
         let name =
             |column: Option<&Bound<'_, PyAny>>| column.map(|c| c.str().map(|s| s.to_string()));
         let format = format.map(|name| name.parse::<Format>().map_err(value_error)).transpose()?;

@@ -8,7 +8,7 @@ use nearwood::eval::Options;
 use nearwood::format::Content;
 use nearwood::index::{CurveOptions, RecallCurve};
 use nearwood::report::{Metrics, PageOptions, Subject, page};
-use nearwood::store::write_atomic;
+use nearwood::store::{Bytes, write_atomic};
 use nearwood::{Effort, Error, Index, Interactions, Recommender};
 use pyo3::prelude::*;
 
@@ -72,9 +72,10 @@ impl Shown {
     }
 
     fn open(path: &Path) -> Result<Shown, OpenError> {
-        let index = Index::open(path)?;
+        let bytes = Bytes::map_or_read(path)?;
+        let index = Index::from_shared(bytes.clone())?;
         Ok(match index.content() {
-            Content::Recommender => Shown::Recommender(Arc::new(Recommender::open(path)?)),
+            Content::Recommender => Shown::Recommender(Arc::new(Recommender::from_shared(bytes)?)),
             _ => Shown::Index(Arc::new(index)),
         })
     }

@@ -1,6 +1,6 @@
 //! Arguments that several classes share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -45,9 +45,11 @@ pub fn optional(count: Option<Count>) -> Option<usize> {
     count.map(|count| count.0)
 }
 
-/// A path: str, bytes or PathLike.
+/// A path: str or PathLike. `-` is a file of that name, as everywhere in Python: standard output is
+/// the command line's.
 pub fn path_of(object: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    object.extract::<PathBuf>()
+    let path: PathBuf = object.extract()?;
+    Ok(if path == Path::new("-") { Path::new(".").join(path) } else { path })
 }
 
 /// Who is told how far a long call is.

@@ -140,18 +140,28 @@ impl PyRecommender {
     ///     path: str or PathLike.
     ///     prefault: Read the whole file into memory now.
     ///     verify: Check every checksum and everything the file names; reads the whole file.
+    ///     in_memory: Copy the file into the memory of this process rather than map it. For file
+    ///         systems that do not map files (some network and container mounts).
     ///
     /// Raises:
     ///     FileNotFoundError: If there is no such file.
     ///     FormatError: If the file is damaged, cut short, or not a recommender.
+    ///     OSError: If the path names a pipe, a socket or a device, or the file system does not map
+    ///         files.
     #[staticmethod]
-    #[pyo3(signature = (path, *, prefault=false, verify=false))]
-    fn open(path: &Bound<'_, PyAny>, prefault: bool, verify: bool) -> PyResult<PyRecommender> {
+    #[pyo3(signature = (path, *, prefault=false, verify=false, in_memory=false))]
+    fn open(
+        path: &Bound<'_, PyAny>,
+        prefault: bool,
+        verify: bool,
+        in_memory: bool,
+    ) -> PyResult<PyRecommender> {
         let file = path_of(path)?;
         let opened = path.py().detach(|| {
-            let rec = match prefault {
-                true => Recommender::open_prefault(file),
-                false => Recommender::open(file),
+            let rec = match (in_memory, prefault) {
+                (true, _) => Recommender::open_in_memory(file),
+                (_, true) => Recommender::open_prefault(file),
+                _ => Recommender::open(file),
             }?;
             if verify {
                 rec.verify()?;

@@ -1,14 +1,16 @@
 //! How a file of interactions is read, for every command that takes one.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use crate::Interactions;
+use crate::error::printable;
 use crate::io::{Delimiter, Format, ReadOptions, read_interactions_counted};
 
 use super::failure::Failure;
 use super::output::thousands;
 use super::progress::Progress;
+use super::terminal::notes;
 
 /// The columns and the format of a file of interactions.
 #[derive(clap::Args)]
@@ -57,8 +59,9 @@ impl ColumnArgs {
         let (data, bad) = read_interactions_counted(path, &options)?;
         drop(progress);
         if bad.count() > 0 {
-            let first = bad.first().join("\n  ");
-            writeln!(io::stderr(), "skipped {} bad rows:\n  {first}", thousands(bad.count()))?;
+            let first: Vec<String> = bad.first().iter().map(|row| printable(row)).collect();
+            let (count, first) = (thousands(bad.count()), first.join("\n  "));
+            let _ = writeln!(notes(), "skipped {count} bad rows:\n  {first}");
         }
         Ok(data)
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{Answers, Hit, Id, Index};
 
 use super::output::{Align, Table, json_number};
+use super::terminal::cell;
 
 /// An id as JSON: a number or a string.
 pub(super) fn json_id(id: &Id) -> Value {
@@ -16,10 +17,10 @@ pub(super) fn json_id(id: &Id) -> Value {
 
 /// An item's id, and its label where the index has labels.
 pub(super) fn describe(index: &Index, position: u32) -> String {
-    let id = index.id(position);
+    let id = cell(&index.id(position).to_string());
     match index.label(position) {
-        Some(label) => format!("{} (id {id})", super::output::printable(&label)),
-        None => id.to_string(),
+        Some(label) => format!("{} (id {id})", cell(&label)),
+        None => id,
     }
 }
 

@@ -21,6 +21,7 @@ mod recommend;
 mod report;
 mod search;
 mod similar;
+mod terminal;
 mod train;
 mod trees;
 mod tune;
@@ -31,7 +32,9 @@ use std::io::{self, BufWriter, Write};
 
 use clap::{Parser, Subcommand};
 
+use crate::error::{is_steering, printable};
 use failure::Failure;
+use terminal::{ForPeople, notes};
 
 /// Interactions in, recommendations out; vectors in, neighbours out; one memory-mapped file between
 #[derive(Parser)]
@@ -69,24 +72,79 @@ enum Command {
 /// leaves the old file or the new one.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>, itself: &[OsString]) -> u8 {
-    let command = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let command = match Cli::try_parse_from(&args) {
         Ok(cli) => cli.command,
         Err(usage) => {
-            // Nobody is left to be told where this cannot be printed.
-            let _ = usage.print();
+            print_usage(&usage, &args);
             return usage.exit_code() as u8;
         }
     };
-    let mut out = BufWriter::new(io::stdout());
-    let done = run(&command, itself, &mut out).and_then(|()| Ok(out.flush()?));
+    let mut stdout = BufWriter::new(io::stdout());
+    let done = match command.is_json() {
+        true => run_to_the_end(&command, itself, &mut stdout),
+        false => run_to_the_end(&command, itself, &mut ForPeople::new(&mut stdout)),
+    };
     // What a failure left in the buffer was not meant to be printed, and a closed pipe would
     // refuse it once more.
-    let _ = out.into_parts();
+    let _ = stdout.into_parts();
     match done {
         Ok(()) | Err(Failure::ClosedPipe) => 0,
         Err(Failure::Message(message)) => {
-            let _ = writeln!(io::stderr(), "error: {}", message.replace(['\n', '\r'], " "));
+            let _ = writeln!(notes(), "error: {}", printable(&message));
             1
+        }
+    }
+}
+
+fn run_to_the_end(
+    command: &Command,
+    itself: &[OsString],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    run(command, itself, out)?;
+    Ok(out.flush()?)
+}
+
+/// The longest argument that is repeated as it is.
+const LONG_ARGUMENT: usize = 1_000;
+
+/// Prints what is wrong with the arguments, or the help. Arguments are repeated in it, and may be
+/// names of files. Nobody is left to be told where this cannot be printed.
+fn print_usage(usage: &clap::Error, args: &[OsString]) {
+    let is_plain =
+        |arg: &OsString| arg.len() <= LONG_ARGUMENT && !arg.to_string_lossy().contains(is_steering);
+    if args.iter().all(is_plain) {
+        let _ = usage.print();
+        return;
+    }
+    let lines: Vec<String> = usage.render().to_string().lines().map(printable).collect();
+    let text = lines.join("\n");
+    let _ = match usage.use_stderr() {
+        true => writeln!(notes(), "{text}"),
+        false => writeln!(ForPeople::new(io::stdout()), "{text}"),
+    };
+}
+
+impl Command {
+    /// Whether the results are for programs, which get names as they are.
+    fn is_json(&self) -> bool {
+        match self {
+            Command::Demo(_) => false,
+            Command::Train(args) => args.json,
+            Command::Tune(args) => args.json,
+            Command::Evaluate(args) => args.json,
+            Command::Recommend(args) => args.json,
+            Command::Similar(args) => args.json,
+            Command::Build(args) => args.json,
+            Command::Trees(args) => args.into.json,
+            Command::Merge(args) => args.into.json,
+            Command::Search(args) => args.json,
+            Command::Recall(args) => args.json,
+            Command::Report(args) => args.json,
+            Command::Inspect(args) => args.json,
+            Command::Verify(args) => args.json,
+            Command::ImportAnnoy(args) => args.json,
         }
     }
 }

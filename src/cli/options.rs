@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Once;
 
 use crate::als::{Confidence, ModelFile, Params, Solver};
-use crate::error::{OpenError, QueryError};
+use crate::error::{OpenError, QueryError, quoted};
 use crate::format::{Content, Directory};
 use crate::recommend::FitOptions;
 use crate::store::Bytes;
@@ -131,13 +132,32 @@ impl ParamArgs {
 
 /// Opens an index, or the items of a recommender.
 pub(super) fn open_index(path: &Path) -> Result<Index, Failure> {
-    Index::open(path).map_err(|error| Failure::about(path, &error))
+    Index::from_shared(bytes_of(path)?).map_err(|error| Failure::about(path, &error))
+}
+
+/// Maps a file, or reads it, with a note, where its file system does not map files.
+fn bytes_of(path: &Path) -> Result<Bytes, Failure> {
+    match Bytes::map(path, false) {
+        Err(error) if error.is_unmappable() => {
+            // Commands open their file several times.
+            static TOLD: Once = Once::new();
+            let file = path.display();
+            TOLD.call_once(|| {
+                note(&format!(
+                    "{file}: its file system does not map files: it is read into memory"
+                ));
+            });
+            Bytes::read(path)
+        }
+        done => done,
+    }
+    .map_err(|error| Failure::about(path, &error))
 }
 
 /// The directory and the model of a file that holds a model; `None` for other files.
 pub(super) fn open_model(path: &Path) -> Result<Option<(Directory, ModelFile)>, Failure> {
     let about = |error: OpenError| Failure::about(path, &error);
-    let bytes = Bytes::map(path, false).map_err(about)?;
+    let bytes = bytes_of(path)?;
     let directory = Directory::parse(&bytes).map_err(about)?;
     if directory.header.content != Content::Model {
         return Ok(None);
@@ -154,7 +174,7 @@ pub(super) fn open_recommender(path: &Path) -> Result<Recommender, Failure> {
             path.display()
         )));
     }
-    Recommender::open(path).map_err(|error| Failure::about(path, &error))
+    Recommender::from_shared(bytes_of(path)?).map_err(|error| Failure::about(path, &error))
 }
 
 /// Whether a file is a recommender's.
@@ -167,7 +187,7 @@ pub(super) fn find_item(index: &Index, name: &str) -> Result<u32, Failure> {
     index.find(name).map_err(|error| match error {
         QueryError::UnknownId { what, id, hint } => {
             let near = index.suggest(name, 5);
-            let near: Vec<String> = near.iter().map(|name| format!("{name:?}")).collect();
+            let near: Vec<String> = near.iter().map(|name| quoted(name)).collect();
             let hint = match near.is_empty() {
                 true => hint,
                 false => format!("did you mean {}?", near.join(", ")),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 pub(super) use crate::report::{bytes, percent, thousands};
 
 use super::failure::Failure;
+use super::terminal::{cell, notes, printable};
 
 /// Which side of its column a value stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Table {
     }
 
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+        self.rows.push(cells.iter().map(|text| cell(text)).collect());
     }
 
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -54,11 +55,6 @@ impl Table {
 
 fn length(line: &[String], column: usize) -> usize {
     line.get(column).map_or(0, |cell| cell.chars().count())
-}
-
-/// A name from a file may hold anything; what would steer the terminal is shown as `?`.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// Facts, each with a name: lines for people, or one JSON object for programs.
@@ -106,8 +102,8 @@ impl Report {
     /// To `out` in the form asked for; to standard error if `written`, the file this is about, is
     /// standard output itself.
     pub fn print(&self, written: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut note = io::stderr();
-        let out = if written == Path::new("-") { &mut note } else { out };
+        let mut notes = notes();
+        let out = if written == Path::new("-") { &mut notes } else { out };
         match json {
             true => writeln!(out, "{}", self.to_json())?,
             false => self.write(out)?,

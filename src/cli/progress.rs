@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::terminal::{cell, notes};
+
 /// A bar or spinner on standard error that goes away when dropped; nothing at all where standard
 /// error is no terminal.
 pub(super) struct Progress(ProgressBar);
@@ -44,7 +46,7 @@ impl Progress {
     }
 
     pub fn message(&self, message: String) {
-        self.0.set_message(message);
+        self.0.set_message(cell(&message));
     }
 }
 
@@ -56,5 +58,5 @@ impl Drop for Progress {
 
 /// Something worth knowing that is no result, as a line on standard error.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "note: {text}");
+    let _ = writeln!(notes(), "note: {}", crate::error::printable(text));
 }

@@ -1,6 +1,6 @@
 //! `nearwood recall`, and how the other commands measure a curve.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::index::{CurveOptions, RecallCurve};
@@ -41,7 +41,7 @@ pub(super) struct Args {
     plot: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(plot) = &args.plot {
         write_atomic(plot, curve_svg(&curve).as_bytes())?;
     }
-    let mut notes = io::stderr();
+    let mut notes = super::terminal::notes();
     // The picture has standard output to itself.
     let out = if args.plot.as_deref() == Some(Path::new("-")) { &mut notes } else { out };
     match args.json {

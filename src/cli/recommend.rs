@@ -15,6 +15,7 @@ use super::hits::{HitTable, describe, json_hits, json_id, json_item};
 use super::options::{EffortArgs, find_item, open_recommender, positive};
 use super::output::{Report, json_number};
 use super::progress::Progress;
+use super::terminal::cell;
 
 /// Recommend items to a user of the training, to somebody new, or to everybody
 ///
@@ -55,7 +56,7 @@ pub(super) struct Args {
     resume: bool,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
@@ -88,7 +89,7 @@ fn for_user(
         return print_json(recommender, json!({ "user": json_id(&id) }), &hits, out);
     }
     let seen = recommender.seen(user).len();
-    writeln!(out, "for user {id}, who has {seen} items")?;
+    writeln!(out, "for user {}, who has {seen} items", cell(&id.to_string()))?;
     print_table(recommender, &hits, out)
 }
 

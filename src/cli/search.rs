@@ -57,7 +57,7 @@ pub(super) struct Args {
     distances: Option<PathBuf>,
     /// Print JSON, a line a query
     #[arg(long, conflicts_with = "output")]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {

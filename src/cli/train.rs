@@ -52,7 +52,7 @@ pub(super) struct Args {
     output: PathBuf,
     /// Print what was done as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {

@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     drop: Vec<usize>,
     #[command(flatten)]
-    into: IntoArgs,
+    pub(super) into: IntoArgs,
 }
 
 /// Merge indexes over the same vectors into one with the trees of all
@@ -45,11 +45,11 @@ pub(super) struct MergeArgs {
     #[arg(required = true, num_args = 2..)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    into: IntoArgs,
+    pub(super) into: IntoArgs,
 }
 
 #[derive(clap::Args)]
-struct IntoArgs {
+pub(super) struct IntoArgs {
     /// Vectors that look like the queries to come, to measure the recall with; stored vectors are
     /// drawn unless given
     #[arg(long, value_name = "FILE")]
@@ -62,7 +62,7 @@ struct IntoArgs {
     output: PathBuf,
     /// Print what was done as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {

@@ -45,7 +45,7 @@ pub(super) struct Args {
     threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Where is searched.

@@ -34,8 +34,9 @@ pub(crate) fn name(text: &str) -> String {
     cut(text, NAME)
 }
 
-/// A name in quotes.
-pub(crate) fn quoted(text: &str) -> String {
+/// A name in quotes, with what would steer a terminal written out, and cut where it is long.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let (shown, rest) = split(text, NAME);
     format!("{shown:?}{}", left_out(rest))
 }

@@ -14,4 +14,5 @@ mod evaluate;
 mod index;
 mod looks;
 mod real_data;
+mod terminal;
 mod trees;
