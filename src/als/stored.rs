@@ -251,7 +251,7 @@ fn facts(file: &[u8], d: &Directory) -> Result<Facts, OpenError> {
         .ok_or(OpenError::MissingSection { section, purpose: PURPOSE })?;
     let wrong = |got: String| invalid("the metadata", got, expected);
     let metadata: serde_json::Value =
-        serde_json::from_slice(&file[range]).map_err(|e| wrong(e.to_string()))?;
+        serde_json::from_slice(&file[range].to_vec()).map_err(|e| wrong(e.to_string()))?;
     let training = metadata.get("training").cloned().unwrap_or_default();
     let mut facts: Facts = serde_json::from_value(training).map_err(|e| wrong(e.to_string()))?;
     // How many threads a reader starts is not for the file to say.

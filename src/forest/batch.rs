@@ -248,7 +248,7 @@ impl Scan<'_, '_> {
         let tree = self.block.tree;
         let slots = tree.leaves.bias.len();
         choice.leaf_lens.clear();
-        choice.leaf_lens.extend((0..slots as u32).map(|leaf| tree.leaf_len(leaf) as u32));
+        choice.leaf_lens.extend(tree.leaf_lens().map(|len| len as u32));
         if slots == 0 {
             return;
         }

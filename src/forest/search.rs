@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use super::members::{MemberQuery, append_member_query};
-use super::tree::Tree;
+use super::tree::{Leaf, Tree};
 use crate::exact::Best;
 use crate::kernel::code::{self, CodeQuery, CodeRows};
 use crate::kernel::float;
@@ -223,6 +223,10 @@ pub(super) struct Search<'a, 's> {
     /// So many of the scanned leaves are from an earlier ranking, sorted.
     scanned_before: usize,
     evaluated: usize,
+    /// Member slots and leaves that this search may still look at. In a damaged file offsets may name
+    /// the same ones again and again: without these bounds the work would be their product.
+    slots_left: usize,
+    leaves_left: usize,
     /// Leaves are counted and not scanned.
     only_choose: bool,
 }
@@ -252,6 +256,8 @@ impl<'a, 's> Search<'a, 's> {
             leaves,
             scanned_before: 0,
             evaluated: 0,
+            slots_left: trees.iter().map(|t| t.members.len()).sum(),
+            leaves_left: 0,
             only_choose: false,
         }
     }
@@ -306,6 +312,7 @@ impl<'a, 's> Search<'a, 's> {
     /// every leaf will come up.
     fn rank(&mut self) -> bool {
         self.s.queue.clear();
+        self.leaves_left = self.trees.iter().map(|t| t.leaves.bias.len()).sum();
         for tree in 0..self.trees.len() as u16 {
             let t = &self.trees[tree as usize];
             if t.has_one_group() {
@@ -327,6 +334,8 @@ impl<'a, 's> Search<'a, 's> {
     /// Queues the nearest leaves of a group.
     fn open(&mut self, tree: u16, group: u32) {
         let Some((first, centres)) = self.trees[tree as usize].group(group) else { return };
+        let Some(left) = self.leaves_left.checked_sub(centres.bias.len()) else { return };
+        self.leaves_left = left;
         self.score(centres);
         let mut nearest = self.s.nearest_leaves.take().unwrap_or_else(|| Best::new(0));
         nearest.reset(self.leaves);
@@ -346,9 +355,12 @@ impl<'a, 's> Search<'a, 's> {
             return;
         }
         self.s.scanned.push((tree, leaf));
-        let Some((members, codes)) = self.trees[tree as usize].leaf(leaf) else { return };
+        let Some(found) = self.trees[tree as usize].leaf_and_products(leaf) else { return };
+        let Leaf { members, codes, products } = found;
+        let Some(left) = self.slots_left.checked_sub(members.len()) else { return };
+        self.slots_left = left;
         if !self.only_choose {
-            match self.trees[tree as usize].leaf_products(leaf) {
+            match products {
                 Some(rows) => {
                     let own = self.trees[tree as usize].leaves.bias[leaf as usize];
                     self.look_up(tree, rows, key - own);
@@ -365,7 +377,7 @@ impl<'a, 's> Search<'a, 's> {
         self.make_tables(tree);
         // The leaf that comes next, unless a group comes before it.
         let next = self.s.queue.peek().filter(|entry| entry.is_leaf);
-        let next = next.and_then(|e| self.trees[e.tree as usize].leaf_products(e.at));
+        let next = next.and_then(|e| self.trees[e.tree as usize].leaf_and_products(e.at)?.products);
         let next = next.map_or(&[][..], |rows| rows.tiles);
         self.s.scores.resize(rows.bias.len(), 0.0);
         let query = self.s.tables[tree as usize].1.query(base);

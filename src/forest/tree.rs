@@ -59,18 +59,27 @@ impl<'a> Tree<'a> {
         Some((&self.members[start..end], slice(self.codes, start, end, self.member_width)))
     }
 
-    /// The product codes of a leaf's members; nothing where there are none.
-    #[must_use]
-    pub fn leaf_products(&self, leaf: u32) -> Option<ProductRows<'a>> {
-        let product = self.product?;
+    /// [`leaf`](Self::leaf), with the members' product codes where the file has them. The offsets are
+    /// read once: another process may write to the mapped file, and all three must be as long.
+    pub(super) fn leaf_and_products(&self, leaf: u32) -> Option<Leaf<'a>> {
         let (start, end) = span(self.leaf_offsets, leaf, self.members.len())?;
-        Some(product.slice(start, end, self.codes.bias))
+        Some(Leaf {
+            members: &self.members[start..end],
+            codes: slice(self.codes, start, end, self.member_width),
+            products: self.product.map(|product| product.slice(start, end, self.codes.bias)),
+        })
     }
 
-    /// How many members a leaf has.
-    #[must_use]
-    pub fn leaf_len(&self, leaf: u32) -> usize {
-        self.leaf(leaf).map_or(0, |(_, codes)| codes.n_filled())
+    /// The number of members of each leaf. Linear in the number of member slots, whatever the offsets
+    /// say: a leaf that begins before the end of an earlier one counts as empty.
+    pub fn leaf_lens(&self) -> impl Iterator<Item = usize> {
+        let leaves = 0..self.leaves.bias.len() as u32;
+        leaves.scan(0, |end, leaf| {
+            let own = span(self.leaf_offsets, leaf, self.members.len());
+            let Some((start, next)) = own.filter(|own| own.0 >= *end) else { return Some(0) };
+            *end = next;
+            Some(slice(self.codes, start, next, self.member_width).n_filled())
+        })
     }
 
     /// How many leaves have members.
@@ -78,6 +87,13 @@ impl<'a> Tree<'a> {
     pub fn n_leaves(&self) -> usize {
         self.leaf_offsets.windows(2).filter(|w| w[0] < w[1]).count()
     }
+}
+
+/// The members of a leaf, in each code that the file has.
+pub(super) struct Leaf<'a> {
+    pub members: &'a [u32],
+    pub codes: CodeRows<'a>,
+    pub products: Option<ProductRows<'a>>,
 }
 
 fn span(offsets: &[u32], at: u32, len: usize) -> Option<(usize, usize)> {

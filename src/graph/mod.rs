@@ -20,6 +20,10 @@ pub use walk::{Scratch, Until, walk};
 
 use crate::kernel::scattered::{ByteRows, Measure};
 
+/// The largest number of rows that a walk keeps. They are kept sorted, so that taking one in moves up to
+/// this many: without a bound a walk over all rows would be quadratic. Calibrations measure up to 6,163.
+pub const MAX_REACH: usize = 8192;
+
 /// What fills a list up.
 pub const NONE: u32 = u32::MAX;
 

@@ -1,7 +1,7 @@
 //! Search of the graph.
 
-use super::Graph;
 use super::pool::Pool;
+use super::{Graph, MAX_REACH};
 use crate::kernel::code::prefetch;
 use crate::kernel::scattered;
 
@@ -44,7 +44,8 @@ pub struct Until {
     /// Al-Jazzazi et al. 2025), which saves a tenth of the comparisons at recall 0.95 and a quarter
     /// at 0.99.
     pub slack: f32,
-    /// The most rows to keep, near enough or not; at least `k`. An eighth of them is kept at least:
+    /// The most rows to keep, near enough or not; at least `k`, and at most [`MAX_REACH`] unless `k` is
+    /// more. An eighth of them is kept at least:
     /// where codes hardly tell near rows apart, the k-th distance says little.
     pub reach: usize,
     /// What the measure gives for no distance.
@@ -76,6 +77,7 @@ pub fn walk(
     until: Until,
     scratch: &mut Scratch,
 ) -> usize {
+    let until = Until { reach: until.reach.min(MAX_REACH.max(until.k)), ..until };
     scratch.begin(graph.rows.len());
     if let Some(stamp) = never.and_then(|row| scratch.stamps.get_mut(row as usize)) {
         *stamp = scratch.epoch;

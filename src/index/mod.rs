@@ -26,6 +26,7 @@ mod rerank;
 mod search;
 mod shape;
 mod space;
+mod spans;
 mod stored;
 mod suggest;
 mod verify;
@@ -57,6 +58,7 @@ pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
 pub(crate) use plan::{check_effort, likely_budget};
 pub(crate) use search::check_finite;
 pub(crate) use space::first_unusable;
+pub(crate) use spans::SpanGuard;
 pub(crate) use verify::finite;
 
 use crate::error::{OpenError, QueryError, SaveError};
@@ -264,8 +266,9 @@ impl Index {
     #[must_use]
     pub fn metadata(&self) -> serde_json::Value {
         let range = self.directory.range(Key::new(Kind::Metadata, 0));
-        let bytes = range.map_or(&[][..], |range| &self.bytes[range]);
-        let parsed: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+        // Copied first: another process may write to a mapped file while its text is checked.
+        let bytes = range.map_or(Vec::new(), |range| self.bytes[range].to_vec());
+        let parsed: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
         parsed.filter(serde_json::Value::is_object).unwrap_or_else(|| serde_json::json!({}))
     }
 

@@ -4,11 +4,14 @@
 //! of its bytes (an integer's are its 8 little-endian ones) and the slots after it, up to the first
 //! empty one; a slot holds a position + 1, and positions of equal names ascend.
 
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
 use super::ids::{Id, Ids};
+use super::spans::SpanGuard;
 use crate::error::OpenError;
 use crate::format::{Directory, Image, Key, Kind, Layout};
 
@@ -133,11 +136,85 @@ fn probe(table: &[u32], hash: u32) -> impl Iterator<Item = u32> {
         .map(|slot| slot - 1)
 }
 
+/// The most slots that a look-up probes before it asks the [`Spare`]. Where hashes are as good as random
+/// a table this full has runs of about 110 slots at three thousand million names.
+const MOST_PROBES: usize = 256;
+
+/// Where a look-up in a table ended.
+enum Probed {
+    At(u32),
+    Nowhere,
+    /// After [`MOST_PROBES`] slots.
+    TooFar,
+}
+
+/// The first position that a table has for a hash and that `is_it` holds of.
+fn look_up(table: &[u32], hash: u32, is_it: impl Fn(u32) -> bool) -> Probed {
+    for (probed, position) in probe(table, hash).enumerate() {
+        if is_it(position) {
+            return Probed::At(position);
+        }
+        if probed == MOST_PROBES {
+            return Probed::TooFar;
+        }
+    }
+    Probed::Nowhere
+}
+
+/// Positions by a hash that the file's writer cannot know, made once probing took too far: CRC-32 is
+/// linear, so 2^32 integers have the same one, and looking up all of `n` such ids would be quadratic.
+/// Takes 16 bytes an id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spare(Arc<OnceLock<Hashed>>);
+
+#[derive(Debug)]
+pub(crate) struct Hashed {
+    state: RandomState,
+    /// (hash, position), ascending; `None` where there is no memory for them.
+    positions: Option<Vec<(u64, u32)>>,
+}
+
+impl Spare {
+    fn get(&self) -> Option<&Hashed> {
+        self.0.get()
+    }
+
+    fn make<T: Hash>(&self, n: usize, name: impl Fn(usize) -> T) -> &Hashed {
+        self.0.get_or_init(|| {
+            let (state, mut positions) = (RandomState::new(), Vec::new());
+            if positions.try_reserve_exact(n).is_err() {
+                return Hashed { state, positions: None };
+            }
+            positions.extend((0..n).map(|at| (state.hash_one(name(at)), at as u32)));
+            positions.sort_unstable();
+            Hashed { state, positions: Some(positions) }
+        })
+    }
+}
+
+impl Hashed {
+    /// The first position that `is_it` holds of, of those with the hash of a name; `all` are the
+    /// positions to try where there was no memory.
+    fn find<T: Hash>(
+        &self,
+        name: T,
+        is_it: impl Fn(u32) -> bool,
+        mut all: impl Iterator<Item = u32>,
+    ) -> Option<u32> {
+        let Some(positions) = &self.positions else { return all.find(|&p| is_it(p)) };
+        let hash = self.state.hash_one(name);
+        let from = positions.partition_point(|entry| entry.0 < hash);
+        let equal = positions[from..].iter().take_while(|entry| entry.0 == hash);
+        equal.map(|entry| entry.1).find(|&p| is_it(p))
+    }
+}
+
 /// Strings in a file.
 #[derive(Debug, Clone)]
 struct Texts {
     offsets: Range<usize>,
     bytes: Range<usize>,
+    guard: SpanGuard,
 }
 
 impl Texts {
@@ -151,7 +228,13 @@ impl Texts {
         let section = bytes.name();
         let bytes = d.range(Key::new(bytes, space));
         let bytes = bytes.ok_or(OpenError::MissingSection { section, purpose: "names" })?;
-        Ok(Texts { offsets, bytes })
+        let guard = SpanGuard::new(bytes.len());
+        Ok(Texts { offsets, bytes, guard })
+    }
+
+    /// How many strings there are.
+    fn n(&self) -> usize {
+        self.offsets.len() / size_of::<u64>() - 1
     }
 
     /// That offsets ascend over all bytes, and every string is UTF-8.
@@ -160,19 +243,26 @@ impl Texts {
         let whole = offsets.first() == Some(&0)
             && offsets.is_sorted()
             && offsets.last() == Some(&(self.bytes.len() as u64));
-        let is_text = |p| std::str::from_utf8(self.get(file, p)).is_ok();
+        let is_text = |p| String::from_utf8(self.get(file, p).to_vec()).is_ok();
         match whole && (0..offsets.len() - 1).all(is_text) {
             true => Ok(()),
             false => Err(wrong(what, "offsets out of order or bytes that are no UTF-8")),
         }
     }
 
-    /// The string of a position; empty where a damaged file names bytes that do not exist.
+    /// The string of a position; empty where a damaged file names bytes that do not exist, or the same
+    /// ones again and again.
     fn get<'a>(&self, file: &'a [u8], position: usize) -> &'a [u8] {
-        let offsets: &[u64] = view(file, &self.offsets);
-        let span = offsets.get(position).zip(offsets.get(position + 1));
-        span.and_then(|(&a, &b)| file[self.bytes.clone()].get(a as usize..b as usize))
-            .unwrap_or(&[])
+        let span = self.guard.span(view(file, &self.offsets), position);
+        span.and_then(|span| file[self.bytes.clone()].get(span)).unwrap_or(&[])
+    }
+
+    /// [`get`](Self::get) as text. Copied first and checked then: another process may write to a mapped
+    /// file between a check and a copy.
+    fn text(&self, file: &[u8], position: usize) -> String {
+        let bytes = self.get(file, position).to_vec();
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 
@@ -194,8 +284,8 @@ pub(crate) fn view<'a, T: bytemuck::Pod>(file: &'a [u8], range: &Range<usize>) -
 #[derive(Debug, Clone)]
 pub(crate) enum StoredIds {
     Sequential(usize),
-    Int { ids: Range<usize>, table: Range<usize> },
-    Text { texts: TextsAndTable },
+    Int { ids: Range<usize>, table: Range<usize>, spare: Spare },
+    Text { texts: TextsAndTable, spare: Spare },
 }
 
 /// Strings and their table.
@@ -214,12 +304,14 @@ impl StoredIds {
     pub fn open(d: &Directory, space: u16, n: usize) -> Result<StoredIds, OpenError> {
         if d.range(Key::new(Kind::IntIds, space)).is_some() {
             let ids = d.sized(Key::new(Kind::IntIds, space), n, "ids")?;
-            return Ok(StoredIds::Int { ids, table: open_table(d, Kind::IdTable, space, n)? });
+            let table = open_table(d, Kind::IdTable, space, n)?;
+            return Ok(StoredIds::Int { ids, table, spare: Spare::default() });
         }
         if d.range(Key::new(Kind::TextIdOffsets, space)).is_some() {
             let texts = Texts::open(d, [Kind::TextIdOffsets, Kind::TextIdBytes], space, n)?;
             let table = open_table(d, Kind::IdTable, space, n)?;
-            return Ok(StoredIds::Text { texts: TextsAndTable { texts, table } });
+            let texts = TextsAndTable { texts, table };
+            return Ok(StoredIds::Text { texts, spare: Spare::default() });
         }
         Ok(StoredIds::Sequential(n))
     }
@@ -238,9 +330,7 @@ impl StoredIds {
 
     pub fn get(&self, file: &[u8], position: usize) -> Id {
         match self {
-            StoredIds::Text { texts } => {
-                Id::Text(String::from_utf8_lossy(texts.texts.get(file, position)).into_owned())
-            }
+            StoredIds::Text { texts, .. } => Id::Text(texts.get(file, position)),
             _ => Id::Int(self.int(file, position).unwrap_or(-1)),
         }
     }
@@ -250,12 +340,16 @@ impl StoredIds {
             (StoredIds::Sequential(n), Id::Int(i)) => {
                 u32::try_from(*i).ok().filter(|&p| (p as usize) < *n)
             }
-            (StoredIds::Int { ids, table }, Id::Int(i)) => {
-                let ids: &[i64] = view(file, ids);
-                let mut near = probe(view(file, table), hash(&i.to_le_bytes()));
-                near.find(|&p| ids.get(p as usize) == Some(i))
+            (StoredIds::Int { ids, table, spare }, Id::Int(i)) => {
+                let (ids, table): (&[i64], &[u32]) = (view(file, ids), view(file, table));
+                let is_it = |p: u32| ids.get(p as usize) == Some(i);
+                find(table, hash(&i.to_le_bytes()), i, is_it, spare, ids.len(), |p| &ids[p])
             }
-            (StoredIds::Text { texts }, Id::Text(t)) => texts.positions(file, t).next(),
+            (StoredIds::Text { texts: TextsAndTable { texts, table }, spare }, Id::Text(t)) => {
+                let (t, n) = (t.as_bytes(), texts.n());
+                let is_it = |p: u32| texts.get(file, p as usize) == t;
+                find(view(file, table), hash(t), t, is_it, spare, n, |p| texts.get(file, p))
+            }
             _ => None,
         }
     }
@@ -264,13 +358,13 @@ impl StoredIds {
     pub fn verify(&self, file: &[u8], n: usize, what: &str) -> Result<(), OpenError> {
         match self {
             StoredIds::Sequential(_) => return Ok(()),
-            StoredIds::Int { ids, table } => {
+            StoredIds::Int { ids, table, .. } => {
                 let ids: &[i64] = view(file, ids);
                 if !is_table_of(view(file, table), n, |p| hash(&ids[p].to_le_bytes())) {
                     return Err(table_problem(what));
                 }
             }
-            StoredIds::Text { texts } => texts.verify(file, n, what)?,
+            StoredIds::Text { texts, .. } => texts.verify(file, n, what)?,
         }
         // Of ids that stand twice, the first is found for both.
         let own = |p: usize| self.position(file, &self.get(file, p)) == Some(p as u32);
@@ -286,6 +380,26 @@ impl StoredIds {
                 Ids::Text((0..n).map(|p| self.get(file, p).to_string()).collect())
             }
         }
+    }
+}
+
+/// The first position that bears a name: by the table, or by the spare once the table took too far.
+fn find<T: Hash>(
+    table: &[u32],
+    hash: u32,
+    name: T,
+    is_it: impl Fn(u32) -> bool,
+    spare: &Spare,
+    n: usize,
+    names: impl Fn(usize) -> T,
+) -> Option<u32> {
+    if let Some(spare) = spare.get() {
+        return spare.find(name, is_it, probe(table, hash));
+    }
+    match look_up(table, hash, &is_it) {
+        Probed::At(position) => Some(position),
+        Probed::Nowhere => None,
+        Probed::TooFar => spare.make(n, names).find(name, is_it, probe(table, hash)),
     }
 }
 
@@ -309,7 +423,7 @@ impl TextsAndTable {
     }
 
     pub fn get(&self, file: &[u8], position: usize) -> String {
-        String::from_utf8_lossy(self.texts.get(file, position)).into_owned()
+        self.texts.text(file, position)
     }
 
     /// Every position that bears a name, ascending as written.

@@ -7,6 +7,7 @@ use super::reach::Walk;
 use super::search::{Effort, Engine};
 use crate::error::QueryError;
 use crate::forest::Scratch;
+use crate::graph::MAX_REACH;
 
 /// How a question for `k` neighbours, some rows left out, is to be answered.
 #[derive(Clone, Copy)]
@@ -143,8 +144,9 @@ fn walk(
             .for_recall(k, recall)
             .filter(|walk| walk.compared * WALK_COST <= budget(index, k, recall) as f64),
     };
-    // A file says what it likes: no walk keeps more rows than there are.
-    walk.filter(|walk| walk.compared <= (n as f64).max(FEW))
+    // A file says what it likes: no walk keeps more rows than there are. One that would keep too many
+    // is left to the leaves, which compare as many rows in less time.
+    walk.filter(|walk| walk.compared <= (n as f64).max(FEW) && walk.reach <= MAX_REACH)
         .map(|walk| Walk { reach: walk.reach.min(n.max(k)), ..walk })
 }
 

@@ -21,8 +21,7 @@ impl Index {
 }
 
 fn shape(tree: &Tree<'_>) -> TreeShape {
-    let slots = tree.leaf_offsets.len().saturating_sub(1) as u32;
-    let leaves = (0..slots).map(|leaf| tree.leaf_len(leaf)).filter(|&n| n > 0).collect();
+    let leaves = tree.leaf_lens().filter(|&n| n > 0).collect();
     let n_groups = tree.group_offsets.windows(2).filter(|w| w[0] < w[1]).count();
     TreeShape { n_groups, leaves }
 }

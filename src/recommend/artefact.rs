@@ -9,7 +9,9 @@ use crate::als::{Model, Params};
 use crate::error::{BuildError, Error, IdsError, OpenError, TrainError};
 use crate::exact::Values;
 use crate::format::{Content, Directory, Image, Key, Kind, Layout};
-use crate::index::{Composition, Index, Source, Vectors, compose, fill_ids, plan_ids, view};
+use crate::index::{
+    Composition, Index, Source, SpanGuard, Vectors, compose, fill_ids, plan_ids, view,
+};
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
 use crate::store::Buffer;
@@ -76,13 +78,15 @@ pub(super) fn weight_model(
 pub(super) struct Seen<'a> {
     pub offsets: &'a [u64],
     pub items: &'a [u32],
+    pub guard: &'a SpanGuard,
 }
 
 impl<'a> Seen<'a> {
-    /// A user's items; none where a damaged file names items that do not exist.
+    /// A user's items; none where a damaged file names items that do not exist, or the same ones again
+    /// and again.
     pub fn row(self, user: usize) -> &'a [u32] {
-        let span = self.offsets.get(user).zip(self.offsets.get(user + 1));
-        span.and_then(|(&a, &b)| self.items.get(a as usize..b as usize)).unwrap_or(&[])
+        let span = self.guard.span(self.offsets, user);
+        span.and_then(|span| self.items.get(span)).unwrap_or(&[])
     }
 }
 

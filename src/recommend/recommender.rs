@@ -10,7 +10,8 @@ use crate::als::{FoldIn, Params};
 use crate::error::{Error, OpenError, QueryError, SaveError, TrainError};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
-    BatchOptions, Effort, Filter, Hit, Id, Ids, Index, StoredIds, finite, main_metric, view,
+    BatchOptions, Effort, Filter, Hit, Id, Ids, Index, SpanGuard, StoredIds, finite, main_metric,
+    view,
 };
 use crate::metric::Metric;
 use crate::store::{self, Bytes};
@@ -57,6 +58,7 @@ pub struct Recommender {
     user_factors: Range<usize>,
     seen_offsets: Range<usize>,
     seen_items: Range<usize>,
+    seen_guard: SpanGuard,
     facts: Facts,
     weights: WeightModel,
     fold_in: OnceLock<FoldIn<MappedFactors>>,
@@ -137,16 +139,18 @@ impl Recommender {
         let values = n_users.saturating_mul(items.dim());
         // Sized first: from here on the number of users is one that the file has room for.
         let user_factors = d.sized(Key::new(Kind::UserFactors, 0), values, "recommending")?;
-        let seen = d.range(Key::new(Kind::SeenItems, 0));
+        let seen_items =
+            d.range(Key::new(Kind::SeenItems, 0)).ok_or(OpenError::MissingSection {
+                section: Kind::SeenItems.name(),
+                purpose: "recommending",
+            })?;
         Ok(Recommender {
             users: StoredIds::open(&d, USERS, n_users)?,
             n_users,
             user_factors,
             seen_offsets: d.sized(Key::new(Kind::SeenOffsets, 0), n_users + 1, "recommending")?,
-            seen_items: seen.ok_or(OpenError::MissingSection {
-                section: Kind::SeenItems.name(),
-                purpose: "recommending",
-            })?,
+            seen_guard: SpanGuard::new(seen_items.len() / size_of::<u32>()),
+            seen_items,
             weights: artefact::weight_model(&facts, &bytes, &d, items.len())?,
             facts,
             items,
@@ -285,6 +289,7 @@ impl Recommender {
         artefact::Seen {
             offsets: view(&self.bytes, &self.seen_offsets),
             items: view(&self.bytes, &self.seen_items),
+            guard: &self.seen_guard,
         }
     }
 

@@ -221,7 +221,7 @@ impl Dual {
         }
         self.u.clear();
         self.u.extend(roots.iter().zip(b).map(|(&root, &b)| if root > 0.0 { 0.0 } else { -b }));
-        let beside = self.beside.get_mut().as_mut_ptr();
+        let beside = self.beside.pointer_mut();
         dispatch!(self.isa, combine(z.as_ptr(), n, columns, &self.u, beside));
         dispatch!(self.isa, whiten(ladder.rungs(), beside, n));
         let panel = self.panel.view(padded(columns.len()));

@@ -179,7 +179,7 @@ impl Equations {
         let part = factors[first..].as_ptr();
         let n = self.n;
         let (matrix, y, w) = (self.a.view(n), self.y.view(n), self.w.view(n));
-        let rhs = self.rhs.get_mut().as_mut_ptr();
+        let rhs = self.rhs.pointer_mut();
         let panels = columns.chunks(PANEL).zip(a.chunks(PANEL)).zip(b.chunks(PANEL));
         for (at, ((now, a), b)) in panels.enumerate() {
             let later = &columns[((at + 1) * PANEL).min(columns.len())..];
@@ -229,7 +229,7 @@ impl Equations {
         let n = self.n;
         self.keep_diagonal();
         let (a, l) = (self.a.view(n), self.l.view(n));
-        let (rhs, inverse) = (self.rhs.get_mut().as_mut_ptr(), self.inverse.get_mut().as_mut_ptr());
+        let (rhs, inverse) = (self.rhs.pointer_mut(), self.inverse.pointer_mut());
         dispatch!(self.isa, factor(a, l, inverse));
         if !self.is_definite() {
             return false;

@@ -131,9 +131,9 @@ impl Gradients {
         sums.for_each(|(to, &v)| *to = v + row.ridge);
         self.x.get_mut()[LANES..][..n].copy_from_slice(x);
         self.start(row, banded);
-        let r = self.residual.get_mut().as_mut_ptr();
-        let p = self.direction.get_mut()[LANES..].as_mut_ptr();
-        let to = self.x.get_mut()[LANES..].as_mut_ptr();
+        let r = self.residual.pointer_mut();
+        let p = self.direction.pointer_mut().wrapping_add(LANES);
+        let to = self.x.pointer_mut().wrapping_add(LANES);
         let mut square = dispatch!(self.isa, inner(r, r, n));
         let enough = f32::max(square * NOTHING, f32::MIN_POSITIVE);
         for _ in 0..steps {
@@ -151,19 +151,19 @@ impl Gradients {
     }
 
     fn band(&self, banded: &Banded) -> Band {
-        Band { diagonal: self.diagonal.get().as_ptr(), beside: banded.beside.as_ptr() }
+        Band { diagonal: self.diagonal.pointer(), beside: banded.beside.as_ptr() }
     }
 
     /// The residual `Z' (b - W Z x) - T x`, which is the first direction.
     fn start(&mut self, row: Row<'_>, banded: &Banded) {
         let (n, z, columns) = (self.n, row.z.as_ptr(), row.columns);
-        let x = self.x.get()[LANES..].as_ptr();
+        let x = self.x.pointer().wrapping_add(LANES);
         dispatch!(self.isa, scores(z, n, n, columns, x, &mut self.scores));
         // The residual's negative, since sums are what `times` makes.
         for ((s, &a), &b) in self.scores.iter_mut().zip(row.a).zip(row.b) {
             *s = a * *s - b;
         }
-        let (band, r) = (self.band(banded), self.residual.get_mut().as_mut_ptr());
+        let (band, r) = (self.band(banded), self.residual.pointer_mut());
         dispatch!(self.isa, combine(z, n, columns, &self.scores, r));
         dispatch!(self.isa, times(band, x, r, r, n));
         self.residual.get_mut()[..n].iter_mut().for_each(|v| *v = -*v);
@@ -173,10 +173,10 @@ impl Gradients {
     /// The product of the matrix with the direction.
     fn multiply(&mut self, row: Row<'_>, banded: &Banded) -> *const f32 {
         let (n, z, columns) = (self.n, row.z.as_ptr(), row.columns);
-        let p = self.direction.get()[LANES..].as_ptr();
+        let p = self.direction.pointer().wrapping_add(LANES);
         dispatch!(self.isa, scores(z, n, n, columns, p, &mut self.scores));
         self.scores.iter_mut().zip(row.a).for_each(|(s, &a)| *s *= a);
-        let (band, q) = (self.band(banded), self.product.get_mut().as_mut_ptr());
+        let (band, q) = (self.band(banded), self.product.pointer_mut());
         dispatch!(self.isa, combine(z, n, columns, &self.scores, q));
         dispatch!(self.isa, times(band, p, q, q, n));
         q
@@ -206,14 +206,19 @@ mod tests {
     #[test]
     fn both_methods_near_the_solution_with_the_same_bits_everywhere() {
         let methods: [Improve<'_>; 2] = [&by_gradients, &by_blocks];
+        // Miri takes minutes for a round: one shows it every pointer that there is.
+        let (sides, rounds) = match cfg!(miri) {
+            true => (&[1, 40][..], 1),
+            false => (&[1, 16, 40, 64, 100, 150][..], 25),
+        };
         for (method, improve) in methods.into_iter().enumerate() {
-            for d in [1, 16, 40, 64, 100, 150] {
+            for &d in sides {
                 let (c, (columns, a, b)) = (case(d), entries(30, 9));
                 let banded = Banded::new(&c.diagonal, &c.beside);
                 let row = Row { z: &c.z, columns: &columns, a: &a, b: &b, ridge: 0.25 };
                 let mut x = vec![0f32; padded(d)];
                 let mut errors = vec![];
-                for _ in 0..25 {
+                for _ in 0..rounds {
                     let before = x.clone();
                     improve(Isa::Portable, row, &banded, d, &mut x);
                     for isa in Isa::available() {
@@ -223,7 +228,8 @@ mod tests {
                     }
                     errors.push(error(&c, 0.25, (&columns, &a, &b), &x));
                 }
-                assert!(errors[24] < 1e-4 + 0.3 * errors[0], "{d} method {method}: {errors:?}");
+                let is_nearer = errors.last().is_some_and(|last| *last < 1e-4 + 0.3 * errors[0]);
+                assert!(is_nearer || cfg!(miri), "{d} method {method}: {errors:?}");
                 assert!(x[d..].iter().all(|&v| v == 0.0));
             }
         }

@@ -41,7 +41,20 @@ impl Lines {
         bytemuck::cast_slice_mut(&mut self.0)
     }
 
+    /// The first float, to read whole lines from.
+    ///
+    /// Pointers come from the vector and not from a slice of it: they reach all lines, and stay usable
+    /// when others are made of the same memory, which a pointer from a borrow that has ended is not.
+    pub(super) fn pointer(&self) -> *const f32 {
+        self.0.as_ptr().cast()
+    }
+
+    /// The first float, to read from and write to; see [`pointer`](Self::pointer).
+    pub(super) fn pointer_mut(&mut self) -> *mut f32 {
+        self.0.as_mut_ptr().cast()
+    }
+
     pub(super) fn view(&mut self, stride: usize) -> View {
-        View { at: self.get_mut().as_mut_ptr(), stride }
+        View { at: self.pointer_mut(), stride }
     }
 }

@@ -122,7 +122,7 @@ impl SideBySide {
     }
 
     fn sides(&self) -> Sides {
-        Sides { step: self.steps.get().as_ptr(), scale: self.scales.get().as_ptr() }
+        Sides { step: self.steps.pointer(), scale: self.scales.pointer() }
     }
 
     /// Puts what belongs to a row into its lane. `nothing` is where z has zeros.
@@ -156,10 +156,10 @@ impl SideBySide {
 
     fn fill_matrices(&mut self, z: &[f32], next: &[&[u32]]) {
         let (n, side, sides, z) = (self.n, self.side, self.sides(), z.as_ptr());
-        let roots = self.roots.get().as_ptr();
-        let before = self.before.get_mut().as_mut_ptr();
-        let v = Cells { at: self.v.get_mut().as_mut_ptr(), row: LANES, column: 1 };
-        let k = Cells { at: self.k.get_mut().as_mut_ptr(), row: side + TILE, column: 1 };
+        let roots = self.roots.pointer();
+        let before = self.before.pointer_mut();
+        let v = Cells { at: self.v.pointer_mut(), row: LANES, column: 1 };
+        let k = Cells { at: self.k.pointer_mut(), row: side + TILE, column: 1 };
         for j in (0..n).step_by(LANES) {
             let places = &self.places[..];
             dispatch!(self.isa, gather_sixteen(z, places, j, sides, roots, before, v));
@@ -173,9 +173,9 @@ impl SideBySide {
     fn eliminate(&mut self) -> [bool; LANES] {
         let side = self.side;
         let cells = |at: *mut f32| Cells { at, row: side + TILE, column: 1 };
-        let (k, l) = (cells(self.k.get_mut().as_mut_ptr()), cells(self.l.get_mut().as_mut_ptr()));
-        let diagonal = self.diagonal.get_mut().as_mut_ptr();
-        let w = self.w.get_mut().as_mut_ptr();
+        let (k, l) = (cells(self.k.pointer_mut()), cells(self.l.pointer_mut()));
+        let diagonal = self.diagonal.pointer_mut();
+        let w = self.w.pointer_mut();
         dispatch!(self.isa, solve_sixteen(k, l, diagonal, w, side));
         let mut held = [true; LANES];
         for t in 0..side {
@@ -199,7 +199,7 @@ impl SideBySide {
             dispatch!(self.isa, combine(z.as_ptr(), n, row.columns, &self.u, to));
         }
         out[rows.len() * n..].fill(0.0);
-        let y = self.y.get_mut().as_mut_ptr();
+        let y = self.y.pointer_mut();
         dispatch!(self.isa, divide_sixteen(sides, out.as_mut_ptr(), y, n));
     }
 }
