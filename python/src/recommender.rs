@@ -6,6 +6,7 @@ use nearwood::als::Params;
 use nearwood::error::OpenError;
 use nearwood::io::{EverybodyOptions, recommend_everybody};
 use nearwood::recommend::{FitOptions, RecommendOptions};
+use nearwood::store::Bytes;
 use nearwood::{Effort, Error, Filter, Hit, Id, Interactions, Recommender};
 use numpy::PyArray2;
 use pyo3::prelude::*;
@@ -187,7 +188,12 @@ impl PyRecommender {
     ///     FormatError: At the first thing that is wrong.
     #[staticmethod]
     fn verify(path: &Bound<'_, PyAny>) -> PyResult<()> {
-        PyRecommender::open(path, false, true).map(drop)
+        let file = path_of(path)?;
+        let verified = path.py().detach(|| {
+            let rec = Recommender::from_shared(Bytes::map_or_read(&file)?)?;
+            rec.verify()
+        });
+        verified.or_raise()
     }
 
     /// Writes the file so that a crash leaves the old one or the whole new one.
