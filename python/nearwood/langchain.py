@@ -18,6 +18,8 @@ none. What that means for a user is in ``docs/integrations/langchain.md``.
 
 from __future__ import annotations
 
+import os
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
@@ -27,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearwood import _docstore
+from nearwood._docstore import StoreChangedError
 from nearwood._growing import AT_LEAST, Growing, Snapshot
 
 try:
@@ -39,7 +42,7 @@ except ModuleNotFoundError as _error:
         "nearwood.langchain needs langchain-core: pip install 'nearwood[langchain]'"
     ) from _error
 
-__all__ = ["NearwoodVectorStore"]
+__all__ = ["NearwoodVectorStore", "StoreChangedError"]
 
 _Filter: TypeAlias = Callable[[Document], bool] | Mapping[str, Any] | None
 
@@ -80,6 +83,9 @@ class NearwoodVectorStore(VectorStore):
         self._documents: Growing[Document] = Growing(
             metric, at_least=rebuild_after, n_threads=n_threads
         )
+        self._saving = threading.Lock()
+        #: What each folder held when this store was loaded from it or last saved there.
+        self._known: dict[str, str] = {}
 
     @property
     def embeddings(self) -> Embeddings:
@@ -258,19 +264,33 @@ class NearwoodVectorStore(VectorStore):
         """
         self._documents.rebuild()
 
-    def save_local(self, folder: str | PathLike[str]) -> None:
+    def save_local(self, folder: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Writes index and documents into a folder, which is made if need be.
 
         A store that was saved there before is replaced as a whole: whatever ends the process, the
-        folder holds the old one or the new one. The index is built first.
+        folder holds the old one or the new one. The index is built first. Processes that save to
+        one folder take turns.
+
+        Args:
+            folder: Where to.
+            overwrite: Replace the store there even if another process or store has saved it since
+                this one was loaded from it or last saved there.
 
         Raises:
+            StoreChangedError: If another process or store has saved to the folder since, whose
+                documents would be lost. Nothing is written then.
             TypeError: If metadata cannot be written as JSON; the document is named.
         """
-        snapshot = self._documents.rebuild()
-        _docstore.save(
-            folder, snapshot.metric, snapshot.index, [_record(d) for d in snapshot.values]
-        )
+        with self._saving:
+            snapshot = self._documents.rebuild()
+            place = os.path.realpath(folder)
+            self._known[place] = _docstore.save(
+                folder,
+                snapshot.metric,
+                snapshot.index,
+                [_record(d) for d in snapshot.values],
+                None if overwrite else self._known.get(place),
+            )
 
     @classmethod
     def load_local(
@@ -293,8 +313,9 @@ class NearwoodVectorStore(VectorStore):
             FileNotFoundError: If there is no store.
             nearwood.FormatError: If a file is damaged, or index and documents are not of one save.
         """
-        metric, index, records = _docstore.load(folder, verify=verify)
+        metric, index, records, known = _docstore.load(folder, verify=verify)
         store = cls(embeddings, metric=metric, **kwargs)
+        store._known[os.path.realpath(folder)] = known
         documents = [_document(record) for record in records]
         store._documents.adopt(index, [record["id"] for record in records], documents)
         return store

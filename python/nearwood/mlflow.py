@@ -4,6 +4,9 @@ What is logged is the file that ``save`` writes, so that nothing is pickled and 
 a *python function* a model answers in a table: see :class:`RecommenderFunction` and
 :class:`IndexFunction`, which any tool of MLflow may ask without knowing nearwood.
 
+The code that was logged with a model (``code_paths``) can be imported once it is loaded, as with
+MLflow's own flavours: load models of people you trust.
+
 Use it as MLflow's own flavours are used: ``nearwood.mlflow.log_model(rec, name="music")``, then
 ``nearwood.mlflow.load_model(uri)`` or ``mlflow.pyfunc.load_model(uri).predict(users)``. More is in
 ``docs/integrations/mlflow.md``.
@@ -14,6 +17,7 @@ Use it as MLflow's own flavours are used: ``nearwood.mlflow.log_model(rec, name=
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -401,7 +405,20 @@ def _open(folder: str) -> Recommender | Index:
             f"{folder} holds a {conf['model_type']}, this nearwood {__version__} knows "
             f"{' and '.join(_KINDS)}: it was logged by {conf['nearwood_version']}"
         )
-    return kind.open(Path(folder) / conf["data"])
+    data = conf.get("data")
+    # Anyone may have written the folder: it must not make us open files outside of it.
+    if not isinstance(data, str) or data in ("", ".", "..") or {"/", "\\", "\0"} & set(data):
+        raise ValueError(
+            f"{folder} names {data!r} as its file, expected the name of a file in that folder: the "
+            "MLmodel was changed; log the model again"
+        )
+    try:
+        return kind.open(Path(folder) / data)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        # The file system does not map files.
+        return kind.open(Path(folder) / data, in_memory=True)
 
 
 def _load_pyfunc(path: str) -> RecommenderFunction | IndexFunction:

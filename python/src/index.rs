@@ -73,7 +73,7 @@ impl PyIndex {
     ///         "dot" users made up from them, up to 512 dimensions. Give them where queries differ
     ///         from rows, as users differ from items.
     ///     path: Build straight into a file, which appears when it is whole; the index returned is
-    ///         mapped from there. Whatever ends the build before that leaves nothing behind.
+    ///         mapped from there. A build that ends before that leaves the file as it was.
     ///     first_tree: The number of the first tree: trees 0 and 1 built here, 2 and 3 elsewhere,
     ///         and merged by :meth:`merge`, are the four trees of one build.
     ///     graph: Whether to grow a neighbour graph, which searches without a filter then walk over:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -23,7 +25,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 
 import nearwood as nw
-from nearwood.langchain import NearwoodVectorStore
+from nearwood.langchain import NearwoodVectorStore, StoreChangedError
 
 FAKE = DeterministicFakeEmbedding(size=12)
 
@@ -339,6 +341,161 @@ def test_a_save_that_fails_leaves_the_old_store(
     with pytest.raises(OSError, match="disk full"):
         store.save_local(tmp_path)
     assert len(NearwoodVectorStore.load_local(tmp_path, Written())) == 50
+
+
+def test_documents_that_another_process_saved_are_not_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    NearwoodVectorStore.from_texts(["1 0"], Written(), ids=["0"]).save_local(folder)
+    one = NearwoodVectorStore.load_local(folder, Written())
+    two = NearwoodVectorStore.load_local(folder, Written())
+    one.add_texts(["0 1"], ids=["A"])
+    one.save_local(folder)
+    two.add_texts(["1 1"], ids=["B"])
+    with pytest.raises(StoreChangedError, match="load it again"):
+        two.save_local(folder)
+    # By another name for the folder as well, and nothing was written.
+    (tmp_path / "link").symlink_to("store")
+    with pytest.raises(StoreChangedError):
+        two.save_local(tmp_path / "link")
+    assert len(list(folder.iterdir())) == 2
+    kept = NearwoodVectorStore.load_local(folder, Written())
+    assert ids(kept.get_by_ids(["0", "A", "B"])) == ["0", "A"]
+    # What was refused goes elsewhere, or on top of what is there.
+    two.save_local(tmp_path / "elsewhere")
+    kept.add_texts(["1 1"], ids=["B"])
+    kept.save_local(folder)
+    kept.add_texts(["2 1"], ids=["C"])
+    kept.save_local(folder)
+    with pytest.raises(StoreChangedError):
+        one.save_local(folder)
+    one.save_local(folder, overwrite=True)
+    one.add_texts(["2 2"], ids=["D"])
+    one.save_local(folder)
+    last = NearwoodVectorStore.load_local(folder, Written())
+    assert ids(last.get_by_ids(["0", "A", "B", "C", "D"])) == ["0", "A", "D"]
+
+
+def test_a_store_made_afresh_replaces_what_is_there(tmp_path: Path) -> None:
+    for text in ("1 0", "0 1"):
+        NearwoodVectorStore.from_texts([text], Written(), ids=[text]).save_local(tmp_path)
+    assert len(NearwoodVectorStore.load_local(tmp_path, Written())) == 1
+    store = NearwoodVectorStore.load_local(tmp_path, Written())
+    for path in tmp_path.iterdir():
+        path.unlink()
+    store.save_local(tmp_path)  # there is nothing to lose
+    assert len(NearwoodVectorStore.load_local(tmp_path, Written())) == 1
+
+
+SAVER = """
+import os, signal, sys
+import numpy as np
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from nearwood import _docstore
+from nearwood.langchain import NearwoodVectorStore
+folder, name, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+store = NearwoodVectorStore(DeterministicFakeEmbedding(size=12))
+store.add_texts([f"{name} {n}" for n in range(50)])
+"""
+
+
+def test_loads_beside_savers_find_a_whole_store(tmp_path: Path) -> None:
+    NearwoodVectorStore.from_texts(["first"], FAKE).save_local(tmp_path)
+    script = SAVER + (
+        "for n in range(times):\n"
+        "    store.add_texts([f'{name} more {n}'])\n"
+        "    store.save_local(folder, overwrite=True)\n"
+    )
+    savers = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), name, "40"])
+        for name in ("a", "b")
+    ]
+    sizes = set()
+    while any(saver.poll() is None for saver in savers):
+        store = NearwoodVectorStore.load_local(tmp_path, FAKE)
+        sizes.add(len(store))
+        assert len(store.similarity_search("first", k=1)) == 1
+    assert [saver.returncode for saver in savers] == [0, 0]
+    assert len(NearwoodVectorStore.load_local(tmp_path, FAKE, verify=True)) == 90
+    assert len(list(tmp_path.iterdir())) == 2 and sizes <= {1, *range(51, 91)}
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_a_killed_saver_left_is_removed_by_the_next(
+    call: str, number: int, tmp_path: Path
+) -> None:
+    NearwoodVectorStore.from_texts(["first"], FAKE).save_local(tmp_path)
+    script = SAVER + (
+        f"original, calls = os.{call}, []\n"
+        f"def killed(*args):\n"
+        f"    calls.append(args)\n"
+        f"    if len(calls) == times:\n"
+        f"        os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"    return original(*args)\n"
+        f"_docstore.os.{call} = killed\n"
+        f"store.save_local(folder)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path), "a", str(number)]
+    code = subprocess.run(command).returncode
+    assert code == (0 if (call, number) == ("replace", 3) else -signal.SIGKILL)
+    store = NearwoodVectorStore.load_local(tmp_path, FAKE, verify=True)
+    assert len(store) in (1, 50)
+    store.save_local(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2, sorted(os.listdir(tmp_path))
+    assert len(NearwoodVectorStore.load_local(tmp_path, FAKE)) == len(store)
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(clustered(50, 4))
+    sync = os.fsync
+
+    def refuse(number: int, calls: list[int]) -> None:
+        def fsync(descriptor: int) -> None:
+            if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+                calls.append(descriptor)
+                if number == 22 or len(calls) == 2:
+                    raise OSError(number, os.strerror(number))
+            sync(descriptor)
+
+        monkeypatch.setattr("nearwood._docstore.os.fsync", fsync)
+
+    refuse(22, [])
+    store.save_local(tmp_path)
+    assert len(NearwoodVectorStore.load_local(tmp_path, Written())) == 50
+    store.add_texts(["1 2 3 4"])
+    refuse(5, [])
+    with pytest.raises(OSError, match="is saved, but syncing the folder failed") as caught:
+        store.save_local(tmp_path)
+    assert caught.value.errno == 5
+    assert len(NearwoodVectorStore.load_local(tmp_path, Written())) == 51
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT RUN: other owners need root")
+def test_a_saved_store_keeps_owner_group_and_mode(tmp_path: Path) -> None:
+    store = store_of(clustered(50, 4))
+    store.save_local(tmp_path)
+    for path in tmp_path.iterdir():
+        os.chown(path, 1234, 5678)
+        path.chmod(0o640)
+    store.add_texts(["1 2 3 4"])
+    store.save_local(tmp_path)
+    kept = [
+        (p.stat().st_uid, p.stat().st_gid, p.stat().st_mode & 0o777) for p in tmp_path.iterdir()
+    ]
+    assert kept == [(1234, 5678, 0o640)] * 2
+
+
+@pytest.mark.parametrize("name", ["../two.nw", "/etc/passwd", ["x"], 7, {"a": 1}, "..\\x"])
+def test_a_store_names_no_file_outside_of_it(name: object, tmp_path: Path) -> None:
+    store_of(clustered(50, 4)).save_local(tmp_path)
+    documents = tmp_path / "documents.jsonl"
+    head, *rest = documents.read_bytes().splitlines(keepends=True)
+    changed = json.dumps({**json.loads(head), "index": name}).encode() + b"\n"
+    documents.write_bytes(changed + b"".join(rest))
+    with pytest.raises(nw.FormatError, match="does not begin as a store"):
+        NearwoodVectorStore.load_local(tmp_path, Written())
 
 
 def test_threads_write_and_search_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -199,6 +200,26 @@ def test_other_things_are_refused(rec: nw.Recommender, tmp_path: Path) -> None:
     described.write_text(described.read_text().replace("Oracle", "Recommender"))
     with pytest.raises(nw.FormatError):
         mlflow.pyfunc.load_model(str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("named", ["../outside.nw", "..", "/outside.nw", "", "sub/model.nw", "7"])
+def test_a_model_opens_no_file_outside_of_its_folder(
+    named: str, rec: nw.Recommender, tmp_path: Path
+) -> None:
+    nearwood.mlflow.save_model(rec, tmp_path / "model")
+    rec.save(tmp_path / "outside.nw")
+    described = tmp_path / "model" / "MLmodel"
+    text = described.read_text()
+    if named.startswith("/"):
+        named = str(tmp_path / "outside.nw")
+    # A 7 without quotes is no string.
+    value = named if named == "7" else json.dumps(named)
+    changed = text.replace("data: model.nw", f"data: {value}")
+    assert changed != text
+    described.write_text(changed)
+    for load in (nearwood.mlflow.load_model, mlflow.pyfunc.load_model):
+        with pytest.raises(ValueError, match="expected the name of a file in that folder"):
+            load(str(tmp_path / "model"))
 
 
 def test_without_mlflow_the_error_says_what_to_install() -> None:

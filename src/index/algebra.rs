@@ -121,7 +121,8 @@ impl Index {
         check_queries(self, options)?;
         let first = trees.keys().last().map_or(0, |last| last + 1);
         let room = options.path.map_or(Room::Memory, Room::beside);
-        let mut values = room.buffer(4 * self.len() * self.dim()).map_err(BuildError::Room)?;
+        let mut values =
+            room.buffer_or_in_memory(4 * self.len() * self.dim()).map_err(BuildError::Room)?;
         given_order(self, bytemuck::cast_slice_mut(values.as_mut()));
         let vectors = Vectors::new(bytemuck::cast_slice(values.as_ref()), self.dim())?;
         let builder = Index::builder(self.metric()).trees(n).first_tree(first);
@@ -131,7 +132,7 @@ impl Index {
         let report = |done: usize, of: usize| (options.progress)(done * 4 / 5, of);
         let workspace = Workspace { room: room.clone(), ..Workspace::default() };
         let file = builder.compose_bare(vectors, &workspace, &report, |length| {
-            room.buffer(length).map_err(BuildError::Room)
+            room.buffer_or_in_memory(length).map_err(BuildError::Room)
         })?;
         drop(values);
         let new = Index::from_shared(Bytes::from(file))?;

@@ -9,6 +9,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use crate::error::SaveError;
@@ -221,6 +222,17 @@ fn bare(error: csv::Error) -> std::io::Error {
     }
 }
 
+/// The same for the parquet crate.
+fn bare_parquet(error: ParquetError) -> std::io::Error {
+    match error {
+        ParquetError::External(error) => match error.downcast::<std::io::Error>() {
+            Ok(error) => *error,
+            Err(other) => std::io::Error::other(other),
+        },
+        other => std::io::Error::other(other),
+    }
+}
+
 fn json_line(
     file: &mut AtomicFile,
     names: [&str; 4],
@@ -267,7 +279,7 @@ impl ParquetSink {
         let schema = Arc::new(Schema::new(fields));
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
-            .map_err(|e| save_error(&path, std::io::Error::other(e)))?;
+            .map_err(|e| save_error(&path, bare_parquet(e)))?;
         let ids = kinds.map(IdBuilder::new);
         let (ranks, scores) = (Int32Builder::new(), Float32Builder::new());
         Ok(ParquetSink { writer, schema, ids, ranks, scores, held: 0 })
@@ -299,14 +311,14 @@ impl ParquetSink {
         self.held = 0;
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
         let batch = batch.map_err(std::io::Error::other)?;
-        self.writer.write(&batch).map_err(std::io::Error::other)
+        self.writer.write(&batch).map_err(bare_parquet)
     }
 
     fn finish(mut self) -> std::io::Result<AtomicFile> {
         if self.held > 0 {
             self.flush()?;
         }
-        self.writer.into_inner().map_err(std::io::Error::other)
+        self.writer.into_inner().map_err(bare_parquet)
     }
 }
 

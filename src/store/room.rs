@@ -53,6 +53,19 @@ impl Room {
     }
 }
 
+impl Room {
+    /// [`buffer`](Self::buffer), in memory where the folder's file system does not map files.
+    ///
+    /// # Errors
+    /// As [`buffer`](Self::buffer) otherwise.
+    pub fn buffer_or_in_memory(&self, length: usize) -> io::Result<Buffer> {
+        match self.buffer(length) {
+            Err(error) if is_unmappable(&error) => Ok(Buffer::in_memory(length)),
+            done => done,
+        }
+    }
+}
+
 /// From so many bytes on a buffer in memory is mapped: an allocator may keep what it is given back, up
 /// to 32 MiB at a time where glibc's is, and a build would hold codes that are done with.
 const MAPPED: usize = 1 << 20;
