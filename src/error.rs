@@ -3,10 +3,13 @@
 //! Every message says what was got, what was expected and what to do about it; the variants carry
 //! the same facts as data. [`Error`] gathers them for callers that want one type.
 
+mod entry;
 mod file;
 mod text;
 
 use std::path::PathBuf;
+
+pub use entry::Entry;
 
 use thiserror::Error as ThisError;
 
@@ -60,6 +63,12 @@ pub enum IdsError {
         first: usize,
         /// The second row that has it.
         second: usize,
+    },
+    /// An empty string marks a missing result, and no text file can tell it from a missing id.
+    #[error("row {row} has an empty id: fill it in, or drop the row")]
+    Empty {
+        /// The row.
+        row: usize,
     },
     /// -1 marks a missing result and so cannot be an id.
     #[error("row {row} has id -1, which marks a missing result: give it another id")]
@@ -246,6 +255,18 @@ pub enum QueryError {
         /// What to do.
         hint: String,
     },
+    /// A model is measured by what it was trained on.
+    #[error(
+        "the {what} has {entries} of {of} test entries in its own history: it was trained on the test; train it on the training part alone, or pass include_seen (--include-seen) if people come back to what they have and the test is later than the training"
+    )]
+    TrainedOnTest {
+        /// "recommender" or "model".
+        what: &'static str,
+        /// Entries of the test that it was trained on.
+        entries: usize,
+        /// Entries of the test for users and items that it knows.
+        of: usize,
+    },
     /// A label that several ids bear.
     #[error("the label {} belongs to {} ids: {}; ask by id", quoted(label), ids.len(), listed(ids))]
     AmbiguousLabel {
@@ -302,15 +323,29 @@ pub enum TrainError {
         /// What was expected.
         expected: String,
     },
+    /// A weight that the weighting or the objective cannot take.
+    #[error("the weight of {entry} is {value}{}, expected {expected}", entry::weighted_as(weighted.as_ref()))]
+    Weight {
+        /// Whose weight it is.
+        entry: Entry,
+        /// The weight, as it was given.
+        value: f32,
+        /// The name of the weighting that changed it, and what it made of it.
+        weighted: Option<(String, f32)>,
+        /// What was expected, and what to do.
+        expected: String,
+    },
     /// A row's equations have no finite solution in float64 either.
     #[error(
-        "the equations of {side} {row} have no finite solution: raise regularization (now {regularization}) or shrink the weights"
+        "the equations of {side} {} have no finite solution: raise regularization (now {regularization}) or shrink the weights", id.as_deref().map_or_else(|| row.to_string(), str::to_string)
     )]
     Singular {
         /// "user" or "item".
         side: &'static str,
         /// The row.
         row: usize,
+        /// The id, where it is known.
+        id: Option<String>,
         /// The regularization in force.
         regularization: f32,
     },

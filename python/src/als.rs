@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nearwood::Storage;
 use nearwood::als::{ModelFile, Params};
 use nearwood::eval::HeldOut;
+use nearwood::{Interactions, Storage};
 use numpy::PyArray2;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::convert;
 use crate::errors::OrRaise;
@@ -21,6 +21,8 @@ use crate::train;
 /// Implicit-feedback alternating least squares: a vector for every user and every item.
 ///
 /// Users and items are rows and columns of the matrix, by number; `Recommender` knows them by id.
+/// A model fitted on `Interactions` keeps their ids, and finds the items of other `Interactions` by
+/// them; files keep none. The columns of a matrix are taken as the model's.
 /// The same data and `random_state` give the same bits at any number of threads.
 ///
 /// Args:
@@ -97,10 +99,12 @@ impl PyAls {
     ///     callback: Called with (iteration, loss) after each epoch; a true answer ends the training
     ///         and keeps the model as it is.
     ///     warm_start: Continue from this model's items: users are solved from them, new items by
-    ///         the first epoch. Rows and columns may have been added at the end.
+    ///         the first epoch. Items of `Interactions` are found by id, in any order, and those
+    ///         that are gone are dropped with a warning; a matrix has the model's columns, and new
+    ///         ones at the end.
     ///     validation: Measure by entries that are not trained on, after each epoch, and keep the
-    ///         best one: a matrix of the shape of `user_items`, or a share of its entries, drawn
-    ///         from `random_state`.
+    ///         best one: `Interactions`, matched by id, a matrix of the shape of `user_items`, or a
+    ///         share of its entries, drawn from `random_state`.
     ///     patience: With `validation`, end the training after so many epochs that were no better;
     ///         0: never.
     ///     metric: With `validation`, "ndcg@k" or "recall@k", over all items not trained on; of
@@ -125,13 +129,15 @@ impl PyAls {
         let py = slf.py();
         let data = interactions(user_items, "user_items")?;
         let before = if warm_start { Some(slf.get().fitted()?) } else { None };
+        let start = before.map(|before| fitting::start(py, &data, &before)).transpose()?;
         let validation = validation.map(Validation::new).transpose()?;
+        let validation = validation.map(|held| held.matched(py, &data)).transpose()?;
         let target = HeldOut::target(metric).or_raise()?;
         let progress = train::shown(py, progress);
         let fit = Fit {
             params: &slf.get().params,
-            data: &data.matrix,
-            before: before.as_ref().map(|fitted| &*fitted.model),
+            data: &data,
+            start: start.as_deref(),
             validation: validation.as_ref(),
             patience: patience.0,
             target,
@@ -191,10 +197,10 @@ impl PyAls {
         Ok(self.fitted()?.measured.clone())
     }
 
-    /// The parameters by name.
+    /// The parameters by the names of the arguments: `AlternatingLeastSquares(**model.params)`.
     #[getter]
-    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::json(py, &self.params.to_json())
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        train::arguments(py, &self.params)
     }
 
     /// Vectors for users from their interactions alone, the items' staying as they are.
@@ -214,8 +220,8 @@ impl PyAls {
         user_items: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let fitted = self.fitted()?;
-        let rows = interactions(user_items, "user_items")?;
-        let vectors = py.detach(|| fitted.fold_in()?.fold_in(&rows.matrix)).or_raise()?;
+        let rows = fitted.rows(user_items, "user_items")?;
+        let vectors = py.detach(|| fitted.fold_in()?.fold_in(&rows)).or_raise()?;
         convert::owned_matrix(py, vectors, self.params.factors)
     }
 
@@ -275,11 +281,11 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
         let (users, one) = numbers(userid, "userid")?;
-        let given = user_items.map(|rows| interactions(rows, "user_items")).transpose()?;
+        let given = user_items.map(|rows| fitted.rows(rows, "user_items")).transpose()?;
         if let Some(rows) = &given {
-            convert::same_rows("user_items", rows.matrix.n_rows(), users.len())?;
+            convert::same_rows("user_items", rows.n_rows(), users.len())?;
         }
-        let given = given.as_ref().map(|rows| &rows.matrix);
+        let given = given.as_ref();
         let vectors = fitted.vectors(py, &users, given, recalculate_user)?;
         let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let question = Question {
@@ -354,8 +360,8 @@ impl PyAls {
         let fitted = self.fitted()?;
         let (userid, itemid) = (number(userid, "userid")?, number(itemid, "itemid")?);
         fitted.model.items(&[itemid]).or_raise()?;
-        let given = user_items.map(|rows| interactions(rows, "user_items")).transpose()?;
-        let (items, weights) = fitted.row(userid, given.as_ref().map(|rows| &rows.matrix))?;
+        let given = user_items.map(|rows| fitted.rows(rows, "user_items")).transpose()?;
+        let (items, weights) = fitted.row(userid, given.as_ref())?;
         let why = py.detach(|| fitted.fold_in()?.explain(items, weights, itemid)).or_raise()?;
         Ok((why.score, why.contributions.into_iter().take(N.0).collect()))
     }
@@ -447,10 +453,12 @@ impl PyAls {
         user_items: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let users = whole_or_none(userids, "userids")?;
-        let rows = interactions(user_items, "user_items")?;
+        let rows = self.fitted()?.rows(user_items, "user_items")?;
         self.held.edit(py, |model, data| {
-            model.partial_fit_users(&users, &rows.matrix)?;
-            data.with_rows(&users, &rows.matrix)
+            model.partial_fit_users(&users, &rows)?;
+            let matrix = data.matrix.with_rows(&users, &rows)?;
+            let (users, items) = (data.users.resized(matrix.n_rows()), data.items.clone());
+            Ok(Interactions { users, items, ..Interactions::from_matrix(matrix) })
         })
     }
 
@@ -470,7 +478,9 @@ impl PyAls {
         let rows = interactions(item_users, "item_users")?;
         self.held.edit(py, |model, data| {
             model.partial_fit_items(&items, &rows.matrix)?;
-            data.with_columns(&items, &rows.matrix)
+            let matrix = data.matrix.with_columns(&items, &rows.matrix)?;
+            let (users, items) = (data.users.clone(), data.items.resized(matrix.n_cols()));
+            Ok(Interactions { users, items, ..Interactions::from_matrix(matrix) })
         })
     }
 
@@ -482,7 +492,9 @@ impl PyAls {
         let users = whole_or_none(userids, "userids")?;
         self.held.edit(py, |model, data| {
             model.remove_users(&users)?;
-            data.without_rows(&users)
+            let matrix = data.matrix.without_rows(&users)?;
+            let (users, items) = (data.users.without(&users), data.items.clone());
+            Ok(Interactions { users, items, ..Interactions::from_matrix(matrix) })
         })
     }
 
@@ -495,8 +507,16 @@ impl PyAls {
         let items = whole_or_none(itemids, "itemids")?;
         self.held.edit(py, |model, data| {
             model.remove_items(&items)?;
-            data.without_columns(&items)
+            let matrix = data.matrix.without_columns(&items)?;
+            let (users, items) = (data.users.clone(), data.items.without(&items));
+            Ok(Interactions { users, items, ..Interactions::from_matrix(matrix) })
         })
+    }
+
+    /// How many entries of a matrix the model was trained on, users and items by number.
+    fn _trained_on(&self, user_items: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let (fitted, rows) = (self.fitted()?, interactions(user_items, "user_items")?);
+        Ok(user_items.py().detach(|| rows.matrix.n_shared(&fitted.data.matrix)))
     }
 
     /// Writes the trained model to a file, atomically.

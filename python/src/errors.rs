@@ -15,7 +15,7 @@ use nearwood::Error;
 use nearwood::error::{
     BuildError, OpenError, QueryError, ReadError, SaveError, TrainError, printable,
 };
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
 pyo3::import_exception!(nearwood._errors, FormatError);
@@ -85,6 +85,13 @@ fn errno(error: &io::Error) -> Option<i32> {
         _ => None,
     };
     error.raw_os_error().or_else(of_kind)
+}
+
+/// A `UserWarning` where the caller of Python called.
+pub fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
+    // A printable text has no zero byte.
+    let text = std::ffi::CString::new(printable(text)).unwrap_or_default();
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 1)
 }
 
 /// A `ValueError`.

@@ -7,7 +7,7 @@ use nearwood::error::{QueryError, TrainError};
 use nearwood::eval::{
     Aligned, Evaluation, ItemKnn, KnnOptions, Options, Popularity, Task, align, align_to, seen_by,
 };
-use nearwood::{Effort, Error, Interactions, Recommender};
+use nearwood::{Effort, Error, Ids, Interactions, Recommender};
 use numpy::PyReadonlyArray2;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 
 use crate::als::PyAls;
 use crate::convert;
-use crate::errors::{OrRaise, value_error};
+use crate::errors::{OrRaise, value_error, warn};
 use crate::interactions::{PyInteractions, interactions};
 use crate::options::{Count, Counts, optional};
 use crate::ranking::Fitted;
@@ -84,17 +84,27 @@ fn matched(
             };
             Ok((train, ours(test)?))
         }
+        (Ranks::Model(fitted), Some(train)) if has_ids(&fitted.data) && has_ids(&train) => {
+            let train = align_to(&train, &fitted.data)?.matrix;
+            Ok((train, align_to(test, &fitted.data)?))
+        }
         (_, Some(train)) => Ok((train.matrix.clone(), align_to(test, &train)?)),
-        (Ranks::Model(fitted), None) => {
+        (Ranks::Model(fitted), None) if fitted.data.matrix.nnz() > 0 => {
             Ok((fitted.data.matrix.clone(), align_to(test, &fitted.data)?))
         }
         (_, None) => Err(QueryError::Parameter {
             name: "train",
             got: "None".into(),
-            expected: "the interactions that the model was trained on".into(),
+            expected: "the interactions that the model was trained on, which it does not keep"
+                .into(),
         }
         .into()),
     }
+}
+
+/// Whether users and items are known by more than their numbers.
+fn has_ids(data: &Interactions) -> bool {
+    !matches!((&data.users, &data.items), (Ids::Sequential(_), Ids::Sequential(_)))
 }
 
 /// What is asked beside the matrices.
@@ -108,6 +118,8 @@ struct Asked {
 enum Ready<'a> {
     Served(&'a Recommender),
     Factors(&'a [f32], &'a [f32], usize),
+    /// Factors with what they were trained on, in their own numbers.
+    Trained(&'a Fitted),
     Lists(&'a [u32], usize),
 }
 
@@ -117,16 +129,26 @@ fn measure(
     test: &Aligned,
     asked: &Asked,
     watched: &Watched,
-) -> Result<String, Error> {
+) -> Result<(String, Vec<String>), Error> {
     let stop = || watched.stopped();
-    let task = Task::new(train, &test.matrix, &asked.options)?.interrupt(&stop);
+    let mut task = Task::new(train, &test.matrix, &asked.options)?.interrupt(&stop);
+    if let Ready::Trained(fitted) = ready {
+        task = task.trained_on(&fitted.data.matrix)?;
+    }
     let evaluation = match *ready {
         Ready::Served(recommender) => task.served(recommender, asked.effort)?,
+        Ready::Trained(Fitted { model, .. }) => {
+            task.factors(&model.user_factors, &model.item_factors, model.factors)?
+        }
         Ready::Factors(users, items, factors) => task.factors(users, items, factors)?,
         Ready::Lists(numbers, k) => task.table(numbers, k)?,
     };
     let baselines = if asked.baselines { beside(&task, train, asked, watched)? } else { vec![] };
-    Ok(evaluation.report(test, &baselines).to_string())
+    let told = match evaluation.why_empty(test) {
+        Some(cause) => vec![cause],
+        None => evaluation.caveats(test),
+    };
+    Ok((evaluation.report(test, &baselines).to_string(), told))
 }
 
 fn beside(
@@ -165,11 +187,15 @@ fn beside(
 ///     A dict: recall@k (over the user's test items), capped_recall@k (over min(k, test items)),
 ///     precision@k, ndcg@k, map@k, mrr@k, hit_rate@k, coverage@k for each k; n_users, whom the
 ///     means are over, and users_without_test, who were left out; users_without_history,
-///     test_entries, entries_seen, entries_not_positive, unknown_users, unknown_items,
-///     entries_dropped, n_items; with `baselines` dicts popularity and item_knn.
+///     test_entries, entries_seen, entries_not_positive, entries_trained_on, unknown_users,
+///     unknown_items, entries_dropped, n_items; with `baselines` dicts popularity and item_knn.
+///
+/// Warns:
+///     UserWarning: If the test leaves nothing to find, so that every figure is 0, or much of it is
+///         left out.
 ///
 /// Raises:
-///     ValueError: If matrices differ in shape or a k is 0.
+///     ValueError: If the model was trained on the test, matrices differ in shape or a k is 0.
 ///
 /// >>> import scipy.sparse as sp, nearwood as nw
 /// >>> plays = nw.Interactions.from_matrix(sp.csr_matrix([[1, 1, 0], [0, 1, 1], [1, 0, 1]]))
@@ -205,10 +231,7 @@ pub fn evaluate<'py>(
     let (train, test) = matched(&ranks, train, &test).or_raise()?;
     let ready = match &ranks {
         Ranks::Recommender(recommender) => Ready::Served(recommender),
-        Ranks::Model(fitted) => {
-            let model = &fitted.model;
-            Ready::Factors(&model.user_factors, &model.item_factors, model.factors)
-        }
+        Ranks::Model(fitted) => Ready::Trained(fitted),
         Ranks::Factors(users, items) => {
             let factors = users.as_array().ncols();
             Ready::Factors(convert::values(users)?, convert::values(items)?, factors)
@@ -216,11 +239,14 @@ pub fn evaluate<'py>(
         Ranks::Lists(numbers, k) => Ready::Lists(numbers, *k),
     };
     let work = |watched: &Watched| measure(&ready, &train, &test, &asked, watched);
-    convert::json(py, &watch::run(py, work, |_, _| Ok(true))?.or_raise()?)
+    let (report, told) = watch::run(py, work, |_, _| Ok(true))?.or_raise()?;
+    told.iter().try_for_each(|text| warn(py, text))?;
+    convert::json(py, &report)
 }
 
 /// `train, test` of a split, by its method's name.
 pub fn split(
+    py: Python<'_>,
     data: &Interactions,
     method: &str,
     share: f64,
@@ -240,8 +266,16 @@ pub fn split(
             )));
         }
     };
-    let parts: Result<_, TrainError> = data.split(split, seed);
+    let parts: Result<_, TrainError> = py.detach(|| data.split(split, seed));
     let parts = parts.or_raise()?;
+    if parts.test.matrix.nnz() == 0 && data.matrix.nnz() > 0 {
+        let why = match split {
+            Split::Time { .. } => "too many entries have the latest time",
+            Split::Random { .. } => "the share is too small for so few entries",
+            _ => "no user has more than k entries",
+        };
+        warn(py, &format!("the split by {method:?} holds out nothing: {why}"))?;
+    }
     let train = PyInteractions::training(parts.train, parts.users_left_whole);
     Ok((train, PyInteractions::new(parts.test)))
 }

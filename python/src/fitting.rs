@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use nearwood::Interactions;
 use nearwood::als::{Csr, EarlyStopping, Model, ModelFile, Params, Start, Trainer};
 use nearwood::error::TrainError;
-use nearwood::eval::{HeldOut, Target};
+use nearwood::eval::{HeldOut, Target, align_to};
+use nearwood::recommend::Weighting;
+use nearwood::{Ids, Interactions};
 use pyo3::prelude::*;
 
 use crate::convert;
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, warn};
 use crate::interactions::interactions;
 use crate::ranking::Fitted;
 use crate::train;
@@ -31,14 +32,42 @@ impl Validation {
             Err(_) => Ok(Validation::Matrix(interactions(object, "validation")?)),
         }
     }
+
+    /// With the users and items of the training, found by id; matrices are such by shape. A warning
+    /// says what is left out.
+    pub fn matched(self, py: Python<'_>, data: &Interactions) -> PyResult<Validation> {
+        let Validation::Matrix(held) = self else { return Ok(self) };
+        let numbered = |ids: &Ids| matches!(ids, Ids::Sequential(_));
+        let all = [&held.users, &held.items, &data.users, &data.items];
+        if all.into_iter().all(numbered) {
+            return Ok(Validation::Matrix(held));
+        }
+        let aligned = py.detach(|| align_to(&held, data)).or_raise()?;
+        if aligned.entries_dropped > 0 {
+            let (dropped, n) = (aligned.entries_dropped, aligned.n_entries());
+            let text = "of validation are left out: user_items does not have their user or item";
+            warn(py, &format!("{dropped} of {n} entries {text}"))?;
+        }
+        Ok(Validation::Matrix(Arc::new(Interactions::from_matrix(aligned.matrix))))
+    }
+}
+
+/// The items' vectors to continue a training from; a warning says which items are gone.
+pub fn start(py: Python<'_>, data: &Interactions, before: &Fitted) -> PyResult<Vec<f32>> {
+    let start = py.detach(|| data.continue_from(&before.model, &before.data)).or_raise()?;
+    if start.gone > 0 {
+        let text = "are not in user_items: warm_start drops them";
+        warn(py, &format!("{} of the model's {} items {text}", start.gone, before.model.n_items))?;
+    }
+    Ok(start.items)
 }
 
 /// A training as it was asked for.
 pub struct Fit<'a> {
     pub params: &'a Params,
-    pub data: &'a Csr,
-    /// The model to continue from.
-    pub before: Option<&'a Model>,
+    pub data: &'a Interactions,
+    /// The items' vectors to continue from.
+    pub start: Option<&'a [f32]>,
     pub validation: Option<&'a Validation>,
     pub patience: usize,
     pub target: Target,
@@ -47,16 +76,18 @@ pub struct Fit<'a> {
 impl Fit<'_> {
     /// The model, and what was measured.
     pub fn run(&self, watched: &Watched) -> Result<(Model, Vec<f64>), TrainError> {
-        let items = self.before.map(|m| m.items_to_continue(self.data.n_cols())).transpose()?;
-        let start = items.as_ref().map_or(Start::Random, |items| Start::Items(items));
+        self.trained(watched).map_err(|error| self.data.in_words(error, Weighting::Raw))
+    }
+
+    fn trained(&self, watched: &Watched) -> Result<(Model, Vec<f64>), TrainError> {
+        let start = self.start.map_or(Start::Random, Start::Items);
         let trainer = Trainer::new(self.params.clone()).start(start);
+        let data = &self.data.matrix;
         match self.validation {
-            None => Ok((train::attend(trainer, watched).fit(self.data)?, Vec::new())),
-            Some(Validation::Matrix(held)) => {
-                self.measured(trainer, watched, self.data, &held.matrix)
-            }
+            None => Ok((train::attend(trainer, watched).fit(data)?, Vec::new())),
+            Some(Validation::Matrix(held)) => self.measured(trainer, watched, data, &held.matrix),
             Some(Validation::Share(share)) => {
-                let (train, held) = HeldOut::split(self.data, *share, self.params.seed)?;
+                let (train, held) = HeldOut::split(data, *share, self.params.seed)?;
                 self.measured(trainer, watched, &train, &held)
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, RwLock};
 
 use nearwood::Interactions;
-use nearwood::als::{Csr, Model};
+use nearwood::als::Model;
 use nearwood::error::TrainError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -43,14 +43,14 @@ impl Held {
     pub fn edit(
         &self,
         py: Python<'_>,
-        change: impl FnOnce(&mut Model, &Csr) -> Result<Csr, TrainError> + Send,
+        change: impl FnOnce(&mut Model, &Interactions) -> Result<Interactions, TrainError> + Send,
     ) -> PyResult<()> {
         self.fitted()?;
         py.detach(|| {
             let _alone = self.editing.lock().unwrap_or_else(|e| e.into_inner());
             let Some(fitted) = self.current() else { return Ok(()) };
             let mut model = (*fitted.model).clone();
-            let data = Interactions::from_matrix(change(&mut model, &fitted.data.matrix)?);
+            let data = change(&mut model, &fitted.data)?;
             self.store(Fitted::new(model, Arc::new(data), fitted.measured.clone()));
             Ok::<_, TrainError>(())
         })

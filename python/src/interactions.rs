@@ -288,7 +288,7 @@ impl PyInteractions {
     ///     seed: The same seed gives the same parts.
     ///
     /// Returns:
-    ///     (train, test).
+    ///     (train, test). A warning says that nothing is held out.
     ///
     /// Raises:
     ///     ValueError: If an argument is out of its range, or times are needed and not there.
@@ -302,7 +302,7 @@ impl PyInteractions {
         k: Count,
         seed: u64,
     ) -> PyResult<(PyInteractions, PyInteractions)> {
-        py.detach(|| evaluation::split(&self.data, method, share, k.0, seed))
+        evaluation::split(py, &self.data, method, share, k.0, seed)
     }
 
     /// Of the training part of a split: users with entries of whom none is held out; else None.
@@ -331,7 +331,8 @@ impl PyInteractions {
         (PyArray1::from_vec(py, indptr), indices, data).into_pyobject(py)
     }
 
-    /// The matrix as a `scipy.sparse.csr_array`. Needs SciPy: ImportError where there is none.
+    /// The matrix as a `scipy.sparse.csr_matrix`, which implicit and LightFM take too; its indices
+    /// are int32 where they fit. Needs SciPy: ImportError where there is none.
     fn to_scipy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (indptr, indices, data): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
             self.matrix(py)?.extract()?;
@@ -341,7 +342,12 @@ impl PyInteractions {
             wanted.set_cause(py, Some(error));
             wanted
         })?;
-        sparse.call_method1("csr_array", ((data, indices, indptr), self.shape()))
+        // SciPy widens the indices to the type of the offsets.
+        let indptr = match i32::try_from(self.nnz()) {
+            Ok(_) => indptr.call_method1("astype", (numpy::dtype::<i32>(py),))?,
+            Err(_) => indptr,
+        };
+        sparse.call_method1("csr_matrix", ((data, indices, indptr), self.shape()))
     }
 
     /// When each interaction was, int64, in the order of `matrix`; of summed rows the latest. None

@@ -13,7 +13,7 @@ use nearwood::{Effort, Error, Index, Interactions, Recommender};
 use pyo3::prelude::*;
 
 use crate::convert::{self, Queries};
-use crate::errors::{OrRaise, value_error};
+use crate::errors::{OrRaise, value_error, warn};
 use crate::index::PyIndex;
 use crate::input;
 use crate::interactions::interactions;
@@ -128,11 +128,12 @@ impl Asked<'_> {
         Metrics::measure(recommender, test, &options, Effort::default(), &stop).map(Some)
     }
 
-    /// The page's text, and whatever is measured for it.
-    fn html(&self, shown: &Shown, watched: &Watched) -> Result<String, Error> {
+    /// The page's text with whatever is measured for it, and why its metrics mean nothing.
+    fn html(&self, shown: &Shown, watched: &Watched) -> Result<(String, Option<String>), Error> {
         let (curve, metrics) = (self.curve(shown, watched)?, self.metrics(shown, watched)?);
         let options = PageOptions { curve: curve.as_ref(), metrics: metrics.as_ref(), ..self.page };
-        Ok(page(shown.subject(), &options)?)
+        let told = metrics.as_ref().and_then(Metrics::why_empty);
+        Ok((page(shown.subject(), &options)?, told))
     }
 }
 
@@ -207,6 +208,7 @@ pub fn report<'py>(
         page: PageOptions { title, items: items.0, seed, n_threads, ..PageOptions::default() },
     };
     let work = |watched: &Watched| asked.html(&shown, watched);
-    let html = watch::run(py, work, |_, _| Ok(true))?.or_raise()?;
+    let (html, told) = watch::run(py, work, |_, _| Ok(true))?.or_raise()?;
+    told.iter().try_for_each(|text| warn(py, text))?;
     py.detach(|| write_atomic(&out, html.as_bytes())).or_raise()
 }

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::convert::{self, Pair};
 use crate::errors::{OrRaise, value_error};
 use crate::ids::is_one;
+use crate::interactions::interactions;
 use crate::sparse;
 use crate::watch;
 
@@ -51,6 +52,12 @@ impl Fitted {
 }
 
 impl Fitted {
+    /// Rows whose columns are the model's items: those of `Interactions` are found by id.
+    pub fn rows(&self, object: &Bound<'_, PyAny>, what: &str) -> PyResult<Csr> {
+        let rows = interactions(object, what)?;
+        object.py().detach(|| rows.in_columns_of(&self.data.items)).or_raise()
+    }
+
     /// The vectors of some users: as they are stored, or of the rows that were `given` for them.
     pub fn vectors(
         &self,

@@ -88,9 +88,9 @@ impl PyRecommender {
     #[staticmethod]
     #[pyo3(signature = (data, factors=Count(64), *, weighting="log1p", item_names=None,
         regularization=1.0, alpha=1.0, iterations=Count(15), confidence="ials",
-        unobserved_weight=0.2, regularization_scaling=0.0, solver="auto", random_state=0,
-        n_threads=None, progress=None, callback=None),
-        text_signature = "(data, factors=64, *, weighting=\"log1p\", item_names=None, regularization=1.0, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=0.2, regularization_scaling=0.0, solver=\"auto\", random_state=0, n_threads=None, progress=True, callback=None)")]
+        unobserved_weight=0.2, regularization_scaling=0.0, solver="auto", cg_steps=Count(3),
+        random_state=0, n_threads=None, progress=None, callback=None),
+        text_signature = "(data, factors=64, *, weighting=\"log1p\", item_names=None, regularization=1.0, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=0.2, regularization_scaling=0.0, solver=\"auto\", cg_steps=3, random_state=0, n_threads=None, progress=True, callback=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn fit(
         py: Python<'_>,
@@ -105,6 +105,7 @@ impl PyRecommender {
         unobserved_weight: f32,
         regularization_scaling: f32,
         solver: &str,
+        cg_steps: Count,
         random_state: u64,
         n_threads: Option<Count>,
         progress: Option<&Bound<'_, PyAny>>,
@@ -116,6 +117,7 @@ impl PyRecommender {
             regularization,
             alpha,
             iterations: iterations.0,
+            cg_steps: cg_steps.0,
             unobserved_weight,
             regularization_scaling,
             seed: random_state,
@@ -224,7 +226,8 @@ impl PyRecommender {
     ///
     /// Returns:
     ///     (ids, scores): (k,) or (m, k), scores float32, best first; -1 (None for string ids) and
-    ///     -inf where there are no more. A user without history gets none.
+    ///     -inf where there are no more. A user without history gets none; an item that no user has
+    ///     is never recommended.
     ///
     /// Raises:
     ///     KeyError: If there is no such user.
@@ -308,7 +311,8 @@ impl PyRecommender {
         Ok(rows.or_raise()?.into_pyobject(py)?.into_any())
     }
 
-    /// The items at the smallest angle to one, itself left out.
+    /// The items at the smallest angle to one, itself left out. An item without a vector, which no
+    /// user has or whose weights are all 0, has none and is never one.
     ///
     /// Args:
     ///     item: An id, or a name.
@@ -443,10 +447,13 @@ impl PyRecommender {
         self.rec.loss_history().to_vec()
     }
 
-    /// What the factors were trained with.
+    /// What the recommender was trained with, by the names of the arguments:
+    /// `Recommender.fit(data, **rec.params)` trains in the same way.
     #[getter]
-    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.info(py)?.as_any().get_item("training")?.get_item("params")
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let arguments = train::arguments(py, self.rec.params())?;
+        arguments.set_item("weighting", self.rec.weighting().to_string())?;
+        Ok(arguments)
     }
 
     /// What the file is and was made with.

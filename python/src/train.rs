@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use nearwood::als::{Confidence, Epoch, Params, Solver, Trainer};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyDict};
 
+use crate::convert;
 use crate::errors::OrRaise;
 use crate::options::Progress;
 use crate::watch::{self, Report, Watched};
@@ -16,6 +17,14 @@ pub fn named(params: Params, confidence: &str, solver: &str) -> PyResult<Params>
     let params = Params { confidence, solver: solver.parse::<Solver>().or_raise()?, ..params };
     params.check().or_raise()?;
     Ok(params)
+}
+
+/// Parameters by the names of the arguments that take them.
+pub fn arguments<'py>(py: Python<'py>, params: &Params) -> PyResult<Bound<'py, PyDict>> {
+    let arguments = convert::json(py, &params.to_json())?.cast_into::<PyDict>()?;
+    arguments.set_item("random_state", params.seed)?;
+    arguments.del_item("seed")?;
+    Ok(arguments)
 }
 
 /// A trainer that reports to `watched` and stops when it says so.

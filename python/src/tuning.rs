@@ -3,14 +3,14 @@
 use nearwood::als::{Confidence, Params};
 use nearwood::io::Journal;
 use nearwood::recommend::Weighting;
-use nearwood::tune::{self, Event, Options, Space, Span};
+use nearwood::tune::{self, Event, LeftOut, Options, Space, Span};
 use nearwood::{Error, Interactions};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert;
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, warn};
 use crate::interactions::interactions;
 use crate::options::{Count, Progress, optional, path_of};
 use crate::train;
@@ -30,7 +30,8 @@ use crate::watch::{self, Watched};
 ///     regularization: For a row of middle size, whatever the scaling; (0.1, 100) unless told.
 ///     regularization_scaling: (0, 1) unless told.
 ///     alpha: 1 unless told; (1, 50) with "implicit" and "spark".
-///     weighting: A name or several; None: all.
+///     weighting: A name or several; None: all. Those that the weights do not suit are left out with
+///         a warning: "bm25" takes no negative ones.
 ///     confidence: "ials", "implicit" or "spark".
 ///     iterations: The most epochs of a trial.
 ///     metric: What is to be high, as in "ndcg@20": see `evaluate`.
@@ -46,7 +47,7 @@ use crate::watch::{self, Watched};
 ///
 /// Returns:
 ///     A dict: "params", what `Recommender.fit` takes; "best" and "trials", dicts, the best first;
-///     "metric", "n_users", "resumed".
+///     "metric", "n_users", "resumed"; "left_out", why some weightings were.
 ///
 /// Raises:
 ///     ValueError: If an argument is out of its range or no trial has a figure.
@@ -135,10 +136,15 @@ fn search<'py>(
             _ => true,
         };
         let found = tune::tune(data, options, &mut journal, &|| watched.stopped(), &mut on)?;
-        Ok::<_, Error>(found.report(options)?)
+        let told =
+            |out: &LeftOut| format!("the weighting {} is left out: {}", out.weighting, out.error);
+        let told: Vec<String> = found.left_out.iter().map(told).collect();
+        Ok::<_, Error>((found.report(options)?, told))
     };
     let found = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
-    convert::json(py, &found.or_raise()?.to_string())
+    let (report, told) = found.or_raise()?;
+    told.iter().try_for_each(|text| warn(py, text))?;
+    convert::json(py, &report.to_string())
 }
 
 /// What is searched, as it was given: numbers, pairs, names.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from conftest import plays
 
 import nearwood as nw
 
@@ -115,7 +116,8 @@ def test_a_recommender_is_measured_as_it_serves(data: nw.Interactions) -> None:
     hits = [sum((u, i) in held for i in row) / 2 for u, row in zip(rec.users, lists, strict=True)]
     assert exact["recall@20"] == pytest.approx(np.mean(hits))
     odd = nw.Interactions.from_columns(["u0", "nobody"], ["nothing", "i1"])
-    found = nw.evaluate(rec, None, odd)
+    with pytest.warns(UserWarning, match="1 of its 2 users are unknown, such as .nobody."):
+        found = nw.evaluate(rec, None, odd)
     assert (found["unknown_users"], found["unknown_items"], found["entries_dropped"]) == (1, 1, 2)
     assert found["n_users"] == 0 and found["ndcg@20"] == 0
 
@@ -123,7 +125,11 @@ def test_a_recommender_is_measured_as_it_serves(data: nw.Interactions) -> None:
 def test_include_seen_wants_what_one_has() -> None:
     plays = sp.csr_array([[1, 1, 0], [0, 1, 1]])
     model = nw.AlternatingLeastSquares(factors=2).fit(plays, progress=False)
-    assert nw.evaluate(model, plays, plays)["entries_seen"] == 4
+    with pytest.raises(ValueError, match="the model has 4 of 4 test entries in its own history"):
+        nw.evaluate(model, plays, plays)
+    foreign = Factors(model.user_factors, model.item_factors)
+    with pytest.warns(UserWarning, match="all of its 4 interactions are in the training"):
+        assert nw.evaluate(foreign, plays, plays)["entries_seen"] == 4
     found = nw.evaluate(model, plays, plays, k=2, include_seen=True)
     assert found["entries_seen"] == 0 and found["recall@2"] == 1
 
@@ -146,6 +152,115 @@ def test_evaluations_that_are_refused() -> None:
     for args, options, error, text in cases:
         with pytest.raises(error, match=text):
             nw.evaluate(*args, **options)
+
+
+def test_a_model_trained_on_the_test_is_refused(data: nw.Interactions, tmp_path: Path) -> None:
+    train, test = data.split("leave_k_out", k=2)
+    rec = nw.Recommender.fit(data, factors=4, progress=False)
+    model = nw.AlternatingLeastSquares(4).fit(data, progress=False)
+    told = f"has {test.nnz} of {test.nnz} test entries in its own history: it was trained on the"
+    for ranks in (rec, model):
+        for part in (train, None):
+            with pytest.raises(ValueError, match=told):
+                nw.evaluate(ranks, part, test)
+            with pytest.raises(ValueError, match="trained on the test"):
+                nw.evaluate(ranks, train, test, include_seen=True)
+    with pytest.raises(ValueError, match=told):
+        nw.evaluate(rec, train, test, exact=True)
+    with pytest.raises(ValueError, match=told):
+        nw.report(rec, tmp_path / "r.html", speed=False, test=test)
+    # A part of it: measured, with a word.
+    half, _ = data.split("random", share=0.02, seed=1)
+    rec = nw.Recommender.fit(train, factors=4, progress=False)
+    both = nw.Interactions.from_columns(
+        [*test.user_ids[test.to_scipy().tocoo().row], "u0"],
+        [*test.item_ids[test.to_scipy().tocoo().col], rec.seen("u0")[0]],
+    )
+    with pytest.warns(UserWarning, match=f"1 of {test.nnz + 1} test entries are in the training"):
+        assert nw.evaluate(rec, None, both)["entries_seen"] == 1
+    assert half.nnz > train.nnz
+
+
+def test_a_test_without_anything_to_find_says_why(data: nw.Interactions, tmp_path: Path) -> None:
+    rec = nw.Recommender.fit(data, factors=4, progress=False)
+    model = nw.AlternatingLeastSquares(4).fit(data, progress=False)
+    none = nw.Interactions.from_columns([], [])
+    other = nw.Interactions.from_columns(["U0", "U1"], ["i0", "i1"])
+    zero = nw.Interactions.from_columns(["u0"], ["i59"], [0.0])
+    for test, says in [
+        (none, "it has no interactions"),
+        (other, "2 of its 2 users are unknown, such as .U0., and all of its 2 items are known"),
+        (zero, "none of its 1 interactions has a weight above 0"),
+    ]:
+        for ranks in (rec, model):
+            with pytest.warns(UserWarning, match=says):
+                found = nw.evaluate(ranks, None, test)
+            assert found["n_users"] == 0
+        with pytest.warns(UserWarning, match=says):
+            nw.report(rec, tmp_path / "r.html", speed=False, test=test)
+    kept = nw.AlternatingLeastSquares(4).set_factors(model.user_factors, model.item_factors)
+    with pytest.raises(ValueError, match="train is None, expected"):
+        nw.evaluate(kept, None, zero)
+
+
+def test_a_models_numbers_are_those_of_its_own_data(data: nw.Interactions) -> None:
+    train, test = data.split("leave_k_out", k=2)
+    model = nw.AlternatingLeastSquares(4).fit(train, progress=False)
+    found = nw.evaluate(model, train, test)
+    matrix = train.to_scipy().tocoo()
+    rows, columns = train.user_ids[matrix.row[::-1]], train.item_ids[matrix.col[::-1]]
+    reread = nw.Interactions.from_columns(rows, columns)
+    assert reread.user_ids.tolist() != train.user_ids.tolist()
+    assert nw.evaluate(model, reread, test) == found
+
+
+def test_splits_that_hold_out_nothing_say_so() -> None:
+    same = nw.Interactions.from_columns([1, 1, 2], [5, 6, 5], times=[3, 3, 3])
+    for method, options in [("time", {}), ("leave_k_out", {"k": 2}), ("random", {"share": 0.1})]:
+        with pytest.warns(UserWarning, match=f'split by "{method}" holds out nothing'):
+            assert same.split(method, **options)[1].nnz == 0
+
+
+def test_validation_is_matched_and_must_hold_something(data: nw.Interactions) -> None:
+    train, held = data.split("leave_k_out", k=1)
+    matrix = held.to_scipy().tocoo()
+    rows, columns = held.user_ids[matrix.row[::-1]], held.item_ids[matrix.col[::-1]]
+    reread = nw.Interactions.from_columns(rows, columns)
+
+    def fit(validation: Any) -> nw.AlternatingLeastSquares:
+        model = nw.AlternatingLeastSquares(4, iterations=3)
+        return model.fit(train, progress=False, validation=validation)
+
+    assert fit(reread).validation_history == fit(held).validation_history
+    more = nw.Interactions.from_columns([*rows, "nobody"], [*columns, "i1"])
+    with pytest.warns(UserWarning, match=f"1 of {held.nnz + 1} entries of validation are left out"):
+        assert fit(more).validation_history == fit(held).validation_history
+    unknown = nw.Interactions.from_columns(["a", "b"], ["x", "y"])
+    with (
+        pytest.warns(UserWarning, match="2 of 2 entries"),
+        pytest.raises(ValueError, match="validation is without entries, expected entries"),
+    ):
+        fit(unknown)
+    with pytest.raises(ValueError, match="that the training has too"):
+        fit(train)
+
+
+def test_tune_leaves_out_what_the_weights_do_not_suit(data: nw.Interactions) -> None:
+    user, item, weight = plays()
+    weight[7] = -30
+    stars = nw.Interactions.from_columns(user, item, weight)
+    options = {**SEARCH, "weighting": None, "factors": 4, "iterations": 2}
+    for confidence in ("implicit", "spark"):
+        with pytest.warns(UserWarning, match="the weighting bm25 is left out: the weight of user "):
+            found = nw.tune(stars, **options, confidence=confidence)
+        assert {trial["weighting"] for trial in found["trials"]} <= {"raw", "log1p", "normalized"}
+        assert list(found["left_out"]) == ["bm25"]
+        with pytest.raises(ValueError, match=r"expected 0 or more by the weighting .bm25."):
+            nw.tune(stars, **{**options, "weighting": "bm25"}, confidence=confidence)
+    with pytest.raises(ValueError, match=r"choose confidence .implicit. or .spark."):
+        nw.tune(stars, **options)
+    found = nw.tune(data, **{**SEARCH, "trials": 1, "refine": 0})
+    assert all(len(str(value)) < 9 for value in found["params"].values()), found["params"]
 
 
 SEARCH: dict[str, Any] = {

@@ -67,6 +67,40 @@ def test_nobody_knows_anything_about_them() -> None:
     assert ours.similar_users(0, N=3)[0].tolist() == [-1] * 3
 
 
+def test_nothing_is_known_about_an_item_without_entries() -> None:
+    """implicit lists it at a score of 0, before known items with a negative score."""
+    matrix = plays().tolil()
+    matrix[:, 7] = 0
+    matrix = matrix.tocsr()
+    theirs, ours = (fitted(Model, matrix) for Model in PACKAGES.values())
+    free = {"filter_already_liked_items": False}
+    assert 7 in theirs.recommend(4, None, N=ITEMS, **free)[0]
+    ids, _ = ours.recommend(4, None, N=ITEMS, **free)
+    assert 7 not in ids and ids[-1] == -1
+    assert ours.recommend(4, None, items=[7], **free)[0].tolist() == [-1]
+    assert not theirs.similar_items(7, N=3)[1].any()
+    assert ours.similar_items(7, N=3)[0].tolist() == [-1] * 3
+    assert 7 not in ours.similar_items(4, N=ITEMS)[0]
+
+
+def test_measures_that_mean_nothing_say_so() -> None:
+    """implicit measures 0 without a word, or what the training gave away."""
+    train, test = implicit.evaluation.train_test_split(plays(), 0.6, 1)
+    theirs, ours = (fitted(Model, plays()) for Model in PACKAGES.values())
+    measures = (implicit.evaluation, nearwood.implicit.evaluation)
+    quiet = {"show_progress": False}
+    assert measures[0].ranking_metrics_at_k(theirs, train, test, **quiet)["map"] > 0.5
+    with pytest.warns(UserWarning, match=f"was trained on {test.nnz} of {test.nnz} entries"):
+        measures[1].ranking_metrics_at_k(ours, train, test)
+    ours = fitted(nearwood_als, train)
+    with pytest.warns(UserWarning, match="are in train_user_items, .*: every figure is 0"):
+        assert measures[1].precision_at_k(ours, train, train) == 0
+    nothing = sp.csr_matrix(train.shape, dtype=np.float32)
+    with pytest.warns(UserWarning, match="test_user_items has no entries: every figure is 0"):
+        assert measures[1].ndcg_at_k(ours, train, nothing) == 0
+    assert measures[1].ndcg_at_k(ours, train, test) > 0
+
+
 def test_numbers_below_zero() -> None:
     """implicit counts some from the end, as numpy does."""
     theirs, ours = alike()

@@ -51,7 +51,7 @@ def test_everybody_at_once_is_each_alone(model: nw.AlternatingLeastSquares) -> N
     only = model.recommend_all(N=3, items=[4, 50], filter_items=[4])[0]
     assert set(np.unique(only)) <= {-1, 50}
     free = model.recommend_all(N=61, filter_already_liked_items=False)[0]
-    assert sorted(free[0]) == list(range(61))
+    assert sorted(free[0]) == list(range(-1, 60)), "nothing is known of item 60"
 
 
 def test_many_users_are_answered_in_blocks() -> None:
@@ -284,3 +284,75 @@ def test_factors_from_elsewhere(matrix: sp.csr_matrix) -> None:
             made().set_factors(users, items)
     with pytest.raises(ValueError, match="user_items has 121 rows, expected 3"):
         made().set_factors(np.ones((3, 8)), np.ones((61, 8)), matrix)
+
+
+def test_a_night_in_another_order() -> None:
+    """Yesterday's vectors are found by id, and not by place."""
+    user, item, weight = plays()
+    names = np.array([f"i{i}" for i in item])
+    yesterday = nw.Interactions.from_columns(user, names, weight)
+    model = made(iterations=8).fit(yesterday, progress=False)
+    last = model.loss_history[-1]
+    order = np.random.default_rng(5).permutation(len(user))
+    today = nw.Interactions.from_columns(user[order], names[order], weight[order])
+    assert today.item_ids.tolist() != yesterday.item_ids.tolist()
+    warm = copy.copy(model).fit(today, progress=False, warm_start=True)
+    assert warm.loss_history[0] <= last + 1e-3 * abs(last)
+    assert warm.loss_history[0] < made().fit(today, progress=False).loss_history[0]
+    # New items start from nothing, gone ones are dropped with a word.
+    kept = names != "i3"
+    more = nw.Interactions.from_columns([*user[kept], 5], [*names[kept], "new"])
+    with pytest.warns(UserWarning, match="1 of the model's 60 items are not in user_items"):
+        warm = copy.copy(model).fit(more, progress=False, warm_start=True)
+    assert warm.item_factors.shape == (60, 8) and warm.item_factors[-1].any()
+    nothing = nw.Interactions.from_columns([1], ["z"])
+    with pytest.raises(ValueError, match="none of the 1 items is the model's"):
+        copy.copy(model).fit(nothing, progress=False, warm_start=True)
+    for fitted, data in [(model, yesterday.to_scipy()), (made().fit(yesterday.to_scipy()), today)]:
+        with pytest.raises(ValueError, match="expected ids on both sides, or a matrix"):
+            copy.copy(fitted).fit(data, progress=False, warm_start=True)
+    # Who was taken out is gone by id as well.
+    less = copy.copy(model)
+    less.remove_items([0, 1])
+    ids = np.delete(yesterday.item_ids, [0, 1])
+    again = nw.Interactions.from_columns(user[np.isin(names, ids)], names[np.isin(names, ids)])
+    less.fit(again, progress=False, warm_start=True)
+
+
+def test_rows_of_interactions_are_found_by_id() -> None:
+    user, item, weight = plays()
+    names = np.array([f"i{i}" for i in item])
+    model = made().fit(nw.Interactions.from_columns(user, names, weight), progress=False)
+    mine = user == 7
+    row = nw.Interactions.from_columns(user[mine][::-1], names[mine][::-1], weight[mine][::-1])
+    near(model.fold_in(row)[0], model.user_factors[7])
+    ids, _ = model.recommend(7, N=5)
+    assert (model.recommend(7, row, N=5)[0] == ids).all()
+    score, why = model.explain(7, int(ids[0]), row)
+    expected, reasons = model.explain(7, int(ids[0]))
+    assert score == pytest.approx(expected) and [i for i, _ in why] == [i for i, _ in reasons]
+    same = copy.copy(model)
+    same.partial_fit_users([7], row)
+    near(same.user_factors, model.user_factors)
+    with pytest.raises(ValueError, match="an item of the rows is z, expected one that the model"):
+        model.fold_in(nw.Interactions.from_columns([1], ["z"]))
+
+
+def test_an_item_without_entries_is_no_answer(model: nw.AlternatingLeastSquares) -> None:
+    ids, _ = model.similar_items(60, N=3)
+    assert (ids == -1).all()
+    assert 60 not in model.similar_items(np.arange(60), N=61)[0]
+    assert 60 not in model.recommend_all(N=61)[0]
+    assert (model.recommend(0, N=2, items=[60])[0] == -1).all()
+    assert model.explain(0, 60) == (0.0, [])
+
+
+def test_implicit_takes_what_to_scipy_gives(data: nw.Interactions) -> None:
+    implicit = pytest.importorskip("implicit.als")
+    matrix = data.to_scipy()
+    assert isinstance(matrix, sp.csr_matrix) and not isinstance(matrix, sp.sparray)
+    assert matrix.indices.dtype == matrix.indptr.dtype == np.int32
+    theirs = implicit.AlternatingLeastSquares(factors=4, iterations=2, num_threads=1)
+    theirs.fit(matrix, show_progress=False)
+    ids, _ = theirs.recommend(np.arange(120), matrix, N=5)
+    assert ids.shape == (120, 5)

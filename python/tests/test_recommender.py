@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -228,7 +229,7 @@ def test_options_of_the_training(data: nw.Interactions) -> None:
     )
     assert [i for i, _ in seen] == [1, 2, 3, 4] and [x for _, x in seen] == rec.loss_history
     params = rec.params
-    assert params["factors"] == 5 and params["seed"] == 3 and params["iterations"] == 4
+    assert params["factors"] == 5 and params["random_state"] == 3 and params["iterations"] == 4
     assert params["alpha"] == 2 and params["regularization"] == 0.5
     info = rec.info()
     assert info["n_users"] == 120 and info["n"] == 60 and info["training"]["weighting"] == "bm25"
@@ -260,3 +261,103 @@ def test_real_plays(real_data: Path) -> None:
     exact, _ = rec.recommend_all(k=10, exact=True)
     shared = [len(set(a) & set(b)) / 10 for a, b in zip(ids, exact, strict=True)]
     assert np.mean(shared) >= 0.9 and np.isfinite(scores).all()
+
+
+def test_params_are_the_arguments(data: nw.Interactions) -> None:
+    options: dict[str, Any] = {
+        "factors": 5,
+        "weighting": "normalized:0.3",
+        "regularization": 0.3,
+        "unobserved_weight": 0.1,
+        "solver": "cg",
+        "cg_steps": 2,
+        "iterations": 2,
+        "random_state": 7,
+    }
+    rec = nw.Recommender.fit(data, **options, progress=False)
+    assert rec.params == {**rec.params, **options}, "0.3 and not 0.30000001192092896"
+    again = nw.Recommender.fit(data, **rec.params, progress=False)
+    assert again.to_bytes() == rec.to_bytes()
+    model = nw.AlternatingLeastSquares(4, regularization=0.3, random_state=2, n_threads=1)
+    assert model.params["regularization"] == 0.3 and model.params["random_state"] == 2
+    assert nw.AlternatingLeastSquares(**model.params).params == model.params
+
+
+@pytest.fixture(scope="module")
+def sparse() -> nw.Recommender:
+    """Items 0, 5, 10, ... without entries, 1, 6, 11, ... with weights of 0."""
+    user, item, weight = plays()
+    keep = item % 5 != 0
+    weight = np.where(item % 5 == 1, 0, weight)[keep]
+    matrix = sp.csr_matrix((weight, (user[keep], item[keep])), shape=(120, 60))
+    return nw.Recommender.fit(matrix, factors=8, progress=False)
+
+
+def test_items_without_a_vector_are_no_answers(sparse: nw.Recommender, tmp_path: Path) -> None:
+    known = {i for i in range(60) if i % 5 > 1}
+    for options in ({}, {"exact": True}, {"recall": 1.0}):
+        for item in (0, 1, 55):
+            ids, distances = sparse.similar(item, k=5, **options)
+            assert (ids == -1).all() and np.isinf(distances).all()
+        for item in known:
+            ids, _ = sparse.similar(item, k=60, **options)
+            assert set(ids) == (known - {item}) | {-1}
+        lists, scores = sparse.recommend_all(k=60, **options)
+        assert set(np.unique(lists)) == known | {-1} and (scores < 0).any()
+        assert (lists[3] == sparse.recommend(3, k=60, **options)[0]).all()
+        ids, _ = sparse.recommend_for({2: 3.0, 7: 1.0}, k=60, **options)
+        assert set(ids) == (known - {2, 7}) | {-1}
+        assert set(sparse.recommend_for([0, 1], k=5, **options)[0]) == {-1}
+        ids, _ = sparse.recommend(3, k=9, filter=[0, 1, 5], **options)
+        assert (ids == -1).all()
+    rows = sparse.recommend_all(k=60, out=tmp_path / "r.csv", include_seen=True)
+    table = np.loadtxt(tmp_path / "r.csv", delimiter=",", skiprows=1)
+    assert rows == len(table) and set(table[:, 1].astype(int)) == known
+
+
+def test_weights_that_cannot_be_trained_on_are_told_by_ids() -> None:
+    columns = (["ann", "ann", "bob", "bob"], ["x", "y", "x", "y"], [1, 2, -1, 3])
+    data = nw.Interactions.from_columns(*columns)
+    told = 'the weight of user "bob", item "x" is -1'
+    with pytest.raises(ValueError, match=f"{told}, which log1p makes -0.69.* above -0.2 "):
+        nw.Recommender.fit(data, factors=2, progress=False)
+    for weighting, says in [("raw", ", expected above -0.2"), ("bm25", ", expected 0 or more")]:
+        with pytest.raises(ValueError, match=told + says):
+            nw.Recommender.fit(data, factors=2, weighting=weighting, progress=False)
+    with pytest.raises(ValueError, match=told):
+        nw.AlternatingLeastSquares(2).fit(data, progress=False)
+    with pytest.raises(ValueError, match="the weight of row 1, column 0 is -1, expected"):
+        nw.AlternatingLeastSquares(2).fit(data.to_scipy(), progress=False)
+    with pytest.raises(ValueError, match=told):
+        data.weighted("bm25")
+    rec = nw.Recommender.fit(
+        data, factors=2, confidence="spark", unobserved_weight=1, progress=False
+    )
+    assert len(rec.recommend_for({"x": -1})[0])
+    good = nw.Interactions.from_columns(*columns[:2])
+    rec = nw.Recommender.fit(good, factors=2, progress=False)
+    with pytest.raises(ValueError, match=r'the weight of item "x" is -5, which log1p makes -1.79'):
+        rec.recommend_for({"y": 1, "x": -5})
+    with pytest.raises(ValueError, match=r"choose confidence .implicit. or .spark."):
+        rec.fold_in([("x", -5)])
+
+
+def test_empty_ids_are_refused_everywhere(tmp_path: Path) -> None:
+    import polars as pl
+
+    users, items = ["ann", ""], ["x", "y"]
+    told = "row 1 has an empty id"
+    with pytest.raises(ValueError, match=told):
+        nw.Interactions.from_columns(users, items)
+    frame = pl.DataFrame({"user": users, "item": items})
+    with pytest.raises(ValueError, match=told):
+        nw.Interactions.from_frame(frame, user="user", item="item")
+    skipped = nw.Interactions.from_frame(frame, user="user", item="item", errors="skip")
+    assert skipped.n_skipped == 1 and skipped.user_ids.tolist() == ["ann"]
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_csv(tmp_path / "t.csv")
+    for name in ("t.parquet", "t.csv"):
+        with pytest.raises(ValueError, match="empty"):
+            nw.Interactions.read(tmp_path / name, user="user", item="item")
+    with pytest.raises(ValueError, match=told):
+        nw.Interactions.from_matrix(sp.csr_matrix(np.eye(2)), user_ids=users)

@@ -43,6 +43,16 @@ impl Csr {
         collect(kept.len(), self.n_cols(), |at| self.row(kept[at] as usize))
     }
 
+    /// How many places have an entry in this matrix and in another one.
+    #[must_use]
+    pub fn n_shared(&self, other: &Csr) -> usize {
+        let shared = |row: usize| {
+            let theirs = other.row(row).0;
+            self.row(row).0.iter().filter(|column| theirs.binary_search(column).is_ok()).count()
+        };
+        (0..self.n_rows().min(other.n_rows())).map(shared).sum()
+    }
+
     /// This matrix without some columns; those after them move up.
     ///
     /// # Errors
@@ -139,6 +149,8 @@ mod tests {
         );
         assert_eq!(dense(&got.without_rows(&[0, 3, 3]).unwrap()).len(), 3);
         assert_eq!(got.without_rows(&[4, 3]).unwrap().n_rows(), 3);
+        assert_eq!((matrix().n_shared(&got), got.n_shared(&matrix())), (4, 4));
+        assert_eq!(matrix().n_shared(&matrix().without_rows(&[0]).unwrap()), 1);
         assert_eq!(
             matrix().with_rows(&[], &Csr::from_parts(2, vec![0], vec![], vec![]).unwrap()),
             { Ok(matrix()) }

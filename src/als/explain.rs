@@ -13,7 +13,7 @@ pub struct Explanation {
     /// The score: the sum of all contributions.
     pub score: f64,
     /// The user's items that pull, with what each adds to the score; largest first, equal ones by
-    /// number.
+    /// number. None for an item without a vector, about which nothing is known.
     pub contributions: Vec<(u32, f64)>,
 }
 
@@ -40,6 +40,9 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
         self.check_entries(items, weights)?;
         self.check_item(item)?;
         let fixed = self.fixed();
+        if vector(&fixed, item).iter().all(|&x| x == 0.0) {
+            return Ok(Explanation { score: 0.0, contributions: Vec::new() });
+        }
         let pulled = influence(&fixed, items, weights, item)?;
         let mut contributions = Vec::new();
         for (&other, &r) in items.iter().zip(weights) {
@@ -85,6 +88,7 @@ fn influence(
     repair::solve_for(fixed, items, weights, &target).ok_or(TrainError::Singular {
         side: "user",
         row: 0,
+        id: None,
         regularization: fixed.objective.regularization,
     })
 }

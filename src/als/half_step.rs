@@ -112,7 +112,7 @@ impl HalfStep<'_> {
 
     pub(super) fn singular(&self, row: usize) -> TrainError {
         let regularization = self.fixed.objective.regularization;
-        TrainError::Singular { side: self.side, row, regularization }
+        TrainError::Singular { side: self.side, row, id: None, regularization }
     }
 }
 
@@ -237,7 +237,7 @@ impl Run<'_> {
         let x = block.vector(at);
         solve_in_unknowns(&mut work.scratch, fixed, columns, values, x).map_err(|_| {
             let regularization = fixed.objective.regularization;
-            TrainError::Singular { side: self.side, row, regularization }
+            TrainError::Singular { side: self.side, row, id: None, regularization }
         })?;
         work.entries[at] = self.sum(fixed.factors, columns, values, x, &mut work.scores);
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::csr::Csr;
 use super::params::{Confidence, Params};
-use crate::error::TrainError;
+use crate::error::{Entry, TrainError};
 
 /// The choice of (a, b), alpha0 and lambda.
 #[derive(Debug, Clone, Copy)]
@@ -92,8 +92,18 @@ impl Objective {
                  negative weight means a target of 0"
             )
         };
-        let what = format!("the weight of row {row}, column {column}");
-        TrainError::Matrix { what, got: r.to_string(), expected }
+        let entry = Entry::Place { row, column: column as usize };
+        TrainError::Weight { entry, value: r, weighted: None, expected }
+    }
+}
+
+impl Params {
+    /// Refuses weights with which a training by these parameters has no minimum.
+    ///
+    /// # Errors
+    /// [`TrainError::Weight`] names the first.
+    pub fn check_weights(&self, matrix: &Csr) -> Result<(), TrainError> {
+        Objective::new(self).check(matrix)
     }
 }
 

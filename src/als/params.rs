@@ -162,10 +162,12 @@ impl Params {
     /// The most factors: a thread needs 20 d^2 bytes, 320 MiB at this many.
     pub const MAX_FACTORS: usize = 4096;
 
-    /// The parameters as JSON, by the names of the fields.
+    /// The parameters as JSON, by the names of the fields; numbers have the fewest digits that read
+    /// back as the same float32.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::json!(self).to_string()
+        // A `Value` would widen float32 to float64, digits of rounding included.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Parameters from JSON; those that it does not name have their defaults.

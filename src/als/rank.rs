@@ -15,7 +15,9 @@ pub type Ranking = Vec<(u32, f32)>;
 impl Model {
     /// The `n` best items for each of many user vectors (row-major, as
     /// [`fold_in`](Self::fold_in) gives them), by inner product; equal ones by number. A vector of
-    /// zeros, of a user without history, gets none: any order would be invented.
+    /// zeros, of a user without history, gets none: any order would be invented. Items without
+    /// entries, whose vectors are zeros, are left out: they would rank above known items with a
+    /// negative score.
     ///
     /// # Errors
     /// If the vectors do not fill whole rows or `n` is 0.
@@ -25,7 +27,8 @@ impl Model {
         n: usize,
         allowed: Allowed<'_>,
     ) -> Result<Vec<Ranking>, QueryError> {
-        self.rank(Metric::Dot, &self.item_factors, vectors, n, allowed)
+        let with_vector = self.among_known(&self.item_factors, allowed);
+        self.rank(Metric::Dot, &self.item_factors, vectors, n, &with_vector)
     }
 
     /// The `n` items at the smallest angle to each of `items`, with their cosines; themselves and
@@ -97,9 +100,18 @@ impl Model {
         n: usize,
         allowed: Allowed<'_>,
     ) -> Result<Vec<Ranking>, QueryError> {
-        let row = |row: u32| &factors[row as usize * self.factors..][..self.factors];
-        let others = |at: usize, other: u32| allowed(at, other) && known(row(other));
+        let others = self.among_known(factors, allowed);
         self.rank(Metric::Angular, factors, vectors, n, &others)
+    }
+
+    /// Of the rows that are allowed those with a vector.
+    fn among_known<'a>(
+        &self,
+        factors: &'a [f32],
+        allowed: Allowed<'a>,
+    ) -> impl Fn(usize, u32) -> bool + Sync + 'a {
+        let d = self.factors;
+        move |at, row| allowed(at, row) && known(&factors[row as usize * d..][..d])
     }
 
     fn rank(

@@ -21,7 +21,8 @@ use super::progress::{Progress, note};
 /// Every item that the user does not have already is ranked. Figures are means over the users for
 /// whom the test has something to find; docs/evaluating.md has the definitions. Lists are those
 /// that `recommend` gives, or with --exact the best by the factors. Ids that the recommender does
-/// not know are counted and left out.
+/// not know are counted and left out. A recommender that was trained on the test is refused, and so
+/// is a test that leaves nothing to find.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The recommender
@@ -37,6 +38,10 @@ pub(super) struct Args {
     /// Measure popularity and the neighbours of what users have, too
     #[arg(long)]
     baselines: bool,
+    /// Rank the items that users have already, too, and want them if the test has them: for data in
+    /// which people come back to what they have
+    #[arg(long)]
+    include_seen: bool,
     #[command(flatten)]
     effort: EffortArgs,
     /// Of the order of items with equal scores
@@ -61,16 +66,20 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         ks: args.k.clone(),
         seed: args.seed,
         n_threads: args.threads,
-        ..Options::default()
+        include_seen: args.include_seen,
     };
     let task = Task::new(&train, &test.matrix, &options)?;
     let mut rows = vec![("model", model(&task, &recommender, args.effort.effort())?)];
+    if let Some(cause) = rows[0].1.why_empty(&test) {
+        return Err(Failure::new(format!("{}: {cause}", args.test.display())));
+    }
     if args.baselines {
         rows.extend(baselines(&task, &train, args.threads)?);
     }
+    remarks(&rows[0].1, &test).iter().for_each(|remark| note(remark));
     match args.json {
         true => Ok(writeln!(out, "{}", rows[0].1.report(&test, &rows[1..]))?),
-        false => print(&rows, &test, out),
+        false => print(&rows, out),
     }
 }
 
@@ -117,7 +126,16 @@ fn remarks(evaluation: &Evaluation, test: &Aligned) -> Vec<String> {
         ),
     );
     let seen = evaluation.entries_seen;
-    say(seen, format!("{} interactions of the test are in the training: left out", count(seen)));
+    let seen_or_found = count(seen + evaluation.test_entries);
+    say(
+        seen,
+        format!(
+            "{} of {seen_or_found} interactions of the test are in the recommender's own history: \
+             left out. If it was trained on the test, train it on the training part alone; if \
+             people come back to what they have, give --include-seen",
+            count(seen)
+        ),
+    );
     let low = evaluation.entries_not_positive;
     say(low, format!("{} interactions of the test have no weight above 0: left out", count(low)));
     let cold = evaluation.users_without_history;
@@ -125,9 +143,8 @@ fn remarks(evaluation: &Evaluation, test: &Aligned) -> Vec<String> {
     remarks
 }
 
-fn print(rows: &[(&str, Evaluation)], test: &Aligned, out: &mut dyn Write) -> Result<(), Failure> {
+fn print(rows: &[(&str, Evaluation)], out: &mut dyn Write) -> Result<(), Failure> {
     let evaluation = &rows[0].1;
-    remarks(evaluation, test).iter().for_each(|remark| note(remark));
     writeln!(
         out,
         "{} users of {} have something to find, {} items in all",

@@ -9,6 +9,7 @@ mod columns;
 mod demo;
 mod evaluate;
 mod failure;
+mod history;
 mod hits;
 mod import_annoy;
 mod inspect;

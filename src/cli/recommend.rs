@@ -11,8 +11,9 @@ use crate::recommend::RecommendOptions;
 use crate::{Hit, Recommender};
 
 use super::failure::Failure;
+use super::history;
 use super::hits::{HitTable, describe, json_hits, json_id, json_item};
-use super::options::{EffortArgs, find_item, open_recommender, positive};
+use super::options::{EffortArgs, open_recommender, positive};
 use super::output::{Report, json_number};
 use super::progress::Progress;
 use super::terminal::cell;
@@ -30,8 +31,8 @@ pub(super) struct Args {
     /// The id of a user of the training
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     user: Option<String>,
-    /// What somebody new had: ids or labels with weights, "Radiohead:120,Björk,1412:3"; may be
-    /// given several times
+    /// What somebody new had: ids or labels with weights, "Radiohead:120,Björk,1412:3"; a label may
+    /// stand in double quotes, '"Earth, Wind & Fire":3'; may be given several times
     #[arg(long, value_name = "ITEM[:WEIGHT],...", allow_hyphen_values = true)]
     history: Vec<String>,
     /// Every user of the training, into the file of -o
@@ -102,7 +103,7 @@ fn for_history(
 ) -> Result<(), Failure> {
     let mut history = Vec::new();
     for text in texts {
-        read_history(recommender, text, &mut history)?;
+        history::read(recommender, text, &mut history)?;
     }
     let hits = recommender.recommend_for(&history, options)?;
     let items = recommender.items();
@@ -118,31 +119,6 @@ fn for_history(
     let names: Vec<String> = history.iter().map(|&(p, _)| describe(items, p)).collect();
     writeln!(out, "for somebody who has {}", names.join(", "))?;
     print_table(recommender, &hits, out)
-}
-
-/// Names may hold commas and colons themselves: text that is an item as a whole is taken as that
-/// before it is cut.
-fn read_history(
-    recommender: &Recommender,
-    text: &str,
-    history: &mut Vec<(u32, f32)>,
-) -> Result<(), Failure> {
-    let items = recommender.items();
-    if let Ok(position) = items.find(text) {
-        history.push((position, 1.0));
-        return Ok(());
-    }
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let weighted = part.rsplit_once(':').and_then(|(name, weight)| {
-            weight.trim().parse::<f32>().ok().map(|weight| (name.trim(), weight))
-        });
-        let (name, weight) = match (items.find(part), weighted) {
-            (Err(_), Some(weighted)) => weighted,
-            _ => (part, 1.0),
-        };
-        history.push((find_item(items, name)?, weight));
-    }
-    Ok(())
 }
 
 fn print_json(

@@ -115,9 +115,9 @@ fn curve(args: &Args, index: &Index) -> Result<Option<RecallCurve>, Failure> {
 }
 
 fn metrics(args: &Args, recommender: Option<&Recommender>) -> Result<Option<Metrics>, Failure> {
-    let Some(test) = args.test.as_deref() else { return Ok(None) };
+    let Some(file) = args.test.as_deref() else { return Ok(None) };
     let recommender = recommender.ok_or_else(|| needs_recommender(&args.file))?;
-    let test = args.columns.read(test)?;
+    let test = args.columns.read(file)?;
     let options = Options {
         ks: args.k.clone(),
         seed: args.seed,
@@ -126,7 +126,11 @@ fn metrics(args: &Args, recommender: Option<&Recommender>) -> Result<Option<Metr
     };
     let _progress = Progress::spinner("measuring");
     let effort = args.effort.effort();
-    Ok(Some(Metrics::measure(recommender, &test, &options, effort, &|| false)?))
+    let metrics = Metrics::measure(recommender, &test, &options, effort, &|| false)?;
+    match metrics.why_empty() {
+        Some(cause) => Err(Failure::new(format!("{}: {cause}", file.display()))),
+        None => Ok(Some(metrics)),
+    }
 }
 
 fn needs_recommender(file: &Path) -> Failure {

@@ -109,7 +109,8 @@ pub(super) fn train(
         progress.message(format!("loss {:.1}", epoch.loss));
         ControlFlow::Continue(())
     });
-    let model = trainer.fit(&weighted.matrix)?;
+    let in_words = |error| data.in_words(error, weighting);
+    let model = trainer.fit(&weighted.matrix).map_err(in_words)?;
     Ok((model, start.elapsed()))
 }
 

@@ -163,6 +163,9 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         let progress = Progress::bar("tuning", options.trials + options.refine);
         tune(&data, &options, &mut journal, &|| false, &mut |event| tell(&progress, event))?
     };
+    for left_out in &outcome.left_out {
+        note(&format!("the weighting {} is left out: {}", left_out.weighting, left_out.error));
+    }
     if outcome.resumed > 0 {
         note(&format!("{} trials were in the journal already", outcome.resumed));
     }

@@ -1,11 +1,9 @@
 //! A test's users and items as those of a training, by their ids.
 
-use std::collections::HashMap;
-
 use crate::als::Csr;
 use crate::error::TrainError;
-use crate::index::{Id, IdRef, Ids, canonical_int};
-use crate::recommend::Interactions;
+use crate::index::{Id, Ids};
+use crate::recommend::{Interactions, numbers, numbers_among};
 
 /// A test in the numbers of a training, and what had no number there.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +16,36 @@ pub struct Aligned {
     pub unknown_items: usize,
     /// Entries that are left out because of either.
     pub entries_dropped: usize,
+    /// Users of the test, known or not.
+    pub n_users: usize,
+    /// Items of the test, known or not.
+    pub n_items: usize,
+    /// A user whom the training does not know, to show how the ids differ.
+    pub unknown_user: Option<Id>,
+    /// An item that the training does not know.
+    pub unknown_item: Option<Id>,
+}
+
+impl Aligned {
+    /// A test whose users and items are those of the training.
+    fn same(test: &Interactions) -> Aligned {
+        Aligned {
+            matrix: test.matrix.clone(),
+            unknown_users: 0,
+            unknown_items: 0,
+            entries_dropped: 0,
+            n_users: test.users.len(),
+            n_items: test.items.len(),
+            unknown_user: None,
+            unknown_item: None,
+        }
+    }
+
+    /// Entries of the test, dropped ones included.
+    #[must_use]
+    pub fn n_entries(&self) -> usize {
+        self.matrix.nnz() + self.entries_dropped
+    }
 }
 
 /// Finds the test's users and items in a training of `shape` (users, items) by their ids. An id
@@ -32,8 +60,15 @@ pub fn align(
     user: impl Fn(&Id) -> Option<u32>,
     item: impl Fn(&Id) -> Option<u32>,
 ) -> Result<Aligned, TrainError> {
-    let users = numbers(&test.users, user);
-    let items = numbers(&test.items, item);
+    aligned(test, shape, &numbers(&test.users, user), &numbers(&test.items, item))
+}
+
+fn aligned(
+    test: &Interactions,
+    shape: (usize, usize),
+    users: &[Option<u32>],
+    items: &[Option<u32>],
+) -> Result<Aligned, TrainError> {
     let (mut rows, mut columns, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     for (row, user) in users.iter().enumerate() {
         let Some(user) = user else { continue };
@@ -47,11 +82,18 @@ pub fn align(
         }
     }
     let unknown = |numbers: &[Option<u32>]| numbers.iter().filter(|n| n.is_none()).count();
+    let first = |ids: &Ids, numbers: &[Option<u32>]| {
+        numbers.iter().position(Option::is_none).map(|row| ids.get(row))
+    };
     Ok(Aligned {
         matrix: Csr::from_triplets(shape.0, shape.1, &rows, &columns, &weights)?,
-        unknown_users: unknown(&users),
-        unknown_items: unknown(&items),
+        unknown_users: unknown(users),
+        unknown_items: unknown(items),
         entries_dropped: test.matrix.nnz() - rows.len(),
+        n_users: users.len(),
+        n_items: items.len(),
+        unknown_user: first(&test.users, users),
+        unknown_item: first(&test.items, items),
     })
 }
 
@@ -76,28 +118,11 @@ pub fn align_to(test: &Interactions, train: &Interactions) -> Result<Aligned, Tr
         }
     }
     if test.users == train.users && test.items == train.items {
-        let matrix = test.matrix.clone();
-        return Ok(Aligned { matrix, unknown_users: 0, unknown_items: 0, entries_dropped: 0 });
+        return Ok(Aligned::same(test));
     }
-    let (users, items) = (table(&train.users), table(&train.items));
-    let find = |table: &HashMap<IdRef<'_>, u32>, id: &Id| table.get(&id.as_ref()).copied();
-    align(test, shape, |id| find(&users, id), |id| find(&items, id))
-}
-
-fn table(ids: &Ids) -> HashMap<IdRef<'_>, u32> {
-    (0..ids.len()).map(|row| (ids.get_ref(row), row as u32)).collect()
-}
-
-fn numbers(ids: &Ids, find: impl Fn(&Id) -> Option<u32>) -> Vec<Option<u32>> {
-    let number = |id: Id| find(&id).or_else(|| find(&other_spelling(&id)?));
-    (0..ids.len()).map(|row| number(ids.get(row))).collect()
-}
-
-fn other_spelling(id: &Id) -> Option<Id> {
-    match id {
-        Id::Int(id) => Some(Id::Text(id.to_string())),
-        Id::Text(id) => canonical_int(id).map(Id::Int),
-    }
+    let users = numbers_among(&test.users, &train.users);
+    let items = numbers_among(&test.items, &train.items);
+    aligned(test, shape, &users, &items)
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ impl<'a> HeldOut<'a> {
     /// count.
     ///
     /// # Errors
-    /// If the shapes differ, nothing is held out, or the target's k is 0.
+    /// If the shapes differ, the target's k is 0, or nothing that is held out can be found: every
+    /// epoch would measure 0, and early stopping would keep the first.
     pub fn new(
         train: &'a Csr,
         held: &Csr,
@@ -43,18 +44,14 @@ impl<'a> HeldOut<'a> {
                 expected: format!("{}, that of the training's", shape(train)),
             });
         }
-        if held.nnz() == 0 {
-            return Err(TrainError::Matrix {
-                what: "the number of held-out entries".into(),
-                got: "0".into(),
-                expected: "at least 1".into(),
-            });
-        }
         if target.k == 0 {
             return Err(no_target(&target.to_string()));
         }
         let options = Options { ks: vec![target.k], n_threads, ..Options::default() };
         let task = Task::wanting_all(train, held, &options);
+        if !task.has_findable() {
+            return Err(nothing_found(train, held));
+        }
         Ok(HeldOut { task, target, n_items: train.n_cols() })
     }
 
@@ -108,6 +105,23 @@ impl<'a> HeldOut<'a> {
         let factors = epoch.item_factors.len() / self.n_items;
         let figures = self.task.factors(epoch.user_factors, epoch.item_factors, factors);
         figures.ok().and_then(|figures| figures.get(self.target)).unwrap_or(f64::NAN)
+    }
+}
+
+/// Why no held-out entry can be found.
+fn nothing_found(train: &Csr, held: &Csr) -> TrainError {
+    let users = (0..held.n_rows()).filter(|&user| !held.row(user).0.is_empty());
+    let of_known = users.filter(|&user| !train.row(user).0.is_empty()).count();
+    let got = match (held.nnz(), of_known) {
+        (0, _) => "without entries".to_string(),
+        (n, 0) => format!("{n} entries of users who have none in the training"),
+        (n, _) => format!("{n} entries that the training has too, or of items that it lacks"),
+    };
+    TrainError::Parameter {
+        name: "validation",
+        got,
+        expected: "entries that were held out, of users and items that have others in the training"
+            .into(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod align;
 mod baselines;
+mod caveats;
 mod held_out;
 mod listening;
 mod measure;

@@ -28,6 +28,7 @@ impl Evaluation {
             ("users_without_history", self.users_without_history),
             ("entries_seen", self.entries_seen),
             ("entries_not_positive", self.entries_not_positive),
+            ("entries_trained_on", self.entries_trained_on),
             ("unknown_users", test.unknown_users),
             ("unknown_items", test.unknown_items),
             ("entries_dropped", test.entries_dropped),

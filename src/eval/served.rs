@@ -10,10 +10,25 @@ impl Task<'_> {
     /// Measures a recommender's lists with the effort at which they will be asked for, or by all
     /// its factors if that is [`Effort::Exact`]. Users and items are its numbers and positions.
     ///
+    /// The recommender never lists what it was trained on, so that a test it was trained on would
+    /// give 0 for every figure: it is compared with the recommender's own history first, as
+    /// [`trained_on`](Self::trained_on) does.
+    ///
     /// # Errors
-    /// If the recommender has other users and items than the task, or the effort is out of its
-    /// range.
+    /// [`QueryError::TrainedOnTest`] if it was trained on the test; if the recommender has other
+    /// users and items than the task, or the effort is out of its range.
     pub fn served(
+        &self,
+        recommender: &Recommender,
+        effort: Effort,
+    ) -> Result<Evaluation, QueryError> {
+        let entries_trained_on =
+            self.check_history("recommender", |user| recommender.seen(user))?;
+        let evaluation = self.measure_served(recommender, effort)?;
+        Ok(Evaluation { entries_trained_on, ..evaluation })
+    }
+
+    fn measure_served(
         &self,
         recommender: &Recommender,
         effort: Effort,

@@ -59,6 +59,7 @@ struct LeftOut {
     users_without_history: usize,
     entries_seen: usize,
     entries_not_positive: usize,
+    entries_trained_on: usize,
 }
 
 /// Figures, and over whom they were taken.
@@ -81,6 +82,10 @@ pub struct Evaluation {
     pub entries_seen: usize,
     /// Entries of the test that were left out because their weight is not above 0.
     pub entries_not_positive: usize,
+    /// Entries to be found that the model was trained on although the training lacks them: 0 unless
+    /// the model's own history is known ([`Task::served`], [`Task::trained_on`]). A recommender
+    /// never lists them; another model finds them too easily.
+    pub entries_trained_on: usize,
 }
 
 impl Evaluation {
@@ -153,6 +158,46 @@ impl<'a> Task<'a> {
         self.offsets.push(self.wanted.len());
     }
 
+    /// Compares what is to be found with what the measured model was trained on: users x items in
+    /// the task's numbers. The evaluations then count
+    /// [`entries_trained_on`](Evaluation::entries_trained_on).
+    ///
+    /// # Errors
+    /// [`QueryError::TrainedOnTest`] if the model has at least half of what is to be found and the
+    /// training lacks it, or if nothing is to be found because the model has all of it.
+    pub fn trained_on(mut self, own: &Csr) -> Result<Task<'a>, QueryError> {
+        let none: &[u32] = &[];
+        let own = |user: u32| match (user as usize) < own.n_rows() {
+            true => own.row(user as usize).0,
+            false => none,
+        };
+        self.counts.entries_trained_on = self.check_history("model", own)?;
+        Ok(self)
+    }
+
+    /// How many of the entries to be found are in a model's own history and not in the training.
+    pub(super) fn check_history<'h>(
+        &self,
+        what: &'static str,
+        own: impl Fn(u32) -> &'h [u32],
+    ) -> Result<usize, QueryError> {
+        let mut leaked = 0;
+        for (at, &user) in self.users.iter().enumerate() {
+            let (own, train) = (own(user), self.train.row(user as usize).0);
+            let wanted = &self.wanted[self.offsets[at]..self.offsets[at + 1]];
+            let has = |list: &[u32], item: &u32| list.binary_search(item).is_ok();
+            leaked += wanted.iter().filter(|item| has(own, item) && !has(train, item)).count();
+        }
+        let (wanted, seen) = (self.wanted.len(), self.counts.entries_seen);
+        let nothing_left = wanted == 0 && seen > 0;
+        match nothing_left || (leaked > 0 && 2 * leaked >= wanted) {
+            true => {
+                Err(QueryError::TrainedOnTest { what, entries: leaked + seen, of: wanted + seen })
+            }
+            false => Ok(leaked),
+        }
+    }
+
     /// Asks `f` before every 1024 users; once it says true, nobody else is measured. What is then
     /// returned is of some of the users: whoever stops it throws it away.
     #[must_use]
@@ -165,6 +210,23 @@ impl<'a> Task<'a> {
     #[must_use]
     pub fn users(&self) -> &[u32] {
         &self.users
+    }
+
+    /// Whether a model can find anything: a user with a history wants an item that somebody has in
+    /// the training.
+    #[must_use]
+    pub fn has_findable(&self) -> bool {
+        let mut has_entries = vec![false; self.train.n_cols()];
+        self.train.indices().iter().for_each(|&item| has_entries[item as usize] = true);
+        self.users.iter().enumerate().any(|(at, &user)| {
+            let history = self.train.row(user as usize).0;
+            let wanted = &self.wanted[self.offsets[at]..self.offsets[at + 1]];
+            let may = |item: &u32| {
+                has_entries[*item as usize]
+                    && (self.options.include_seen || history.binary_search(item).is_err())
+            };
+            !history.is_empty() && wanted.iter().any(may)
+        })
     }
 
     pub(super) fn includes_seen(&self) -> bool {
@@ -273,13 +335,15 @@ impl<'a> Task<'a> {
         let queries: Vec<f32> = users.iter().flat_map(|&user| vector(user)).copied().collect();
         let ties: Vec<Ties> = users.iter().map(|&user| self.ties(user)).collect();
         let left_out: Vec<&[u32]> = users.iter().map(|&user| self.left_out(user)).collect();
+        let known = |vector: &[f32]| vector.iter().any(|&x| x != 0.0);
         let tag = |at: usize, item: u32| {
-            left_out[at].binary_search(&item).is_err().then(|| ties[at].tag(item))
+            let may = known(&items[item as usize * dim..][..dim])
+                && left_out[at].binary_search(&item).is_err();
+            may.then(|| ties[at].tag(item))
         };
         let rows = Rows { metric: Metric::Dot, dim, values: items.into(), inverse_norms: &[] };
         let found = exact::search(rows, &queries, self.longest(), tag);
-        let known = |at: usize| queries[at * dim..][..dim].iter().any(|&x| x != 0.0);
-        let list = |(at, list): (usize, Vec<(f32, u32)>)| match known(at) {
+        let list = |(at, list): (usize, Vec<(f32, u32)>)| match known(&queries[at * dim..][..dim]) {
             true => list.into_iter().map(|(_, tag)| ties[at].item(tag)).collect(),
             false => Vec::new(),
         };
@@ -338,6 +402,7 @@ impl<'a> Task<'a> {
             test_entries: self.wanted.len(),
             entries_seen: self.counts.entries_seen,
             entries_not_positive: self.counts.entries_not_positive,
+            entries_trained_on: self.counts.entries_trained_on,
         }
     }
 }

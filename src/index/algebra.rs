@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::Index;
-use super::builder::{MAX_TREE_NUMBER, Vectors, calibrated_with};
+use super::builder::{self, MAX_TREE_NUMBER, Vectors, calibrated_with};
 use super::calibration::{self, Sample, Source};
 use super::compose::{calibrate, calibrate_walks};
 use super::names::view;
-use super::space::{MAX_TREES, Space, check_vectors};
+use super::space::{MAX_TREES, Space};
 use crate::error::{BuildError, Error, OpenError};
 use crate::forest::Workspace;
 use crate::format::{Content, Entry, Image, Key, Kind, Layout};
@@ -214,7 +214,7 @@ fn own_trees(index: &Index) -> Result<Trees<'_>, Error> {
 }
 
 fn check_queries(index: &Index, options: TreeOptions<'_>) -> Result<(), BuildError> {
-    options.queries.map_or(Ok(()), |queries| check_vectors(queries, index.dim()))
+    options.queries.map_or(Ok(()), |queries| builder::check_queries(queries, index.dim()))
 }
 
 /// A whole number of the metadata.

@@ -452,7 +452,7 @@ impl Builder {
             return Err(IdsError::Count { got: labels.len(), expected: vectors.len() }.into());
         }
         match &self.queries {
-            Some(queries) => check_vectors(queries, vectors.dim),
+            Some(queries) => check_queries(queries, vectors.dim),
             None => Ok(()),
         }
     }
@@ -514,6 +514,18 @@ fn stored_bytes(vectors: Vectors<'_>, metric: Metric, storage: Storage) -> usize
         (_, _, Storage::Float32) => 0,
         (_, _, Storage::Float16) => 2 * vectors.dim,
         (_, _, Storage::Int8) => vectors.dim + 4,
+    }
+}
+
+/// That there are queries to calibrate with, of the right dimension.
+pub(super) fn check_queries(queries: &[f32], dim: usize) -> Result<(), BuildError> {
+    match queries.is_empty() {
+        true => Err(BuildError::Parameter {
+            name: "calibration_queries",
+            got: "no row".into(),
+            expected: "at least one row, or none given: rows are drawn then",
+        }),
+        false => check_vectors(queries, dim),
     }
 }
 

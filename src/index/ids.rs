@@ -98,6 +98,28 @@ impl Ids {
         }
     }
 
+    /// The ids of the rows that are left without some, in their order.
+    #[must_use]
+    pub fn without(&self, rows: &[u32]) -> Ids {
+        let mut stays = vec![true; self.len()];
+        rows.iter()
+            .for_each(|&row| stays.get_mut(row as usize).into_iter().for_each(|s| *s = false));
+        let kept = |row: &usize| stays[*row];
+        match self {
+            Ids::Sequential(n) => Ids::Sequential((0..*n).filter(kept).count()),
+            Ids::Int(ids) => Ids::Int((0..ids.len()).filter(kept).map(|row| ids[row]).collect()),
+            Ids::Text(ids) => {
+                Ids::Text((0..ids.len()).filter(kept).map(|row| ids[row].clone()).collect())
+            }
+        }
+    }
+
+    /// The same ids if they are `n`; else the numbers of `n` rows, since new ones have no id.
+    #[must_use]
+    pub fn resized(&self, n: usize) -> Ids {
+        if self.len() == n { self.clone() } else { Ids::Sequential(n) }
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -160,7 +182,10 @@ impl Ids {
                 Some(row) => Err(IdsError::Reserved { row }),
                 None => unique(v),
             },
-            Ids::Text(v) => unique(v),
+            Ids::Text(v) => match v.iter().position(String::is_empty) {
+                Some(row) => Err(IdsError::Empty { row }),
+                None => unique(v),
+            },
         }
     }
 }

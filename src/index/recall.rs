@@ -10,15 +10,20 @@ impl Index {
     /// query.
     ///
     /// # Errors
-    /// As [`search_batch`](Self::search_batch).
+    /// If there is no query; else as [`search_batch`](Self::search_batch).
     pub fn recall(&self, queries: &[f32], options: BatchOptions<'_>) -> Result<f64, QueryError> {
+        if queries.is_empty() {
+            let (name, got) = ("queries", "no row".into());
+            let expected = "at least one row to measure with".into();
+            return Err(QueryError::Parameter { name, got, expected });
+        }
         let found = self.search_batch(queries, options)?;
         let truth =
             self.search_batch(queries, BatchOptions { effort: Effort::Exact, ..options })?;
         let larger = self.metric().larger_is_nearer();
         let n = queries.len() / self.dim();
         let sum: f64 = (0..n).map(|at| share(&found.hits(at), &truth.hits(at), larger)).sum();
-        Ok(if n == 0 { 1.0 } else { sum / n as f64 })
+        Ok(sum / n as f64)
     }
 }
 
@@ -58,7 +63,8 @@ mod tests {
             let nothing = Filter::from_positions(&index, []);
             let options = BatchOptions { filter: Some(&nothing), ..BatchOptions::default() };
             assert_eq!(index.recall(&values[..16], options), Ok(1.0), "nothing to find");
-            assert_eq!(index.recall(&[], BatchOptions::default()), Ok(1.0));
+            let text = index.recall(&[], BatchOptions::default()).unwrap_err().to_string();
+            assert_eq!(text, "queries is no row, expected at least one row to measure with");
         }
     }
 }

@@ -99,6 +99,9 @@ impl ArrowRows {
             Err(ReadError::Ids(IdsError::Reserved { .. })) => {
                 self.bad.note(|| IdsError::Reserved { row }.into())
             }
+            Err(ReadError::Ids(IdsError::Empty { .. })) => {
+                self.bad.note(|| IdsError::Empty { row }.into())
+            }
             Err(other) => Err(other),
         }
     }

@@ -55,11 +55,13 @@ impl InteractionsBuilder {
     /// One row whose ids have a type: a string stays a string, even if it reads as an integer.
     ///
     /// # Errors
-    /// If an id is -1, the weight is not finite, or there are 2^32 - 1 users or items already.
+    /// If an id is -1 or empty, the weight is not finite, or there are 2^32 - 1 users or items
+    /// already.
     pub fn push(&mut self, user: IdRef<'_>, item: IdRef<'_>, weight: f32) -> Result<(), ReadError> {
         if user == IdRef::Int(-1) || item == IdRef::Int(-1) {
             return Err(IdsError::Reserved { row: self.len() }.into());
         }
+        self.check_id(user, item)?;
         self.check_weight(&user, &item, weight)?;
         let (row, column) = (self.users.id(user)?, self.items.id(item)?);
         self.push_numbers(row, column, weight);
@@ -86,8 +88,9 @@ impl InteractionsBuilder {
     /// int64 other than -1.
     ///
     /// # Errors
-    /// If the weight is not finite, or there are 2^32 - 1 users or items already.
+    /// If an id is empty, the weight is not finite, or there are 2^32 - 1 users or items already.
     pub fn push_text(&mut self, user: &str, item: &str, weight: f32) -> Result<(), ReadError> {
+        self.check_id(IdRef::Text(user), IdRef::Text(item))?;
         self.check_weight(&user, &item, weight)?;
         let (row, column) = (self.users.token(user)?, self.items.token(item)?);
         self.push_numbers(row, column, weight);
@@ -135,6 +138,14 @@ impl InteractionsBuilder {
             false => Some(latest(&matrix, &self.rows, &self.columns, &self.times)),
         };
         Ok(Interactions { matrix, users, items, times })
+    }
+
+    /// An empty id is no id: text files cannot hold it, and it stands for no answer.
+    fn check_id(&self, user: IdRef<'_>, item: IdRef<'_>) -> Result<(), ReadError> {
+        match [user, item].contains(&IdRef::Text("")) {
+            true => Err(IdsError::Empty { row: self.len() }.into()),
+            false => Ok(()),
+        }
     }
 
     fn check_weight(
@@ -218,6 +229,11 @@ mod tests {
         assert!(text.starts_with("row 1 (user ann, item x) has weight NaN"), "{text}");
         let minus = builder.push(IdRef::Int(3), IdRef::Int(-1), 1.0).unwrap_err();
         assert!(matches!(minus, ReadError::Ids(IdsError::Reserved { row: 1 })));
+        for (user, item) in [("", "x"), ("ann", "")] {
+            let empty = builder.push(IdRef::Text(user), IdRef::Text(item), 1.0).unwrap_err();
+            assert!(matches!(empty, ReadError::Ids(IdsError::Empty { row: 1 })));
+            assert!(builder.push_text(user, item, 1.0).is_err());
+        }
         builder.push(IdRef::Int(1), IdRef::Int(2), f32::MAX).unwrap();
         builder.push(IdRef::Int(1), IdRef::Int(2), f32::MAX).unwrap();
         assert!(matches!(builder.finish(), Err(TrainError::NonFinite { .. })));

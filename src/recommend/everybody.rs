@@ -82,10 +82,15 @@ impl Recommender {
     }
 
     fn panel(&self, options: RecommendOptions<'_>) -> Panel {
-        let rows = self.rows();
+        let (rows, positions) = (self.rows(), self.items().positions());
+        let vectorless = self.vectorless();
+        let known = |&row: &u32| {
+            let position = positions.get(row as usize);
+            position.is_some_and(|position| vectorless.binary_search(position).is_err())
+        };
         let listed = match options.filter {
-            Some(filter) => filter.rows(rows.len()).collect(),
-            None => (0..rows.len() as u32).collect(),
+            Some(filter) => filter.rows(rows.len()).filter(known).collect(),
+            None => (0..rows.len() as u32).filter(known).collect(),
         };
         threads::run(options.n_threads, || Panel::new(rows, listed))
     }
@@ -288,7 +293,12 @@ impl Block<'_> {
         let batch = BatchOptions { k, effort, filter, n_threads };
         let vectors = self.vectors(0..self.known.len());
         let found = search_batch(recommender.items(), &vectors, batch, |at| self.seen(at))?;
-        Ok((0..self.known.len()).map(|at| (found.hits(at), found.exact[at])).collect())
+        // The same rule as for one user: an answer with items that have no vector is made again.
+        let list = |at: usize| match found.hits(at) {
+            hits if recommender.all_have_vectors(&hits) => Ok((hits, found.exact[at])),
+            _ => recommender.list(self.users[self.known[at]], *options),
+        };
+        threads::run(n_threads, || (0..self.known.len()).into_par_iter().map(list).collect())
     }
 
     fn one_by_one(&self) -> Result<Vec<List>, QueryError> {

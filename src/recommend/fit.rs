@@ -48,9 +48,11 @@ impl Recommender {
         prepare: impl FnOnce(Trainer<'a>) -> Trainer<'a>,
         building: Report<'_>,
     ) -> Result<Recommender, Error> {
-        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
-        let matrix = weights.apply(data.matrix.clone())?;
-        let model = prepare(Trainer::new(options.params.clone())).fit(&matrix)?;
+        let in_words = |error| data.in_words(error, options.weighting);
+        let weights = WeightModel::fit(options.weighting, &data.matrix).map_err(in_words)?;
+        let matrix = weights.apply(data.matrix.clone()).map_err(in_words)?;
+        let trainer = prepare(Trainer::new(options.params.clone()));
+        let model = trainer.fit(&matrix).map_err(in_words)?;
         assemble(&model, data, &weights, options, building)
     }
 
@@ -78,7 +80,8 @@ impl Recommender {
         options: &FitOptions,
         progress: Report<'_>,
     ) -> Result<Recommender, Error> {
-        let weights = WeightModel::fit(options.weighting, &data.matrix)?;
+        let weights = WeightModel::fit(options.weighting, &data.matrix)
+            .map_err(|error| data.in_words(error, options.weighting))?;
         assemble(model, data, &weights, options, progress)
     }
 }

@@ -102,7 +102,9 @@ impl Interactions {
     /// # Errors
     /// If the weighting is BM25 and a weight is negative.
     pub fn weighted(self, weighting: Weighting) -> Result<Interactions, TrainError> {
-        let matrix = WeightModel::fit(weighting, &self.matrix)?.apply(self.matrix)?;
+        let matrix = WeightModel::fit(weighting, &self.matrix)
+            .and_then(|model| model.apply(self.matrix.clone()))
+            .map_err(|error| self.in_words(error, weighting))?;
         Ok(Interactions { matrix, ..self })
     }
 
@@ -218,7 +220,8 @@ mod tests {
         }
         assert_eq!(data.clone().weighted(Weighting::Raw).unwrap(), data);
         let text = data.weighted(Weighting::Bm25).unwrap_err().to_string();
-        assert!(text.contains("-2 (row 0)") && text.contains("log1p"), "{text}");
+        assert!(text.starts_with("the weight of user 9, item \"a\" is -2, expected 0"), "{text}");
+        assert!(text.contains("log1p"), "{text}");
     }
 
     #[test]

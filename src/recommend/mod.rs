@@ -7,12 +7,17 @@ mod everybody;
 mod fit;
 mod interactions;
 mod interner;
+mod matching;
 mod recommender;
+mod vectorless;
 mod weighting;
+mod words;
 
 pub use builder::InteractionsBuilder;
 pub use everybody::Everybody;
 pub use fit::FitOptions;
 pub use interactions::{IdColumn, Interactions};
+pub use matching::Continued;
+pub(crate) use matching::{numbers, numbers_among};
 pub use recommender::{RecommendOptions, Recommender};
 pub use weighting::Weighting;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::artefact::{self, BY_COSINE, Facts, USERS};
 use super::weighting::{WeightModel, Weighting};
 use crate::als::{FoldIn, Params};
-use crate::error::{Error, OpenError, QueryError, SaveError, TrainError};
+use crate::error::{Entry, Error, OpenError, QueryError, SaveError, TrainError};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
     BatchOptions, Effort, Filter, Hit, Id, Ids, Index, SpanGuard, StoredIds, finite, main_metric,
@@ -62,6 +62,8 @@ pub struct Recommender {
     facts: Facts,
     weights: WeightModel,
     fold_in: OnceLock<FoldIn<MappedFactors>>,
+    /// Positions of the items without a vector, once they were needed.
+    pub(super) vectorless: OnceLock<Vec<u32>>,
 }
 
 /// The items' factors as they lie in the file.
@@ -157,6 +159,7 @@ impl Recommender {
             similar,
             bytes,
             fold_in: OnceLock::new(),
+            vectorless: OnceLock::new(),
         })
     }
 
@@ -294,7 +297,7 @@ impl Recommender {
     }
 
     /// The best items for one user, as positions with scores, best first. A user without history
-    /// has no vector and gets no items.
+    /// has no vector and gets no items; an item without one is never among them.
     ///
     /// # Errors
     /// If there is no such user or an option is out of its range.
@@ -333,15 +336,13 @@ impl Recommender {
         exclude: &[u32],
         o: RecommendOptions<'_>,
     ) -> Result<(Vec<Hit>, bool), QueryError> {
-        self.items.with_searcher(|searcher| {
-            searcher.k(o.k).effort(o.effort).filter(o.filter).exclude(exclude);
-            let hits = searcher.search(vector)?;
-            // Nothing is known about a user whose vector is zero: any order would be invented.
-            match vector.iter().all(|&x| x == 0.0) {
-                true => Ok((Vec::new(), true)),
-                false => Ok((hits.to_vec(), searcher.was_exact())),
-            }
-        })
+        let RecommendOptions { k, effort, filter, n_threads, .. } = o;
+        self.search_known(
+            &self.items,
+            vector,
+            exclude,
+            BatchOptions { k, effort, filter, n_threads },
+        )
     }
 
     /// The best items for somebody known by their history alone: positions of items with raw
@@ -365,9 +366,11 @@ impl Recommender {
     /// # Errors
     /// If an item does not exist or a weight is not finite.
     pub fn fold_in(&self, history: &[(u32, f32)]) -> Result<Vec<f32>, Error> {
-        let (positions, mut weights) = summed(history);
+        let (positions, given) = summed(history);
         let fold_in = self.fold_in_model()?;
-        self.weights.row(0, &positions, &mut weights)?;
+        let mut weights = given.clone();
+        let in_words = |error| self.history_in_words(error, &positions, &given);
+        self.weights.row(0, &positions, &mut weights).map_err(in_words)?;
         let mut rows: Vec<(u32, f32)> = Vec::with_capacity(positions.len());
         for (&position, &weight) in positions.iter().zip(&weights) {
             let row = self.items.row_of().get(position as usize);
@@ -377,8 +380,42 @@ impl Recommender {
         rows.sort_unstable_by_key(|r| r.0);
         let (items, weights): (Vec<u32>, Vec<f32>) = rows.into_iter().unzip();
         let mut vector = vec![0f32; self.items.dim()];
-        fold_in.solve(&mut fold_in.scratch(), &items, &weights, &mut vector)?;
+        let solved = fold_in.solve(&mut fold_in.scratch(), &items, &weights, &mut vector);
+        solved.map_err(|error| {
+            let error = self.by_position(error);
+            self.history_in_words(error, &positions, &given)
+        })?;
         Ok(vector)
+    }
+
+    /// An error about a row of the file as one about a position.
+    fn by_position(&self, mut error: TrainError) -> TrainError {
+        if let TrainError::Weight { entry: Entry::Place { column, .. }, .. } = &mut error
+            && let Some(&position) = self.items.positions().get(*column)
+        {
+            *column = position as usize;
+        }
+        error
+    }
+
+    /// An error about a weight of a history, told by the item's id and the weight given.
+    fn history_in_words(&self, error: TrainError, positions: &[u32], given: &[f32]) -> TrainError {
+        let TrainError::Weight { entry: Entry::Place { column, .. }, value, expected, .. } = error
+        else {
+            return error;
+        };
+        let position = column as u32;
+        let given = positions.binary_search(&position).map_or(value, |at| given[at]);
+        let changed = given.to_bits() != value.to_bits();
+        TrainError::Weight {
+            entry: Entry::Item(match self.items.id(position) {
+                Id::Int(id) => id.to_string(),
+                Id::Text(id) => format!("{id:?}"),
+            }),
+            value: given,
+            weighted: changed.then(|| (self.weighting().to_string(), value)),
+            expected,
+        }
     }
 
     fn no_item(&self, position: u32) -> QueryError {
@@ -397,7 +434,9 @@ impl Recommender {
         self.fold_in.get().ok_or(TrainError::Cancelled)
     }
 
-    /// The items at the smallest angle to an item, itself left out; distances are 1 - cos.
+    /// The items at the smallest angle to an item, itself left out; distances are 1 - cos. An item
+    /// without a vector (no user has it, or its weights are all 0) has no similar items and is never
+    /// one.
     ///
     /// # Errors
     /// If there is no such item or an option is out of its range.
@@ -407,14 +446,7 @@ impl Recommender {
         options: BatchOptions<'_>,
     ) -> Result<Vec<Hit>, QueryError> {
         let vector = self.items.vector(position).ok_or_else(|| self.no_item(position))?;
-        self.similar.with_searcher(|searcher| {
-            searcher
-                .k(options.k)
-                .effort(options.effort)
-                .filter(options.filter)
-                .exclude(&[position]);
-            Ok(searcher.search(&vector)?.to_vec())
-        })
+        Ok(self.search_known(&self.similar, &vector, &[position], options)?.0)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::als::Csr;
-use crate::error::TrainError;
+use crate::error::{Entry, TrainError};
 
 /// BM25's k1: how far a weight may grow before it counts as much as it can.
 const K1: f64 = 100.0;
@@ -147,7 +147,7 @@ impl WeightModel {
     }
 
     fn bm25(&self, user: usize, items: &[u32], weights: &mut [f32]) -> Result<(), TrainError> {
-        let total = total(user, weights)?;
+        let total = total(user, items, weights)?;
         // All weights may be zero; then they stay zero whatever the length.
         let share = if self.mean_total > 0.0 { total / self.mean_total } else { 1.0 };
         let saturation = K1 * (1.0 - B + B * share);
@@ -206,7 +206,10 @@ fn normalizing(matrix: &Csr, beta: f64) -> Vec<f32> {
 }
 
 fn mean_total(matrix: &Csr) -> Result<f64, TrainError> {
-    let totals = (0..matrix.n_rows()).map(|user| total(user, matrix.row(user).1));
+    let totals = (0..matrix.n_rows()).map(|user| {
+        let (items, weights) = matrix.row(user);
+        total(user, items, weights)
+    });
     Ok(totals.sum::<Result<f64, TrainError>>()? / matrix.n_rows().max(1) as f64)
 }
 
@@ -217,12 +220,16 @@ fn inverse_frequencies(matrix: &Csr) -> Vec<f32> {
     users.iter().map(|&n| factor(f64::from(n) + 0.5)).collect()
 }
 
-fn total(user: usize, weights: &[f32]) -> Result<f64, TrainError> {
-    match weights.iter().find(|w| **w < 0.0) {
-        Some(weight) => Err(TrainError::Parameter {
-            name: "weighting",
-            got: format!("\"bm25\" with a weight of {weight} (row {user})"),
-            expected: "weights of zero or more: use \"log1p\" or \"raw\"".into(),
+/// The sum of a row whose weights are counts.
+fn total(row: usize, items: &[u32], weights: &[f32]) -> Result<f64, TrainError> {
+    match weights.iter().position(|w| *w < 0.0) {
+        Some(at) => Err(TrainError::Weight {
+            entry: Entry::Place { row, column: items[at] as usize },
+            value: weights[at],
+            weighted: None,
+            expected: "0 or more by the weighting \"bm25\", which counts occurrences: choose \
+                       \"log1p\" or \"raw\", or drop the entry"
+                .into(),
         }),
         None => Ok(weights.iter().map(|&w| f64::from(w)).sum()),
     }

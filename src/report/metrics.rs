@@ -23,7 +23,8 @@ impl Metrics {
     /// users, for the caller to throw away.
     ///
     /// # Errors
-    /// If a k is 0 or there is none, the effort is out of its range, or the file is damaged.
+    /// If the recommender was trained on the test, a k is 0 or there is none, the effort is out of
+    /// its range, or the file is damaged.
     pub fn measure(
         recommender: &Recommender,
         test: &Interactions,
@@ -39,6 +40,12 @@ impl Metrics {
         let model = task.served(recommender, effort)?;
         let popularity = task.popularity(&Popularity::fit(&train));
         Ok(Metrics { model, popularity, test })
+    }
+
+    /// Why the figures mean nothing: [`Evaluation::why_empty`].
+    #[must_use]
+    pub fn why_empty(&self) -> Option<String> {
+        self.model.why_empty(&self.test)
     }
 
     pub(super) fn table(&self) -> String {
@@ -64,8 +71,14 @@ impl Metrics {
                 count(n)
             ),
         };
+        let seen = match self.model.entries_seen {
+            0 => String::new(),
+            n => {
+                format!(" {} more are in the recommender's own history and are left out.", count(n))
+            }
+        };
         format!(
-            "Means over {} users with {} items to find, over the whole catalogue.{left_out}",
+            "Means over {} users with {} items to find, over the whole catalogue.{seen}{left_out}",
             count(self.model.n_users),
             count(self.model.test_entries)
         )

@@ -8,6 +8,6 @@ mod search;
 mod space;
 mod trial;
 
-pub use search::{Event, Options, Outcome, tune};
+pub use search::{Event, LeftOut, Options, Outcome, tune};
 pub use space::{Candidate, Space, Span};
 pub use trial::Trial;

@@ -12,7 +12,7 @@ use crate::error::{Error, ReadError, TrainError};
 use crate::eval::{self, Parts, Split, Target, Task};
 use crate::io::Journal;
 use crate::random::Random;
-use crate::recommend::Interactions;
+use crate::recommend::{Interactions, Weighting};
 
 /// How far from the best a trial of the second round lies, as a share of each range.
 const SPREAD: f64 = 0.15;
@@ -123,6 +123,18 @@ pub struct Outcome {
     pub resumed: usize,
     /// Users who were measured.
     pub n_users: usize,
+    /// Weightings of the space that the data cannot take, and that no trial has.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A weighting that was left out of a search.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The weighting.
+    pub weighting: Weighting,
+    /// The first weight that it cannot take.
+    pub error: TrainError,
 }
 
 impl Outcome {
@@ -144,7 +156,7 @@ impl Outcome {
         best.ok_or_else(|| TrainError::Parameter {
             name: "regularization",
             got: "a range in which no trial's equations had a finite solution".into(),
-            expected: "larger values".into(),
+            expected: "larger values, or smaller weights".into(),
         })
     }
 
@@ -160,10 +172,16 @@ impl Outcome {
         params["confidence"] = json!(options.base.confidence);
         params["solver"] = json!(options.base.solver);
         params["random_state"] = options.base.seed.into();
+        let left_out: serde_json::Map<String, Value> = self
+            .left_out
+            .iter()
+            .map(|out| (out.weighting.to_string(), out.error.to_string().into()))
+            .collect();
         Ok(json!({
             "metric": options.target.to_string(),
             "n_users": self.n_users,
             "resumed": self.resumed,
+            "left_out": left_out,
             "params": params,
             "best": best,
             "trials": self.ranked(),
@@ -191,6 +209,9 @@ pub fn tune(
     on: &mut dyn FnMut(&Event<'_>) -> bool,
 ) -> Result<Outcome, Error> {
     options.check()?;
+    let (weightings, left_out) = weightings(data, options)?;
+    let space = Space { weightings, ..options.space.clone() };
+    let options = &Options { space, ..options.clone() };
     begin(journal, &header(data, options))?;
     let parts = data.split(Split::Random { share: options.validation }, options.seed)?;
     let asked = sampled(&parts.test.matrix, options)?;
@@ -201,7 +222,7 @@ pub fn tune(
         ..eval::Options::default()
     };
     let task = Task::new(&parts.train.matrix, &asked, &measured)?.interrupt(stop);
-    if task.users().is_empty() {
+    if !task.has_findable() {
         return Err(nobody(options).into());
     }
     let of = options.trials + options.refine;
@@ -221,7 +242,42 @@ pub fn tune(
         trials.push((point, trial));
     }
     let n_users = task.users().len();
-    Ok(Outcome { trials: trials.into_iter().map(|t| t.1).collect(), resumed, n_users })
+    let trials = trials.into_iter().map(|t| t.1).collect();
+    Ok(Outcome { trials, resumed, n_users, left_out })
+}
+
+/// The weightings that the data can take with every value of the ranges, and those that it cannot.
+///
+/// Trials in a part of the ranges would have no figure otherwise, and a search would be one of the
+/// rest without a word.
+fn weightings(
+    data: &Interactions,
+    options: &Options,
+) -> Result<(Vec<Weighting>, Vec<LeftOut>), TrainError> {
+    let asked = &options.space.weightings;
+    if !data.matrix.values().iter().any(|&weight| weight < 0.0) {
+        return Ok((asked.clone(), Vec::new()));
+    }
+    let least = Params {
+        unobserved_weight: options.space.unobserved_weight.low as f32,
+        alpha: options.space.alpha.high as f32,
+        ..options.base.clone()
+    };
+    let (mut taken, mut left_out) = (Vec::new(), Vec::new());
+    for &weighting in asked {
+        let check = data.clone().weighted(weighting).and_then(|weighted| {
+            let checked = least.check_weights(&weighted.matrix);
+            checked.map_err(|error| data.in_words(error, weighting))
+        });
+        match check {
+            Ok(()) => taken.push(weighting),
+            Err(error) => left_out.push(LeftOut { weighting, error }),
+        }
+    }
+    match (taken.is_empty(), left_out.first()) {
+        (true, Some(first)) => Err(first.error.clone()),
+        _ => Ok((taken, left_out)),
+    }
 }
 
 struct Search<'a> {
@@ -245,7 +301,7 @@ impl Search<'_> {
         let start = Instant::now();
         let (score, epochs) = match self.best_epoch(trial, &candidate) {
             Ok((score, epochs)) => (Some(score), epochs),
-            Err(Error::Train(TrainError::Singular { .. })) => (None, 0),
+            Err(Error::Train(TrainError::Singular { .. } | TrainError::Weight { .. })) => (None, 0),
             Err(other) => return Err(other),
         };
         let seconds = (start.elapsed().as_secs_f64() * 1e3).round() / 1e3;
@@ -361,8 +417,10 @@ fn sampled(test: &Csr, options: &Options) -> Result<Csr, TrainError> {
 fn nobody(options: &Options) -> TrainError {
     TrainError::Parameter {
         name: "validation",
-        got: format!("{}, which holds out nothing", options.validation),
-        expected: "a share that holds out entries above 0: raise it, or give more data".into(),
+        got: format!("{}, which holds out nothing that can be found", options.validation),
+        expected: "a share that holds out entries above 0, of users and items that keep others: \
+                   choose another, or give more data"
+            .into(),
     }
 }
 

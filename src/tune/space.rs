@@ -179,13 +179,23 @@ pub struct Candidate {
     #[serde(serialize_with = "write_name", deserialize_with = "read_name")]
     pub weighting: Weighting,
     /// The weight of one unit.
+    #[serde(serialize_with = "write_short")]
     pub alpha: f32,
     /// The weight of every pair.
+    #[serde(serialize_with = "write_short")]
     pub unobserved_weight: f32,
     /// Lambda, as it is trained with.
+    #[serde(serialize_with = "write_short")]
     pub regularization: f32,
     /// Nu.
+    #[serde(serialize_with = "write_short")]
     pub regularization_scaling: f32,
+}
+
+/// The float64 of the fewest digits that reads as this float32: 0.119 stays 0.119 where a number is
+/// kept in float64, as in a `Value`.
+fn write_short<S: Serializer>(x: &f32, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_f64(x.to_string().parse().unwrap_or_else(|_| f64::from(*x)))
 }
 
 fn write_name<S: Serializer>(weighting: &Weighting, s: S) -> Result<S::Ok, S::Error> {

@@ -202,6 +202,22 @@ fn recommend_from_a_history() {
     // A label that holds a comma and a colon is an item as a whole.
     let whole = ask("Comma, Colon: 7").json();
     assert_eq!(ids(&whole["history"]), [137]);
+    // A name with a comma has a weight too, in quotes or as it stands.
+    let names = crate::common::place::names().replace("Northern 102", "Earth, Wind & Fire");
+    place.write("commas.tsv", names.as_bytes());
+    place.run(&TRAIN.replace("names.tsv", "commas.tsv").replace("m.nw", "c.nw")).ok();
+    let history = |text: &str| {
+        let words = ["recommend", "c.nw", "--history", text, "-k", "2", "--json"];
+        place.words(&words).json()["history"].clone()
+    };
+    for text in ["Earth, Wind & Fire:3", "\"Earth, Wind & Fire\":3", "\"Earth, Wind & Fire\" : 3"] {
+        assert_eq!(history(text)[0]["weight"], 3.0, "{text}");
+        assert_eq!(ids(&history(text)), [102], "{text}");
+    }
+    for text in ["101:2,Earth, Wind & Fire:3,103", "101:2, \"Earth, Wind & Fire\":3 ,103"] {
+        assert_eq!(ids(&history(text)), [101, 102, 103], "{text}");
+        assert_eq!(history(text)[1]["weight"], 3.0, "{text}");
+    }
     let words = ["recommend", "m.nw", "--history", "101", "--history", "102", "-k", "2"];
     let text = place.words(&words).ok();
     let first = "for somebody who has Northern 101 (id 101), Northern 102 (id 102)\n";

@@ -52,16 +52,84 @@ fn evaluate_prints_figures_beside_the_baselines() {
 fn what_the_recommender_does_not_know_is_said() {
     let place = place();
     place.write("odd.csv", b"user,item,plays\nu0,100,1\nnobody,100,1\nu1,999,1\n");
-    let done = place.run(&format!("evaluate m.nw --test odd.csv {COLUMNS} -k 3 --json"));
-    let report = done.json();
-    assert_eq!(report["entries_dropped"], 2);
-    assert_eq!((&report["unknown_users"], &report["unknown_items"]), (&1.into(), &1.into()));
-    let done = place.run(&format!("evaluate m.nw --test odd.csv {COLUMNS} -k 3"));
+    for more in ["", "--json"] {
+        let words = format!("evaluate m.nw --test odd.csv {COLUMNS} -k 3 {more}");
+        let failure = place.run(&words).failure();
+        let start = "odd.csv: the test has nothing to find, so that every figure is 0: ";
+        assert!(failure.starts_with(start), "{failure}");
+        assert!(failure.contains("1 of its 2 users are unknown, such as \"nobody\""), "{failure}");
+    }
+    let half = format!("{}nobody,100,1\n", fs::read_to_string(place.path("test.csv")).unwrap());
+    place.write("half.csv", half.as_bytes());
+    let done = place.run(&format!("evaluate m.nw --test half.csv {COLUMNS} -k 3 --json"));
     assert_eq!(done.code, 0);
-    assert!(done.err.contains("1 of its users and 1 of its items are unknown"), "{}", done.err);
+    assert!(done.err.contains("1 of its users and 0 of its items are unknown"), "{}", done.err);
+    let report: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((&report["entries_dropped"], &report["unknown_users"]), (&1.into(), &1.into()));
     let failure = place.run("evaluate m.nw --test test.csv").failure();
     assert!(failure.contains("say which columns hold the user and the item"), "{failure}");
     place.run(&format!("evaluate m.nw --test test.csv {COLUMNS} -k 0")).usage();
+}
+
+#[test]
+fn a_recommender_trained_on_the_test_is_refused() {
+    let place = place();
+    for words in [
+        format!("evaluate m.nw --test plays.csv {COLUMNS}"),
+        format!("evaluate m.nw --test plays.csv {COLUMNS} --exact --json"),
+        format!("report m.nw --test plays.csv {COLUMNS} --no-speed -o page.html"),
+    ] {
+        let failure = place.run(&words).failure();
+        let told = "test entries in its own history: it was trained on the test; train it on";
+        assert!(failure.contains("the recommender has ") && failure.contains(told), "{failure}");
+    }
+    assert!(!place.path("page.html").exists());
+    let again = format!("evaluate m.nw --test plays.csv {COLUMNS} --include-seen --json");
+    assert!(place.run(&again).json()["recall@20"].as_f64().unwrap() > 0.5);
+    let (plays, test) =
+        ["plays.csv", "test.csv"].map(|name| fs::read_to_string(place.path(name)).unwrap()).into();
+    let seen: Vec<&str> = plays.lines().skip(1).take(3).collect();
+    place.write("some.csv", format!("{test}{}\n", seen.join("\n")).as_bytes());
+    let done = place.run(&format!("evaluate m.nw --test some.csv {COLUMNS}"));
+    assert_eq!(done.code, 0);
+    assert!(done.err.contains("in the recommender's own history: left out."), "{}", done.err);
+    place.write("empty.csv", b"user,item,plays\n");
+    for (file, says) in [("empty.csv", "it has no interactions")] {
+        let failure =
+            place.run(&format!("report m.nw --test {file} {COLUMNS} -o p.html")).failure();
+        assert!(failure.contains(says), "{failure}");
+        let failure = place.run(&format!("evaluate m.nw --test {file} {COLUMNS}")).failure();
+        assert!(failure.contains(says), "{failure}");
+    }
+}
+
+#[test]
+fn negative_weights_are_told_by_their_ids() {
+    let place = place();
+    place.write("stars.csv", b"user,item,plays\n1,25,-1\n1,26,3\n2,25,2\n2,26,1\n3,26,1\n");
+    let failure = place.run(&format!("train stars.csv {COLUMNS} -o s.nw")).failure();
+    let start = "the weight of user 1, item 25 is -1, which log1p makes -0.6931472, expected above";
+    assert!(failure.starts_with(start), "{failure}");
+    assert!(failure.contains("choose confidence \"implicit\" or \"spark\""), "{failure}");
+    let failure = place.run(&format!("tune stars.csv {COLUMNS} --trials 2 --refine 0")).failure();
+    assert!(failure.starts_with("the weight of user 1, item 25 is -1"), "{failure}");
+    let mut rows = String::from("user,item,plays\n");
+    for at in 0..400u32 {
+        let weight = if at % 50 == 7 { -2 } else { 1 + at as i32 % 5 };
+        rows.push_str(&format!("{},{},{weight}\n", at % 40, (at / 40) * 2 + at % 3));
+    }
+    place.write("many.csv", rows.as_bytes());
+    let words = format!(
+        "tune many.csv {COLUMNS} --confidence implicit --factors 4 --trials 3 --refine 0 \
+         --iterations 2 --json"
+    );
+    let done = place.run(&words);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(
+        done.err.contains("note: the weighting bm25 is left out: the weight of user "),
+        "{}",
+        done.err
+    );
 }
 
 #[test]

@@ -107,6 +107,7 @@ proptest! {
             let ties = Ties::new(seed, user);
             let mut list: Vec<u32> = (0..ITEMS as u32)
                 .filter(|&i| x != [0.0, 0.0] && !train.contains(&(user, i)))
+                .filter(|&i| items[2 * i as usize..][..2] != [0.0, 0.0])
                 .collect();
             // Small whole numbers: products are exact.
             let score = |i: u32| x[0] * items[2 * i as usize] + x[1] * items[2 * i as usize + 1];

@@ -14,3 +14,4 @@ mod model;
 mod recommend;
 mod report;
 mod tune;
+mod unknown;

@@ -4,11 +4,13 @@ nearwood's or implicit's."""
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
 import numpy as np
 
+from nearwood._core import AlternatingLeastSquares as _Engine
 from nearwood._core import implicit_leave_out, implicit_ranked
 
 __all__ = [
@@ -74,14 +76,38 @@ def ranking_metrics_at_k(
         K: How many items are ranked.
         show_progress: Taken and ignored.
         num_threads: Taken and ignored: the model's own count.
+
+    Warns:
+        UserWarning: If the test has no entries, or entries that the model was trained on.
     """
     train, test = train_user_items.tocsr(), test_user_items.tocsr()
+    _warn_of(model, train, test)
     users = np.flatnonzero(np.diff(test.indptr))
     batches = (users[first : first + _BATCH] for first in range(0, len(users), _BATCH))
     lists = [model.recommend(batch, train[batch], N=K)[0].ravel() for batch in batches]
     rankings = np.concatenate([np.zeros(0, dtype=np.int64), *lists])
     measured = implicit_ranked(rankings, K, test[users])
     return dict(zip(("precision", "map", "ndcg", "auc"), measured, strict=True))
+
+
+def _warn_of(model: Any, train: Any, test: Any) -> None:
+    """Says why the figures of a test mean nothing, or are too high."""
+    n = int(test.nnz)
+    text = None if n else "test_user_items has no entries: every figure is 0"
+    if n and train.shape == test.shape:
+        known = test.astype(bool).multiply(train.astype(bool)).tocsr()
+        new = test.astype(bool).astype(np.float32) - known.astype(np.float32)
+        new.eliminate_zeros()
+        engine = getattr(model, "_engine", None)
+        trained = engine._trained_on(new) if isinstance(engine, _Engine) else 0
+        if known.nnz:
+            text = f"{known.nnz} of {n} entries of test_user_items are in train_user_items, which"
+            text += " is never ranked" + (": every figure is 0" if known.nnz == n else "")
+        elif trained:
+            text = f"the model was trained on {trained} of {n} entries of test_user_items: fit it"
+            text += " on train_user_items alone"
+    if text:
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def _only(
