@@ -2,6 +2,8 @@
 
 use super::align::Aligned;
 use super::task::Evaluation;
+use crate::error::quoted;
+use crate::index::Id;
 
 impl Evaluation {
     /// Why no user was asked, so that every figure is 0 and means nothing; `None` if one was.
@@ -81,10 +83,10 @@ fn unknown(test: &Aligned) -> String {
         Some(id) => format!("{unknown} of its {n} {what} are unknown, such as {id}"),
         None => format!("all of its {n} {what} are known"),
     };
-    let shown = |id: &Option<crate::index::Id>| {
+    let shown = |id: &Option<Id>| {
         id.as_ref().map(|id| match id {
-            crate::index::Id::Int(id) => id.to_string(),
-            crate::index::Id::Text(text) => format!("{text:?}"),
+            Id::Int(id) => id.to_string(),
+            Id::Text(text) => quoted(text),
         })
     };
     format!(

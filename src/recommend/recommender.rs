@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::artefact::{self, BY_COSINE, Facts, USERS};
 use super::weighting::{WeightModel, Weighting};
 use crate::als::{FoldIn, Params};
-use crate::error::{Entry, Error, OpenError, QueryError, SaveError, TrainError};
+use crate::error::{Entry, Error, OpenError, QueryError, SaveError, TrainError, quoted};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
     BatchOptions, Effort, Filter, Hit, Id, Ids, Index, SpanGuard, StoredIds, finite, main_metric,
@@ -410,7 +410,7 @@ impl Recommender {
         TrainError::Weight {
             entry: Entry::Item(match self.items.id(position) {
                 Id::Int(id) => id.to_string(),
-                Id::Text(id) => format!("{id:?}"),
+                Id::Text(id) => quoted(&id),
             }),
             value: given,
             weighted: changed.then(|| (self.weighting().to_string(), value)),

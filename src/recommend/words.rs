@@ -2,7 +2,7 @@
 //! columns, and weights as they were before the weighting.
 
 use super::{Interactions, Weighting};
-use crate::error::{Entry, TrainError};
+use crate::error::{Entry, TrainError, quoted};
 use crate::index::{IdRef, Ids};
 
 impl Interactions {
@@ -64,7 +64,7 @@ impl Interactions {
 fn shown(ids: &Ids, row: usize) -> Option<String> {
     (row < ids.len()).then(|| match ids.get_ref(row) {
         IdRef::Int(id) => id.to_string(),
-        IdRef::Text(id) => format!("{id:?}"),
+        IdRef::Text(id) => quoted(id),
     })
 }
 
