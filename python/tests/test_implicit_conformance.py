@@ -449,3 +449,13 @@ def test_what_the_page_shows_runs_with_both() -> None:
         exec(code.replace("nearwood.implicit as implicit", package), names)
         answers.append(int(names["ids"][0]))
     assert answers == [1, 1]
+
+
+def test_implicit_takes_what_to_scipy_gives() -> None:
+    matrix = nw.Interactions.from_matrix(plays()).to_scipy()
+    assert isinstance(matrix, sp.csr_matrix) and not isinstance(matrix, sp.sparray)
+    assert matrix.indices.dtype == matrix.indptr.dtype == np.int32
+    for Model in PACKAGES.values():
+        model = fitted(Model, matrix, iterations=2)
+        ids, _ = model.recommend(np.arange(USERS), matrix, N=5)
+        assert ids.shape == (USERS, 5)

@@ -85,7 +85,7 @@ impl Objective {
         let expected = if !r.is_finite() || !(self.alpha * r).is_finite() {
             "a weight that, times alpha, is a finite float32".to_string()
         } else {
-            let least = -f64::from(self.unobserved) / f64::from(self.alpha);
+            let least = -self.unobserved / self.alpha;
             format!(
                 "above {least} (-unobserved_weight / alpha), below which the objective has no \
                  minimum: drop the entry, or choose confidence \"implicit\" or \"spark\", where a \
