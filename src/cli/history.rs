@@ -57,12 +57,12 @@ fn after(text: &str, end: usize) -> &str {
 fn ends(text: &str) -> Vec<usize> {
     let quotes = text.matches('"').count();
     let mut ends = Vec::new();
-    let (mut quoted, mut begins) = (false, true);
+    let (mut quoted, mut begins, mut closed) = (false, true, usize::MAX);
     for (at, c) in text.char_indices() {
         match c {
-            // A quote opens at the start of an entry alone, if another one closes it.
-            '"' if quoted => quoted = false,
-            '"' if begins && quotes > 1 => quoted = true,
+            '"' if quoted => (quoted, closed) = (false, at),
+            // A quote opens at the start of an entry, if another one closes it; two are one.
+            '"' if (begins && quotes > 1) || at == closed.wrapping_add(1) => quoted = true,
             ',' if !quoted => ends.push(at),
             _ => {}
         }
