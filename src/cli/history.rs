@@ -57,12 +57,14 @@ fn after(text: &str, end: usize) -> &str {
 fn ends(text: &str) -> Vec<usize> {
     let quotes = text.matches('"').count();
     let mut ends = Vec::new();
-    let (mut quoted, mut begins, mut closed) = (false, true, usize::MAX);
+    let (mut quoted, mut begins, mut closed) = (false, true, None);
     for (at, c) in text.char_indices() {
         match c {
-            '"' if quoted => (quoted, closed) = (false, at),
+            '"' if quoted => (quoted, closed) = (false, Some(at)),
             // A quote opens at the start of an entry, if another one closes it; two are one.
-            '"' if (begins && quotes > 1) || at == closed.wrapping_add(1) => quoted = true,
+            '"' if (begins && quotes > 1) || closed.is_some_and(|closed| at == closed + 1) => {
+                quoted = true
+            }
             ',' if !quoted => ends.push(at),
             _ => {}
         }

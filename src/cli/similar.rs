@@ -11,6 +11,7 @@ use super::hits::{HitTable, describe, hits_of, json_hits, json_item};
 use super::options::{
     EffortArgs, find_item, is_recommender, open_index, open_recommender, positive,
 };
+use super::progress::note;
 
 /// Show the items nearest to one, which is named by its id or its label
 ///
@@ -46,6 +47,12 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         true => open_recommender(&args.file)?.similar(position, options)?,
         false => neighbours(&index, position, options)?,
     };
+    if hits.is_empty() && is_recommender(&index) {
+        note(&format!(
+            "nothing is known to be similar to {}: no user has it, or its weights are all 0",
+            describe(&index, position)
+        ));
+    }
     if args.json {
         let mut answer = json_item(&index, position);
         answer["similar"] = json_hits(&index, &hits, "distance");

@@ -38,9 +38,17 @@ pub(super) fn items(subject: Subject<'_>, options: &PageOptions<'_>) -> Result<I
         ..Default::default()
     };
     let answers = index.search_positions(&picked, batch, false)?;
+    // Nothing is near an item that a recommender knows nothing about.
+    let is_known = |position: u32| match subject {
+        Subject::Recommender(_) => {
+            index.vector(position).is_some_and(|vector| vector.iter().any(|&x| x != 0.0))
+        }
+        Subject::Index(_) => true,
+    };
     let (mut near, mut far) = (Vec::new(), Vec::new());
-    for at in 0..picked.len() {
-        let hits = answers.hits(at);
+    for (at, &position) in picked.iter().enumerate() {
+        let mut hits = answers.hits(at);
+        hits.retain(|hit| is_known(position) && is_known(hit.position));
         near.push(hits.iter().map(|hit| names.number(hit.position)).collect::<Vec<usize>>());
         far.push(hits.iter().map(|hit| decimal(hit.distance)).collect::<Vec<Value>>());
     }
