@@ -313,24 +313,32 @@ class Interactions:
     ) -> Interactions: ...
     @staticmethod
     def read(
-        path: _Path,
+        path: _Path | Sequence[_Path],
         *,
         user: str | int | None = None,
         item: str | int | None = None,
         weight: str | int | None = None,
         time: str | int | None = None,
-        format: Literal["table", "csv", "tsv", "lists", "parquet"] | None = None,
+        format: Literal["table", "csv", "tsv", "lists", "parquet", "arrow", "feather", "ipc"]
+        | None = None,
         errors: _OnBadRows = "raise",
+        delimiter: str | None = None,
+        quote: str | None = None,
+        header: bool | None = None,
+        encoding: str | None = None,
+        keep_null_ids: bool = False,
     ) -> Interactions: ...
     def weighted(
         self,
         weighting: _Weighting | str,
         *,
-        half_life: float | timedelta | None = None,
+        half_life: float | str | timedelta | np.timedelta64 | None = None,
         now: int | datetime | None = None,
     ) -> Interactions: ...
     def decayed(
-        self, half_life: float | timedelta, now: int | datetime | None = None
+        self,
+        half_life: float | str | timedelta | np.timedelta64,
+        now: int | datetime | None = None,
     ) -> Interactions: ...
     @property
     def n_skipped(self) -> int: ...

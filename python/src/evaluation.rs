@@ -276,6 +276,18 @@ pub fn split(
         };
         warn(py, &format!("the split by {method:?} holds out nothing: {why}"))?;
     }
+    if parts.known_before > 0 {
+        warn(
+            py,
+            &format!(
+                "{} of {} pairs of the test were summed of rows before and after the cut, and are \
+                 missing from the training: cut the rows by time first, and make Interactions of \
+                 each part",
+                parts.known_before,
+                parts.test.matrix.nnz()
+            ),
+        )?;
+    }
     let train = PyInteractions::training(parts.train, parts.users_left_whole);
     Ok((train, PyInteractions::new(parts.test)))
 }

@@ -74,6 +74,16 @@ pub fn times(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<i64>> {
     }
 }
 
+/// Whether times are dates or datetimes rather than numbers.
+pub fn are_dates(object: &Bound<'_, PyAny>) -> bool {
+    let Ok(array) = as_array(object) else { return false };
+    match kind(&array) {
+        b'M' | b'U' | b'T' => true,
+        b'O' => array.get_item(0).is_ok_and(|first| first.extract::<i64>().is_err()),
+        _ => false,
+    }
+}
+
 /// numpy's NaT as an integer.
 const NOT_A_TIME: i64 = i64::MIN;
 

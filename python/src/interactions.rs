@@ -1,18 +1,19 @@
 //! `nearwood.Interactions`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use nearwood::io::{BadRows, Format, ReadOptions, read_interactions_counted};
-use nearwood::recommend::Weighting;
+use nearwood::io::{BadRows, ReadOptions, read_all_interactions};
+use nearwood::recommend::{HalfLife, TimeUnit, Weighting};
 use nearwood::{Ids, Interactions};
 use numpy::PyArray1;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
+use pyo3::types::{PyCapsule, PyList, PyTuple};
 
 use crate::convert;
-use crate::errors::{OrRaise, UnknownIdError, value_error};
+use crate::errors::{OrRaise, UnknownIdError, value_error, warn};
 use crate::evaluation;
 use crate::export;
 use crate::frame::{self, Names};
@@ -132,13 +133,15 @@ impl PyInteractions {
         times: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
         let weights = weights.map(|weights| sparse::weights(weights, "weights")).transpose()?;
+        let dated = times.is_some_and(ids::are_dates);
         let times = times.map(|times| ids::times(times, "times")).transpose()?;
         let (user_ids, item_ids) = (ids::column(users, "users")?, ids::column(items, "items")?);
         let made = users
             .py()
             .detach(|| Interactions::from_columns(user_ids, item_ids, weights, times))
             .or_raise();
-        made.map(PyInteractions::new)
+        let time_unit = if dated { TimeUnit::Seconds } else { TimeUnit::Unknown };
+        made.map(|data| PyInteractions::new(Interactions { time_unit, ..data }))
     }
 
     /// From a scipy sparse matrix, users x items.
@@ -167,18 +170,30 @@ impl PyInteractions {
         Ok(PyInteractions::new(data))
     }
 
-    /// Reads a file: csv, tsv, Parquet or lists `user item item ...`; each may be gzipped.
+    /// Reads files: csv, tsv, Parquet, Feather or lists `user item item ...`; each may be compressed
+    /// with gzip, zstd or bzip2.
     ///
     /// Args:
-    ///     path: str or PathLike.
+    ///     path: str or PathLike, or a list of them, whose rows are read as one table: files; folders,
+    ///         which stand for the files in them (`day=2024-01-31` in a folder's name is a column
+    ///         `day`); or patterns with `*`.
     ///     user: The column of users, by name or by number from 0; lists need none.
     ///     item: The column of items, likewise.
     ///     weight: The column of weights, likewise; None: each row weighs 1.
     ///     time: The column of times, likewise: whole numbers, kept as they are, or dates, which
     ///         become seconds since 1970.
-    ///     format: "table", "lists" or "parquet"; None: told from the file.
+    ///     format: "table", "lists", "parquet" or "arrow"; None: told from the file.
     ///     errors: What becomes of rows that cannot be read: "raise", or "skip" to count them
     ///         (`n_skipped`).
+    ///     delimiter: What stands between the fields of a table: a character, "tab", "space" (any run
+    ///         of blanks) or "::"; None: told from the first lines.
+    ///     quote: What quotes fields: "double", "single", "none" or a character; None: double quotes,
+    ///         unless the first lines tell that the file quotes nothing.
+    ///     header: Whether the first line of a table names its columns; None: unless all columns are
+    ///         given by number.
+    ///     encoding: Of text, such as "latin-1"; None: UTF-8, or UTF-16 if a mark says so.
+    ///     keep_null_ids: Take `NULL`, `NaN`, `NA`, `None` and `\\N` in text for ids like others, rather
+    ///         than for rows that cannot be read.
     ///
     /// Raises:
     ///     FileNotFoundError: If there is no such file.
@@ -186,7 +201,9 @@ impl PyInteractions {
     ///     ValueError: If there is no such column; those there are are named.
     #[staticmethod]
     #[pyo3(signature = (path, *, user=None, item=None, weight=None, time=None, format=None,
-        errors="raise"))]
+        errors="raise", delimiter=None, quote=None, header=None, encoding=None,
+        keep_null_ids=false))]
+    #[allow(clippy::too_many_arguments)]
     fn read(
         path: &Bound<'_, PyAny>,
         user: Option<&Bound<'_, PyAny>>,
@@ -195,22 +212,29 @@ impl PyInteractions {
         time: Option<&Bound<'_, PyAny>>,
         format: Option<&str>,
         errors: &str,
+        delimiter: Option<&str>,
+        quote: Option<&str>,
+        header: Option<bool>,
+        encoding: Option<&str>,
+        keep_null_ids: bool,
     ) -> PyResult<PyInteractions> {
-        // `-` is standard input here.
-        let file: PathBuf = path.extract()?;
+        let paths = paths(path)?;
         let name =
             |column: Option<&Bound<'_, PyAny>>| column.map(|c| c.str().map(|s| s.to_string()));
-        let format = format.map(|name| name.parse::<Format>().map_err(value_error)).transpose()?;
         let options = ReadOptions {
             user: name(user).transpose()?,
             item: name(item).transpose()?,
             weight: name(weight).transpose()?,
             time: name(time).transpose()?,
-            format,
+            format: parsed(format)?,
+            delimiter: parsed(delimiter)?,
+            quote: parsed(quote)?,
+            header,
+            encoding: parsed(encoding)?,
             skip_bad_rows: is_skip(errors)?,
-            ..ReadOptions::default()
+            keep_null_ids,
         };
-        let read = path.py().detach(|| read_interactions_counted(&file, &options));
+        let read = path.py().detach(|| read_all_interactions(&paths, &options));
         read.or_raise().map(PyInteractions::counted)
     }
 
@@ -221,11 +245,14 @@ impl PyInteractions {
     ///
     /// Args:
     ///     weighting: Its name.
-    ///     half_life: Let the weights decay afterwards, as :meth:`decayed` does.
+    ///     half_life: Let the weights decay after the weighting, by the rules of :meth:`decayed`.
+    ///         `data.decayed(h).weighted(w)`, and `nearwood train --half-life`, let the raw weights
+    ///         decay before it, which gives other weights: log1p of a decayed count is not a decayed
+    ///         log1p.
     ///     now: As there.
     ///
     /// Raises:
-    ///     ValueError: If there is no such weighting.
+    ///     ValueError: If there is no such weighting, or as :meth:`decayed`.
     #[pyo3(signature = (weighting, *, half_life=None, now=None))]
     fn weighted(
         &self,
@@ -235,24 +262,31 @@ impl PyInteractions {
         now: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
         let weighting: Weighting = weighting.parse().or_raise()?;
-        let half_life = half_life.map(seconds).transpose()?;
+        let half_life = half_life.map(half_life_of).transpose()?;
         let now = now.map(moment).transpose()?;
-        let data = py.detach(|| {
-            let data = (*self.data).clone().weighted(weighting)?;
-            half_life.map_or(Ok(data.clone()), |half_life| data.decayed(half_life, now))
-        });
-        data.or_raise().map(PyInteractions::new)
+        let data = py.detach(|| (*self.data).clone().weighted(weighting)).or_raise()?;
+        match half_life {
+            Some(half_life) => faded(py, data, half_life, now),
+            None => Ok(PyInteractions::new(data)),
+        }
     }
 
-    /// The same interactions, each weight halved for every `half_life` that it is older than `now`.
+    /// The same interactions, each weight halved for every `half_life` that it is older than `now`. Of
+    /// rows that were summed only the latest time is known, and the sum decays by that.
     ///
     /// Args:
-    ///     half_life: A number in the unit of the times, or a timedelta, which is seconds.
+    ///     half_life: A number in the unit of the times; or a timedelta or text such as "90d", "12h" or
+    ///         "30min", for times that are seconds (dates are).
     ///     now: A time, or a datetime, UTC unless it says otherwise; None: the latest of all times.
     ///         What is newer keeps its weight.
     ///
+    /// Warns:
+    ///     UserWarning: If some users keep less than a millionth of their weight.
+    ///
     /// Raises:
-    ///     ValueError: If there are no times, or the half-life is not above 0.
+    ///     ValueError: If there are no times, the half-life is not above 0 or its unit is not that of
+    ///         the times, the latest time lies far beyond the others and `now` is not given, `now` is
+    ///         before all times, or more than half of the users would keep next to nothing.
     #[pyo3(signature = (half_life, now=None))]
     fn decayed(
         &self,
@@ -260,9 +294,9 @@ impl PyInteractions {
         now: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyInteractions> {
         let (py, now) = (half_life.py(), now.map(moment).transpose()?);
-        let half_life = seconds(half_life)?;
-        let data = py.detach(|| (*self.data).clone().decayed(half_life, now));
-        data.or_raise().map(PyInteractions::new)
+        let half_life = half_life_of(half_life)?;
+        let data = py.detach(|| (*self.data).clone());
+        faded(py, data, half_life, now)
     }
 
     /// How many rows were passed over because they could not be read.
@@ -281,7 +315,9 @@ impl PyInteractions {
     ///
     /// Args:
     ///     method: "random", a share of all entries; "leave_k_out", k entries of each user, drawn;
-    ///         "user_time", the latest k of each user; "time", the latest share of all entries.
+    ///         "user_time", the latest k of each user; "time", the latest share of all entries. The
+    ///         last two know only the latest time of a pair that was summed of several rows, and move
+    ///         it whole: see the warning.
     ///     share: Of "random" and "time", above 0 and below 1.
     ///     k: Of "leave_k_out" and "user_time". Users with k entries or fewer stay whole in the
     ///         training: `train.users_left_whole` says how many.
@@ -290,8 +326,13 @@ impl PyInteractions {
     /// Returns:
     ///     (train, test). A warning says that nothing is held out.
     ///
+    /// Warns:
+    ///     UserWarning: If pairs of the test were summed of rows on both sides of the cut. Cut the rows
+    ///         by time before you make `Interactions` of each part.
+    ///
     /// Raises:
-    ///     ValueError: If an argument is out of its range, or times are needed and not there.
+    ///     ValueError: If an argument is out of its range, times are needed and not there, or no
+    ///         time is later than the others.
     #[pyo3(signature = (method="random", *, share=0.2, k=Count(1), seed=0),
         text_signature = "($self, method=\"random\", *, share=0.2, k=1, seed=0)")]
     fn split(
@@ -411,12 +452,54 @@ fn is_skip(errors: &str) -> PyResult<bool> {
     }
 }
 
-/// A number, or a timedelta's seconds.
-fn seconds(object: &Bound<'_, PyAny>) -> PyResult<f64> {
-    match object.hasattr("total_seconds")? {
-        true => object.call_method0("total_seconds")?.extract(),
-        false => object.extract(),
+/// What a name stands for, if there is one.
+fn parsed<T: FromStr<Err = String>>(name: Option<&str>) -> PyResult<Option<T>> {
+    name.map(|name| name.parse().map_err(value_error)).transpose()
+}
+
+/// One path, or several; `-` is standard input.
+fn paths(object: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+    if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        return object.try_iter()?.map(|path| path?.extract()).collect();
     }
+    Ok(vec![object.extract()?])
+}
+
+/// A number, text such as "90d", or a timedelta.
+fn half_life_of(object: &Bound<'_, PyAny>) -> PyResult<HalfLife> {
+    if let Ok(text) = object.extract::<String>() {
+        return text.parse().map_err(value_error);
+    }
+    if object.hasattr("total_seconds")? {
+        return Ok(HalfLife::Seconds(object.call_method0("total_seconds")?.extract()?));
+    }
+    // numpy.timedelta64 has no such method, and one of months no seconds.
+    if object.get_type().name()?.to_string() == "timedelta64" {
+        let micros: i64 = object
+            .call_method1("astype", ("m8[us]",))?
+            .call_method1("astype", ("i8",))?
+            .extract()?;
+        return Ok(HalfLife::Seconds(micros as f64 / 1e6));
+    }
+    object.extract().map(HalfLife::Units)
+}
+
+/// Decayed interactions, with a warning if little is left of some users.
+fn faded(
+    py: Python<'_>,
+    data: Interactions,
+    half_life: HalfLife,
+    now: Option<i64>,
+) -> PyResult<PyInteractions> {
+    let (data, left) = py.detach(|| data.decayed_counted(half_life, now)).or_raise()?;
+    if left.faded > 0 {
+        let text = format!(
+            "{} of {} users keep less than a millionth of their weight: nothing is learnt of them",
+            left.faded, left.users
+        );
+        warn(py, &text)?;
+    }
+    Ok(PyInteractions::new(data))
 }
 
 /// An integer, or a datetime's seconds since 1970; one without a zone is taken for UTC.

@@ -16,8 +16,8 @@ use super::progress::Progress;
 /// Build an index over vectors
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The vectors: .npy, .fvecs, .bvecs, .csv, .tsv or .txt, also gzipped; - is .npy on standard
-    /// input
+    /// The vectors: .npy, .fvecs, .bvecs, .csv, .tsv, .txt or .parquet (a column of lists), also
+    /// compressed; - is .npy on standard input
     vectors: PathBuf,
     /// How near two vectors are: euclidean, angular, dot, manhattan or hamming (a component above
     /// 0.5 is a 1)

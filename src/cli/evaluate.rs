@@ -10,7 +10,7 @@ use crate::eval::{
 };
 use crate::{Effort, Recommender};
 
-use super::columns::ColumnArgs;
+use super::columns::{ColumnArgs, list_of};
 use super::failure::Failure;
 use super::options::{EffortArgs, open_recommender, positive};
 use super::output::{Align, Table, thousands};
@@ -27,9 +27,10 @@ use super::progress::{Progress, note};
 pub(super) struct Args {
     /// The recommender
     file: PathBuf,
-    /// The interactions that were held out; - is standard input
-    #[arg(long, value_name = "FILE")]
-    test: PathBuf,
+    /// The interactions that were held out: a file, a folder or a pattern, may be given several times;
+    /// - is standard input
+    #[arg(long, value_name = "FILE", required = true)]
+    test: Vec<PathBuf>,
     #[command(flatten)]
     columns: ColumnArgs,
     /// Where lists are cut; several with commas
@@ -71,7 +72,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let task = Task::new(&train, &test.matrix, &options)?;
     let mut rows = vec![("model", model(&task, &recommender, args.effort.effort())?)];
     if let Some(cause) = rows[0].1.why_empty(&test) {
-        return Err(Failure::new(format!("{}: {cause}", args.test.display())));
+        return Err(Failure::new(format!("{}: {cause}", list_of(&args.test))));
     }
     if args.baselines {
         rows.extend(baselines(&task, &train, args.threads)?);

@@ -11,6 +11,7 @@ use crate::recommend::FitOptions;
 use crate::store::Bytes;
 use crate::{Effort, Ids, Index, Recommender};
 
+use super::columns::{ColumnArgs, NamesArgs};
 use super::failure::Failure;
 use super::progress::note;
 
@@ -198,9 +199,14 @@ pub(super) fn find_item(index: &Index, name: &str) -> Result<u32, Failure> {
     })
 }
 
-/// A label for each id from a file of (id, name) lines. An id without a name is its own label.
-pub(super) fn labels_of(ids: &Ids, file: &Path) -> Result<Vec<String>, Failure> {
-    let names: HashMap<String, String> = crate::io::read_names(file)?.into_iter().collect();
+/// A label for each id, if there is a file of names. An id without a name is its own label.
+pub(super) fn labels_of(
+    ids: &Ids,
+    names: &NamesArgs,
+    columns: &ColumnArgs,
+) -> Result<Option<Vec<String>>, Failure> {
+    let Some(file) = &names.names else { return Ok(None) };
+    let names: HashMap<String, String> = names.read(file, columns)?.into_iter().collect();
     let mut missing = 0;
     let mut label = |id: String| match names.get(&id) {
         Some(name) => name.clone(),
@@ -212,15 +218,15 @@ pub(super) fn labels_of(ids: &Ids, file: &Path) -> Result<Vec<String>, Failure> 
     let labels: Vec<String> = (0..ids.len()).map(|at| label(ids.get(at).to_string())).collect();
     let (n, file) = (labels.len(), file.display());
     match missing {
-        0 => Ok(labels),
+        0 => Ok(Some(labels)),
         _ if missing == n => Err(Failure::new(format!(
-            "{file} names none of the {n} items: its first field must be the id as it is written \
-             in the data, such as {}",
+            "{file} names none of the {n} items: its first field (or --names-id) must be the id as \
+             it is written in the data, such as {}",
             ids.get(0)
         ))),
         _ => {
             note(&format!("{file} has no name for {missing} of {n} items; their ids stand in"));
-            Ok(labels)
+            Ok(Some(labels))
         }
     }
 }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 /// Queries that may be left away.
 #[derive(clap::Args)]
 pub(super) struct QueryArgs {
-    /// The queries: .npy, .fvecs, .bvecs, .csv, .tsv or .txt; - is .npy on standard input
+    /// The queries: .npy, .fvecs, .bvecs, .csv, .tsv, .txt or .parquet; - is .npy on standard input
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     /// The queries are packed bits, a uint8 .npy array as numpy.packbits makes it

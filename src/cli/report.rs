@@ -11,7 +11,7 @@ use crate::report::{MAX_ITEMS, Metrics, PageOptions, Subject, page};
 use crate::store::write_atomic;
 use crate::{Index, Recommender};
 
-use super::columns::ColumnArgs;
+use super::columns::{ColumnArgs, list_of};
 use super::failure::Failure;
 use super::options::{
     EffortArgs, is_recommender, open_index, open_model, open_recommender, positive,
@@ -37,9 +37,10 @@ pub(super) struct Args {
     /// Leave the speed out: nothing is measured, and the page is the same each time
     #[arg(long, conflicts_with = "queries")]
     no_speed: bool,
-    /// Of a recommender: interactions that were held out, to measure its lists on
+    /// Of a recommender: interactions that were held out, to measure its lists on; may be given several
+    /// times
     #[arg(long, value_name = "FILE")]
-    test: Option<PathBuf>,
+    test: Vec<PathBuf>,
     #[command(flatten)]
     columns: ColumnArgs,
     /// Where the lists of --test are cut; several with commas
@@ -115,9 +116,11 @@ fn curve(args: &Args, index: &Index) -> Result<Option<RecallCurve>, Failure> {
 }
 
 fn metrics(args: &Args, recommender: Option<&Recommender>) -> Result<Option<Metrics>, Failure> {
-    let Some(file) = args.test.as_deref() else { return Ok(None) };
+    if args.test.is_empty() {
+        return Ok(None);
+    }
     let recommender = recommender.ok_or_else(|| needs_recommender(&args.file))?;
-    let test = args.columns.read(file)?;
+    let test = args.columns.read(&args.test)?;
     let options = Options {
         ks: args.k.clone(),
         seed: args.seed,
@@ -128,7 +131,7 @@ fn metrics(args: &Args, recommender: Option<&Recommender>) -> Result<Option<Metr
     let effort = args.effort.effort();
     let metrics = Metrics::measure(recommender, &test, &options, effort, &|| false)?;
     match metrics.why_empty() {
-        Some(cause) => Err(Failure::new(format!("{}: {cause}", file.display()))),
+        Some(cause) => Err(Failure::new(format!("{}: {cause}", list_of(&args.test)))),
         None => Ok(Some(metrics)),
     }
 }

@@ -7,23 +7,25 @@ use std::time::{Duration, Instant};
 
 use crate::als::{Model, Params, Trainer};
 use crate::io::parse_time;
-use crate::recommend::{FitOptions, Weighting};
+use crate::recommend::{FitOptions, HalfLife, Weighting};
 use crate::{Interactions, Recommender};
 
-use super::columns::ColumnArgs;
+use super::columns::{ColumnArgs, NamesArgs};
 use super::failure::Failure;
 use super::options::{ParamArgs, labels_of, positive};
-use super::output::Report;
-use super::progress::Progress;
+use super::output::{Report, thousands};
+use super::progress::{Progress, note};
 
 /// Train on who had what, and write one file that recommends
 ///
 /// The input is delimited text with a header (or none, with columns given by number), lines `user
-/// item item ...`, or Parquet; each may be gzipped, and - is standard input.
+/// item item ...`, Parquet or Feather; each may be compressed with gzip, zstd or bzip2, and - is
+/// standard input. A folder stands for the files in it.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The interactions; - is standard input
-    input: PathBuf,
+    /// The interactions: files, folders or patterns, read as one; - is standard input
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
     #[command(flatten)]
     columns: ColumnArgs,
     /// How weights become confidence: log1p, raw, bm25, normalized or normalized:BETA
@@ -32,16 +34,15 @@ pub(super) struct Args {
     /// The column of times, by name or by number from 0: whole numbers, or dates
     #[arg(long, value_name = "COLUMN", requires = "half_life")]
     time: Option<String>,
-    /// Halve a weight for every so much time that it is older than the latest, or than --now,
-    /// before the weighting: 90d, 12h, 30m, 45s, or a number in the unit of the times
-    #[arg(long, value_name = "TIME", requires = "time", value_parser = half_life)]
-    half_life: Option<f64>,
+    /// Halve a weight for every half-life that it is older than the latest, or than --now, before the
+    /// weighting: 2w, 90d, 12h, 30min or 45s for times in seconds, or a number in their unit
+    #[arg(long, value_name = "TIME", requires = "time")]
+    half_life: Option<HalfLife>,
     /// What ages are counted from: a time or a date
     #[arg(long, value_name = "TIME", requires = "half_life", value_parser = parse_time)]
     now: Option<i64>,
-    /// A file of (item id, name) lines, so that people can ask by name
-    #[arg(long, value_name = "FILE")]
-    names: Option<PathBuf>,
+    #[command(flatten)]
+    names: NamesArgs,
     #[command(flatten)]
     params: ParamArgs,
     /// Threads; all cores unless given
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     // A wrong parameter should not wait for a long file to be read.
     params.check()?;
     let data = read(args)?;
-    let labels = args.names.as_ref().map(|file| labels_of(&data.items, file)).transpose()?;
+    let labels = labels_of(&data.items, &args.names, &args.columns)?;
     let (model, training) = train(&data, args.weighting, params.clone())?;
     let options = FitOptions { params, weighting: args.weighting, labels };
     let (recommender, building) = assemble(&model, &data, &options)?;
@@ -80,19 +81,18 @@ fn read(args: &Args) -> Result<Interactions, Failure> {
     match (&args.time, args.half_life) {
         (Some(time), Some(half_life)) => {
             let data = args.columns.read_with(&args.input, Some(time))?;
-            Ok(data.decayed(half_life, args.now)?)
+            let (data, left) = data.decayed_counted(half_life, args.now)?;
+            if left.faded > 0 {
+                let [faded, users] = [left.faded, left.users].map(|n| thousands(n as u64));
+                note(&format!(
+                    "{faded} of {users} users keep less than a millionth of their weight: nothing is \
+                     learnt of them"
+                ));
+            }
+            Ok(data)
         }
         _ => args.columns.read(&args.input),
     }
-}
-
-/// `90d` and the like in seconds; a bare number as it is.
-fn half_life(text: &str) -> Result<f64, String> {
-    let units = [("w", 604_800.0), ("d", 86_400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
-    let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
-    let (number, unit) = unit.unwrap_or((text, 1.0));
-    let value = number.parse().ok().map(|n: f64| n * unit).filter(|n| *n > 0.0 && n.is_finite());
-    value.ok_or_else(|| "expected a time above 0 such as 90d, 12h or 3600".to_string())
 }
 
 /// Trains under a bar that shows the loss.

@@ -9,7 +9,7 @@ use crate::io::Journal;
 use crate::recommend::{FitOptions, Weighting};
 use crate::tune::{Event, Options, Outcome, Space, Span, Trial, tune};
 
-use super::columns::ColumnArgs;
+use super::columns::{ColumnArgs, NamesArgs};
 use super::failure::Failure;
 use super::options::{labels_of, positive};
 use super::output::{Align, Table, duration, thousands};
@@ -23,8 +23,9 @@ use super::train;
 /// was, and gives what it would have given. docs/evaluating.md says how to choose.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The interactions to train on; - is standard input
-    input: PathBuf,
+    /// The interactions to train on: files, folders or patterns, read as one; - is standard input
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
     #[command(flatten)]
     columns: ColumnArgs,
     #[command(flatten)]
@@ -37,9 +38,8 @@ pub(super) struct Args {
     /// Train on everything with the best parameters, and write the recommender here
     #[arg(short, long = "out", value_name = "FILE")]
     output: Option<PathBuf>,
-    /// A file of (item id, name) lines for the recommender
-    #[arg(long, value_name = "FILE", requires = "output")]
-    names: Option<PathBuf>,
+    #[command(flatten)]
+    names: NamesArgs,
     /// Threads; all cores unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     threads: Option<usize>,
@@ -150,11 +150,14 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    if args.names.names.is_some() && args.output.is_none() {
+        return Err(Failure::new("--names needs --out: names go into the recommender"));
+    }
     let options = args.options();
     // A wrong range should not wait for a long file to be read.
     options.check()?;
     let data = args.columns.read(&args.input)?;
-    let labels = args.names.as_ref().map(|file| labels_of(&data.items, file)).transpose()?;
+    let labels = labels_of(&data.items, &args.names, &args.columns)?;
     let mut journal = match &args.journal {
         Some(path) => Journal::open(path)?,
         None => Journal::in_memory(),

@@ -20,14 +20,16 @@ pub enum Split {
         k: usize,
     },
     /// The latest k entries of each user. Users with k entries or fewer stay whole in the training.
-    /// Needs times; what is equally late is drawn.
+    /// Needs times; what is equally late is drawn. Of summed rows the latest time counts: see
+    /// [`Parts::known_before`].
     UserTime {
         /// Entries a user, at least 1.
         k: usize,
     },
-    /// The latest share of all entries, one moment dividing all users' past from their future:
-    /// the only split in which nothing is learnt from what was not known yet. Needs times; entries
-    /// of the dividing moment stay in the training, so that the share may be smaller.
+    /// The latest share of all entries, one moment dividing all users' past from their future. Needs
+    /// times; entries of the dividing moment stay in the training, so that the share may be smaller.
+    /// If no pair was summed of rows with different times, nothing is learnt from what was not known
+    /// yet; of summed rows the latest time counts: see [`Parts::known_before`].
     Time {
         /// Of the entries.
         share: f64,
@@ -43,6 +45,12 @@ pub struct Parts {
     pub test: Interactions,
     /// Users with entries of whom none is held out.
     pub users_left_whole: usize,
+    /// Entries of the test that were summed of rows on both sides of the cut, of a split by time.
+    ///
+    /// They move into the test whole, so that the training lacks rows that were known by then, and the
+    /// test holds pairs that were known. If this is not 0, cut the rows by time before pairs are
+    /// summed, and make interactions of each part.
+    pub known_before: usize,
 }
 
 impl Interactions {
@@ -50,7 +58,8 @@ impl Interactions {
     /// entries (times the logarithm of a user's, or of all by time), and memory for a copy of them.
     ///
     /// # Errors
-    /// If a share or k is out of its range, or times are needed and not there.
+    /// If a share or k is out of its range, times are needed and not there, or a split by time would
+    /// hold out nothing.
     pub fn split(&self, split: Split, seed: u64) -> Result<Parts, TrainError> {
         let held_out = match split {
             Split::Random { share } => random(self.matrix.nnz(), checked(share)?, seed),
@@ -61,6 +70,12 @@ impl Interactions {
             }
             Split::Time { share } => latest(self.known_times()?, checked(share)?),
         };
+        if let Split::Time { share } = split
+            && self.matrix.nnz() > 0
+            && !held_out.contains(&true)
+        {
+            return Err(nothing_later(share));
+        }
         let row = |user: usize| {
             self.matrix.indptr()[user] as usize..self.matrix.indptr()[user + 1] as usize
         };
@@ -69,7 +84,27 @@ impl Interactions {
             train: self.part(&held_out, false)?,
             test: self.part(&held_out, true)?,
             users_left_whole: (0..self.matrix.n_rows()).filter(whole).count(),
+            known_before: self.known_before(split, &held_out),
         })
+    }
+
+    /// Entries held out whose earliest row is not after the latest of the training, of the same user
+    /// if each user has a cut of their own.
+    fn known_before(&self, split: Split, held_out: &[bool]) -> usize {
+        let (Some(times), Some(first)) = (&self.times, &self.first_times) else { return 0 };
+        let count = |entries: std::ops::Range<usize>| {
+            let kept = entries.clone().filter(|&entry| !held_out[entry]);
+            let Some(cut) = kept.map(|entry| times[entry]).max() else { return 0 };
+            entries.filter(|&entry| held_out[entry] && first[entry] <= cut).count()
+        };
+        let indptr = self.matrix.indptr();
+        match split {
+            Split::Time { .. } => count(0..self.matrix.nnz()),
+            Split::UserTime { .. } => {
+                indptr.windows(2).map(|row| count(row[0] as usize..row[1] as usize)).sum()
+            }
+            Split::Random { .. } | Split::LeaveKOut { .. } => 0,
+        }
     }
 
     fn known_times(&self) -> Result<&[i64], TrainError> {
@@ -100,6 +135,8 @@ impl Interactions {
             users: self.users.clone(),
             items: self.items.clone(),
             times: self.times.as_ref().map(of_part),
+            first_times: self.first_times.as_ref().map(of_part),
+            time_unit: self.time_unit,
         })
     }
 }
@@ -121,6 +158,17 @@ pub(crate) fn kept(matrix: &Csr, keep: impl Fn(usize) -> bool) -> Result<Csr, Tr
         indptr.push(indices.len() as u64);
     }
     Csr::from_parts(matrix.n_cols(), indptr, indices, values)
+}
+
+/// That no moment has entries after it.
+fn nothing_later(share: f64) -> TrainError {
+    TrainError::Parameter {
+        name: "share",
+        got: share.to_string(),
+        expected: "one that begins after some of the times: no entry is later than the moment that \
+                   divides them, because equal times stay together"
+            .into(),
+    }
 }
 
 fn checked(share: f64) -> Result<f64, TrainError> {
@@ -212,7 +260,27 @@ mod tests {
         assert_eq!(parts.train.times.unwrap().len(), 9);
         // One moment cannot be divided.
         let same = Interactions { times: Some(vec![5; 12]), ..data(true) };
-        assert_eq!(same.split(Split::Time { share: 0.5 }, 0).unwrap().test.matrix.nnz(), 0);
+        let error = same.split(Split::Time { share: 0.5 }, 0).unwrap_err().to_string();
+        assert!(error.contains("share is 0.5") && error.contains("equal times"), "{error}");
+        let error = data(true).split(Split::Time { share: 0.01 }, 0).unwrap_err().to_string();
+        assert!(error.contains("share is 0.01"), "{error}");
+    }
+
+    #[test]
+    fn pairs_summed_over_past_and_future_are_counted() {
+        let (users, items) = (vec![1, 1, 1, 1, 2, 2], vec![7, 7, 8, 9, 7, 8]);
+        let times = Some(vec![1, 10, 2, 9, 3, 4]);
+        let column = crate::recommend::IdColumn::Int;
+        let data = Interactions::from_columns(column(users), column(items), None, times).unwrap();
+        assert_eq!(data.first_times, Some(vec![1, 2, 9, 3, 4]));
+        // User 1 knew item 7 at time 1, and has it in the test with both plays.
+        let parts = data.split(Split::Time { share: 0.4 }, 0).unwrap();
+        assert_eq!((parts.test.matrix.row(0).1, parts.known_before), (&[2.0f32, 1.0][..], 1));
+        let parts = data.split(Split::UserTime { k: 1 }, 0).unwrap();
+        assert_eq!((parts.test.matrix.nnz(), parts.known_before), (2, 1));
+        assert_eq!(data.split(Split::LeaveKOut { k: 1 }, 0).unwrap().known_before, 0);
+        let once = Interactions { first_times: None, ..data };
+        assert_eq!(once.split(Split::Time { share: 0.4 }, 0).unwrap().known_before, 0);
     }
 
     #[test]

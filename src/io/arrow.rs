@@ -9,11 +9,11 @@ use arrow_array::types::{
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrowPrimitiveType, StringArray};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, TimeUnit as ArrowUnit};
 
 use crate::error::{IdsError, ReadError};
 use crate::index::IdRef;
-use crate::recommend::{Interactions, InteractionsBuilder};
+use crate::recommend::{Interactions, InteractionsBuilder, TimeUnit};
 
 use super::BadRows;
 use super::source::format_error;
@@ -31,6 +31,8 @@ pub struct ArrowRows {
     /// Rows pushed, bad ones too.
     seen: usize,
     bad: BadRows,
+    /// Whether every time so far was a date or a timestamp; none before the first.
+    dates: Option<bool>,
 }
 
 impl ArrowRows {
@@ -38,7 +40,12 @@ impl ArrowRows {
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> ArrowRows {
         let (path, builder) = (path.as_ref().to_path_buf(), InteractionsBuilder::new());
-        ArrowRows { path, builder, seen: 0, bad: BadRows::new(false) }
+        ArrowRows { path, builder, seen: 0, bad: BadRows::new(false), dates: None }
+    }
+
+    /// Goes on with another table, which errors call `path`; its rows are counted from 0.
+    pub fn begin(&mut self, path: impl AsRef<Path>) {
+        (self.path, self.seen) = (path.as_ref().to_path_buf(), 0);
     }
 
     /// Whether rows that cannot be read are counted and passed over, rather than an error at the
@@ -69,6 +76,9 @@ impl ArrowRows {
         let mut faults = Faults::default();
         let batch = Batch::new(users, items, weights, times, &mut faults);
         let batch = batch.map_err(|problem| format_error(&self.path, problem))?;
+        if let Some((_, are_dates)) = &batch.times {
+            self.dates = Some(self.dates.unwrap_or(true) && *are_dates);
+        }
         for row in 0..n {
             match faults.of(row) {
                 None => self.push_row(&batch, row)?,
@@ -86,7 +96,7 @@ impl ArrowRows {
         let weight = batch.weights.as_ref().map_or(1.0, |w| w[row]);
         let (user, item) = (batch.users.get(row), batch.items.get(row));
         let pushed = match &batch.times {
-            Some(times) => self.builder.push_at(user, item, weight, times[row]),
+            Some((times, _)) => self.builder.push_at(user, item, weight, times[row]),
             None => self.builder.push(user, item, weight),
         };
         let row = self.seen + row;
@@ -119,7 +129,10 @@ impl ArrowRows {
     ///
     /// # Errors
     /// As [`finish`](Self::finish).
-    pub fn finish_counted(self) -> Result<(Interactions, BadRows), ReadError> {
+    pub fn finish_counted(mut self) -> Result<(Interactions, BadRows), ReadError> {
+        if self.dates == Some(true) {
+            self.builder.set_time_unit(TimeUnit::Seconds);
+        }
         let bad = self.bad.finish()?;
         Ok((self.builder.finish()?, bad))
     }
@@ -130,7 +143,8 @@ struct Batch<'a> {
     users: IdArray<'a>,
     items: IdArray<'a>,
     weights: Option<Vec<f32>>,
-    times: Option<Vec<i64>>,
+    /// Times, and whether all were dates or timestamps.
+    times: Option<(Vec<i64>, bool)>,
 }
 
 impl<'a> Batch<'a> {
@@ -222,35 +236,44 @@ fn integers(array: &dyn Array, what: &str, faults: &mut Faults) -> Option<Vec<i6
     })
 }
 
-/// A column of times: integers as they are, all others in seconds since 1970, rounded down.
-fn moments(array: &dyn Array, faults: &mut Faults) -> Result<Vec<i64>, String> {
+/// A column of times: integers as they are, all others in seconds since 1970, rounded down; and
+/// whether they were no integers.
+fn moments(array: &dyn Array, faults: &mut Faults) -> Result<(Vec<i64>, bool), String> {
     note_nulls(array, "time", faults);
     if let Some(integers) = integers(array, "time", faults) {
-        return Ok(integers);
+        return Ok((integers, false));
     }
-    Ok(match array.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => map::<TimestampSecondType, _>(array, |v| v),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+    let moments = match array.data_type() {
+        DataType::Timestamp(ArrowUnit::Second, _) => map::<TimestampSecondType, _>(array, |v| v),
+        DataType::Timestamp(ArrowUnit::Millisecond, _) => {
             map::<TimestampMillisecondType, _>(array, |v| v.div_euclid(1_000))
         }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+        DataType::Timestamp(ArrowUnit::Microsecond, _) => {
             map::<TimestampMicrosecondType, _>(array, |v| v.div_euclid(1_000_000))
         }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+        DataType::Timestamp(ArrowUnit::Nanosecond, _) => {
             map::<TimestampNanosecondType, _>(array, |v| v.div_euclid(1_000_000_000))
         }
         DataType::Date32 => map::<Date32Type, _>(array, |days| i64::from(days) * times::DAY),
         DataType::Date64 => map::<Date64Type, _>(array, |v| v.div_euclid(1_000)),
-        DataType::Utf8 => written(array.as_string(), faults),
+        DataType::Utf8 => return Ok(written(array.as_string(), faults)),
         other => return Err(wrong_type("time", other, "integers, timestamps, dates or text")),
-    })
+    };
+    Ok((moments, true))
 }
 
-fn written(texts: &StringArray, faults: &mut Faults) -> Vec<i64> {
+fn written(texts: &StringArray, faults: &mut Faults) -> (Vec<i64>, bool) {
     let parse = |row| times::parse(texts.value(row).as_bytes());
     let fault = |row| (!texts.is_null(row)).then(|| parse(row).err()).flatten();
     faults.note(texts.len(), |row| fault(row).map(|problem| || problem));
-    (0..texts.len()).map(|row| parse(row).unwrap_or(0)).collect()
+    let mut are_dates = true;
+    let mut value = |row| {
+        let time = parse(row).ok();
+        are_dates &= time.is_none_or(|time| time.is_date);
+        time.map_or(0, |time| time.value)
+    };
+    let values = (0..texts.len()).map(&mut value).collect();
+    (values, are_dates)
 }
 
 fn numbers(array: &dyn Array, faults: &mut Faults) -> Result<Vec<f32>, String> {

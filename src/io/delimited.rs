@@ -1,255 +1,423 @@
-//! Records of a delimited text file: comma, tab, any other character, or `::`.
+//! Records of a delimited text file.
 
-use std::fmt;
-use std::io::Read;
 use std::path::PathBuf;
-use std::str::FromStr;
-
-use csv::ByteRecord;
 
 use crate::error::ReadError;
 
-use super::source::{Lines, Source, io_error, line_error};
+use super::delimiter::{Delimiter, trim_blanks};
+use super::lines::{Line, Lines};
+use super::quoting::{Fields, Quote, Quoting, Scan};
+use super::source::{Text, line_error};
 
-/// What stands between the fields of a line.
+/// How many of the first lines tell the delimiter and the quoting.
+const LOOK: usize = 200;
+/// The most bytes of one record over several lines.
+const LONGEST: usize = 1 << 24;
+
+/// How the lines of a file are made fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delimiter {
-    /// One ASCII character. Fields may stand in double quotes.
-    Byte(u8),
-    /// Two colons, as in MovieLens's `.dat` files. Quotes mean nothing.
-    DoubleColon,
+pub(super) struct Dialect {
+    pub delimiter: Delimiter,
+    pub quoting: Quoting,
+    /// Whether the first line names the delimiter, as Excel's `sep=;` does, and is no record.
+    names_delimiter: bool,
 }
 
-impl Delimiter {
-    /// That of a file's first line: a tab if it has one, then `::`, then whichever of comma,
-    /// semicolon and pipe it has most of. Double-quoted text does not count.
-    pub(super) fn guess(line: &[u8]) -> Delimiter {
-        let mut quoted = false;
-        let outside = |b: &&u8| {
-            quoted ^= **b == b'"';
-            !quoted
+impl Dialect {
+    /// What is asked for and, for the rest, what the first lines of a file tell.
+    pub(super) fn guess(
+        head: &[u8],
+        delimiter: Option<Delimiter>,
+        quote: Option<Quote>,
+    ) -> Dialect {
+        let named = first_lines(head).next().and_then(named_delimiter);
+        let lines = || first_lines(head).skip(usize::from(named.is_some())).take(LOOK);
+        let delimiter = delimiter.or(named).unwrap_or_else(|| Delimiter::guess(lines()));
+        let quoting = Quoting::guess(quote, delimiter, lines());
+        Dialect { delimiter, quoting, names_delimiter: named.is_some() }
+    }
+
+    /// The first records of a file, a line each, for a look at them.
+    #[cfg(feature = "tables")]
+    pub(super) fn sample(&self, head: &[u8], n: usize) -> Vec<Vec<String>> {
+        let lines = first_lines(head).skip(usize::from(self.names_delimiter)).take(n);
+        let mut fields = Fields::default();
+        let mut split = |line: &[u8]| {
+            fields.clear();
+            match self.quoting {
+                Quoting::Full { quote, .. } => {
+                    fields.scan(line, self.delimiter, quote, false);
+                }
+                Quoting::Sparse => fields.split_sparse(line, self.delimiter),
+                Quoting::Off => fields.split(line, self.delimiter),
+            }
+            (0..fields.len()).map(|at| text_of(fields.get(at).unwrap_or_default())).collect()
         };
-        let bare: Vec<u8> = line.iter().filter(outside).copied().collect();
-        let count = |byte: u8| bare.iter().filter(|&&b| b == byte).count();
-        if bare.contains(&b'\t') {
-            return Delimiter::Byte(b'\t');
-        }
-        if bare.windows(2).any(|pair| pair == b"::") {
-            return Delimiter::DoubleColon;
-        }
-        // The last of equals wins, hence the comma comes last.
-        Delimiter::Byte([b'|', b';', b','].into_iter().max_by_key(|&b| count(b)).unwrap_or(b','))
+        lines.map(&mut split).collect()
     }
 }
 
-impl fmt::Display for Delimiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Delimiter::Byte(b'\t') => f.write_str("tab"),
-            Delimiter::Byte(byte) => write!(f, "{}", char::from(*byte)),
-            Delimiter::DoubleColon => f.write_str("::"),
+fn text_of(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).trim().to_string()
+}
+
+/// The delimiter that a line such as `sep=;` names.
+fn named_delimiter(line: &[u8]) -> Option<Delimiter> {
+    let line = line.strip_prefix(b"\"").and_then(|l| l.strip_suffix(b"\"")).unwrap_or(line);
+    match line {
+        [s, e, p, b'=', delimiter] if [*s, *e, *p].eq_ignore_ascii_case(b"sep") => {
+            Some(Delimiter::Byte(*delimiter))
         }
+        _ => None,
     }
 }
 
-impl FromStr for Delimiter {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Delimiter, String> {
-        match text.as_bytes() {
-            b"tab" | b"\\t" => Ok(Delimiter::Byte(b'\t')),
-            b"comma" => Ok(Delimiter::Byte(b',')),
-            b"semicolon" => Ok(Delimiter::Byte(b';')),
-            b"pipe" => Ok(Delimiter::Byte(b'|')),
-            b"space" => Ok(Delimiter::Byte(b' ')),
-            b"::" => Ok(Delimiter::DoubleColon),
-            [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(Delimiter::Byte(*byte)),
-            _ => Err(format!(
-                "delimiter is {text:?}, expected one ASCII character, \"tab\" or \"::\""
-            )),
-        }
-    }
+/// The whole lines of a file's first bytes that are not empty.
+pub(super) fn first_lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_end = |b: &u8| matches!(b, b'\n' | b'\r');
+    // The last line may be cut anywhere, unless it is the only one.
+    let whole = head.iter().rposition(is_end).map_or(head, |at| &head[..at]);
+    whole.split(is_end).filter(|line| !trim_blanks(line).is_empty())
 }
 
 /// The records of a file, one at a time. Empty lines are skipped. Holds one record.
 pub(super) struct Records {
     path: PathBuf,
-    inner: Inner,
-    record: ByteRecord,
-}
-
-enum Inner {
-    Csv(Box<csv::Reader<Box<dyn Read>>>),
-    DoubleColon(Lines),
+    lines: Lines,
+    dialect: Dialect,
+    fields: Fields,
+    /// The line on which the record begins.
+    line: u64,
+    /// How many fields the first record has; 0 before it.
+    width: usize,
+    fault: Option<String>,
 }
 
 impl Records {
-    pub(super) fn open(source: Source, delimiter: Delimiter) -> Result<Records, ReadError> {
-        let path = source.path().to_path_buf();
-        let inner = match delimiter {
-            Delimiter::DoubleColon => Inner::DoubleColon(source.into_lines()?),
-            Delimiter::Byte(byte) => {
-                Inner::Csv(Box::new(csv_reader(Box::new(source.into_text()?), byte)))
-            }
-        };
-        Ok(Records { path, inner, record: ByteRecord::new() })
+    pub(super) fn open(text: Text, dialect: Dialect) -> Result<Records, ReadError> {
+        let path = text.path().to_path_buf();
+        let mut lines = text.into_lines();
+        if dialect.names_delimiter {
+            while lines.advance()? && trim_blanks(&lines.line().text).is_empty() {}
+        }
+        let fields = Fields::default();
+        Ok(Records { path, lines, dialect, fields, line: 0, width: 0, fault: None })
     }
 
     /// Reads the next record; whether there was one.
     pub(super) fn advance(&mut self) -> Result<bool, ReadError> {
         loop {
-            let more = match &mut self.inner {
-                Inner::Csv(reader) => reader
-                    .read_byte_record(&mut self.record)
-                    .map_err(|e| io_error(&self.path, e.into()))?,
-                Inner::DoubleColon(lines) => split_double_colon(lines, &mut self.record)?,
-            };
-            // A lone field without content is an empty line, or its carriage return.
-            if !more || self.len() > 1 || !self.field(0).is_empty() {
-                self.check_quotes()?;
-                return Ok(more);
+            if !self.lines.advance()? {
+                return Ok(false);
+            }
+            (self.line, self.fault) = (self.lines.number(), None);
+            self.fields.clear();
+            if trim_blanks(&self.lines.line().text).is_empty() {
+                continue;
+            }
+            self.split()?;
+            if self.width == 0 {
+                self.width = self.fields.len();
+            }
+            return Ok(true);
+        }
+    }
+
+    fn split(&mut self) -> Result<(), ReadError> {
+        let delimiter = self.dialect.delimiter;
+        let line = &self.lines.line().text;
+        match self.dialect.quoting {
+            Quoting::Full { quote, certain } if memchr::memchr(quote, line).is_some() => {
+                self.split_quoted(quote, certain)
+            }
+            Quoting::Sparse if memchr::memchr(b'"', line).is_some() => {
+                self.fields.split_sparse(line, delimiter);
+                let mut plain = Fields::default();
+                plain.split(line, delimiter);
+                if self.fields.len() != self.width && plain.len() == self.width {
+                    self.fields = plain;
+                }
+                Ok(())
+            }
+            _ => {
+                self.fields.split(line, delimiter);
+                Ok(())
             }
         }
+    }
+
+    /// A record of a file that quotes, from the line last read on.
+    fn split_quoted(&mut self, quote: u8, certain: bool) -> Result<(), ReadError> {
+        let scan = self.scan_line(quote, false);
+        let fits = self.width == 0 || self.fields.len() == self.width;
+        if scan == Scan::Whole && fits {
+            return Ok(());
+        }
+        let escape = [b'\\', quote];
+        if self.lines.line().text.windows(2).any(|pair| pair == escape) {
+            let whole = self.scan_line(quote, true) == Scan::Whole;
+            if whole && (self.width == 0 || self.fields.len() == self.width) {
+                return Ok(());
+            }
+            self.scan_line(quote, false);
+        }
+        match scan {
+            Scan::Whole => {}
+            Scan::Torn => self.fault = Some(torn(quote)),
+            Scan::Open => self.split_lines(quote, certain)?,
+        }
+        Ok(())
+    }
+
+    fn scan_line(&mut self, quote: u8, escapes: bool) -> Scan {
+        self.fields.clear();
+        let line = &self.lines.line().text;
+        self.fields.scan(line, self.dialect.delimiter, quote, escapes)
+    }
+
+    /// The rest of a record whose first line ends within quotes. If it is none, its first line is at
+    /// fault, and the others are read again: a stray quote must not swallow what follows it.
+    fn split_lines(&mut self, quote: u8, certain: bool) -> Result<(), ReadError> {
+        let mut taken: Vec<Line> = Vec::new();
+        let mut rows = usize::from(self.is_row());
+        let mut size = 0;
+        let fault = loop {
+            let end = self.lines.line().end;
+            if end.is_empty() || size > LONGEST || !self.lines.advance()? {
+                break Some(unclosed(quote));
+            }
+            self.fields.extend(end);
+            rows += usize::from(self.is_row());
+            let scan =
+                self.fields.scan(&self.lines.line().text, self.dialect.delimiter, quote, false);
+            let line = self.lines.line();
+            taken.push(Line { text: line.text.clone(), end: line.end });
+            size = self.fields.size();
+            match scan {
+                Scan::Open => {}
+                Scan::Torn => break Some(torn(quote)),
+                Scan::Whole if certain => break None,
+                Scan::Whole if self.width > 0 && self.fields.len() != self.width => {
+                    break Some(unclosed(quote));
+                }
+                Scan::Whole if rows == taken.len() + 1 => break Some(swallows(quote, rows)),
+                Scan::Whole => break None,
+            }
+        };
+        if fault.is_some() {
+            self.lines.give_back(taken);
+            self.fault = fault;
+        }
+        Ok(())
+    }
+
+    /// Whether the line last read is a whole row if quotes mean nothing.
+    fn is_row(&mut self) -> bool {
+        let mut fields = Fields::default();
+        fields.split(&self.lines.line().text, self.dialect.delimiter);
+        fields.len() == self.width
+    }
+
+    /// What is wrong with the record's quotes.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 
     /// How many fields the record has.
     pub(super) fn len(&self) -> usize {
-        self.record.len()
+        self.fields.len()
     }
 
-    /// One field of the record; empty if there is none.
+    /// How many fields the first record has.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// What stands between the fields.
+    pub(super) fn delimiter(&self) -> Delimiter {
+        self.dialect.delimiter
+    }
+
+    /// One field of the record, without blanks at its ends; empty if there is none.
     pub(super) fn field(&self, at: usize) -> &[u8] {
-        let field = self.record.get(at).unwrap_or_default();
-        if at + 1 == self.record.len() { field.strip_suffix(b"\r").unwrap_or(field) } else { field }
+        trim_blanks(self.fields.get(at).unwrap_or_default())
     }
 
     /// Every field of the record as text, for people.
     pub(super) fn texts(&self) -> Vec<String> {
-        (0..self.len())
-            .map(|at| String::from_utf8_lossy(self.field(at)).trim().to_string())
-            .collect()
+        (0..self.len()).map(|at| text_of(self.field(at))).collect()
     }
 
     /// That something is wrong with the record.
     pub(super) fn error(&self, problem: impl Into<String>) -> ReadError {
-        line_error(&self.path, self.line(), problem)
+        line_error(&self.path, self.line, problem)
     }
 
-    fn line(&self) -> u64 {
-        match &self.inner {
-            // The position is after the record's last line; quoted fields may have lines too.
-            Inner::Csv(reader) => {
-                let inside = self.record.as_slice().iter().filter(|&&b| b == b'\n').count() as u64;
-                reader.position().line().saturating_sub(1 + inside).max(1)
-            }
-            Inner::DoubleColon(lines) => lines.number(),
-        }
-    }
-
-    /// The line end that [`csv_reader`] adds belongs to no record, unless a quote is still open.
-    fn check_quotes(&self) -> Result<(), ReadError> {
-        if !self.record.as_slice().ends_with(b"\n") {
-            return Ok(());
-        }
-        let line = self.record.position().map_or(1, csv::Position::line);
-        let problem = "a double quote is opened in this record and not closed before the end of \
-                       the file: close it, or write it as two";
-        Err(line_error(&self.path, line, problem))
+    /// What to say of a record with too few or too many fields.
+    pub(super) fn width_problem(&self) -> String {
+        let (got, expected) = (self.len(), self.width);
+        let delimiter = self.dialect.delimiter;
+        format!(
+            "got {got} fields, the first line has {expected}: quote fields that hold the delimiter \
+             {delimiter}, or name another delimiter (--delimiter) or quoting (--quote)"
+        )
     }
 }
 
-/// Lines end at a line feed alone, so that they are counted rightly with CRLF too; and the text
-/// ends with one, so that the last record does not differ from the others.
-fn csv_reader(text: Box<dyn Read>, delimiter: u8) -> csv::Reader<Box<dyn Read>> {
-    csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .terminator(csv::Terminator::Any(b'\n'))
-        .buffer_capacity(1 << 16)
-        .from_reader(Box::new(text.chain(&b"\n"[..])))
+fn torn(quote: u8) -> String {
+    let quote = char::from(quote);
+    format!(
+        "text follows the closing {quote} of a quoted field: write {quote} within quotes twice, or \
+         read the file without quoting (--quote none, quote=\"none\")"
+    )
 }
 
-fn split_double_colon(lines: &mut Lines, record: &mut ByteRecord) -> Result<bool, ReadError> {
-    record.clear();
-    let Some(mut line) = lines.next()? else { return Ok(false) };
-    while let Some(at) = line.windows(2).position(|pair| pair == b"::") {
-        record.push_field(&line[..at]);
-        line = &line[at + 2..];
-    }
-    record.push_field(line);
-    Ok(true)
+fn unclosed(quote: u8) -> String {
+    let quote = char::from(quote);
+    format!(
+        "a field begins with {quote} and its quote is not closed: close it, or read the file without \
+         quoting (--quote none, quote=\"none\")"
+    )
+}
+
+fn swallows(quote: u8, lines: usize) -> String {
+    let quote = char::from(quote);
+    format!(
+        "the {quote} that opens here closes {} lines later, and each line between is a row by \
+         itself: read the file without quoting (--quote none, quote=\"none\"), or with --quote double \
+         if it is one field",
+        lines - 1
+    )
 }
 
 #[cfg(test)]
+#[cfg(feature = "tables")]
 mod tests {
+    use super::super::source::Source;
     use super::*;
     use std::path::Path;
 
-    fn records(bytes: &[u8], delimiter: Delimiter) -> Result<Vec<(u64, Vec<String>)>, ReadError> {
+    type Row = (u64, Vec<String>, bool);
+
+    fn read(bytes: &[u8], delimiter: Option<&str>, quote: Option<Quote>) -> Vec<Row> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.csv");
         std::fs::write(&path, bytes).unwrap();
-        let mut records = Records::open(Source::open(Path::new(&path))?, delimiter)?;
+        let text = Source::open(Path::new(&path)).unwrap().text().unwrap();
+        let delimiter = delimiter.map(|name| name.parse().unwrap());
+        let dialect = Dialect::guess(text.head(), delimiter, quote);
+        let mut records = Records::open(text, dialect).unwrap();
         let mut all = Vec::new();
-        while records.advance()? {
-            all.push((records.line(), records.texts()));
+        while records.advance().unwrap() {
+            all.push((records.line, records.texts(), records.fault().is_some()));
         }
-        Ok(all)
+        all
     }
 
-    fn owned(rows: &[(u64, &[&str])]) -> Vec<(u64, Vec<String>)> {
-        rows.iter().map(|(n, r)| (*n, r.iter().map(|s| s.to_string()).collect())).collect()
+    fn rows(text: &str, delimiter: Option<&str>) -> Vec<Row> {
+        read(text.as_bytes(), delimiter, None)
     }
 
-    #[test]
-    fn delimiters_are_guessed_and_named() {
-        for (line, expected) in [
-            ("a\tb,c,d", "tab"),
-            ("1::2, 3::4|5|6|7", "::"),
-            ("a,b", ","),
-            ("a;b;c,d", ";"),
-            ("a|b|c", "|"),
-            ("\"a;b;c;d\",e", ","),
-            ("abc", ","),
-        ] {
-            let got = Delimiter::guess(line.as_bytes());
-            assert_eq!(got.to_string(), expected, "{line}");
-            assert_eq!(expected.parse(), Ok(got));
-        }
-        assert_eq!("\\t".parse(), Ok(Delimiter::Byte(b'\t')));
-        for wrong in ["", "ab", "é", "\"", "\n"] {
-            assert!(wrong.parse::<Delimiter>().is_err(), "{wrong:?}");
-        }
+    fn good(rows: &[(u64, &[&str])]) -> Vec<Row> {
+        rows.iter().map(|(n, r)| (*n, r.iter().map(|s| s.to_string()).collect(), false)).collect()
     }
 
     #[test]
     fn records_know_their_lines_whatever_ends_them() {
-        let want =
-            owned(&[(1, &["a", "b"]), (3, &["c", "d\ne"]), (5, &["", ""]), (7, &["f", "g"])]);
+        let want = good(&[(1, &["a", "b"]), (3, &["c", "d\ne"]), (5, &["", ""]), (7, &["f", "g"])]);
         let text = "a,b\n\nc,\"d\ne\"\n,\n\nf,g";
-        let comma = Delimiter::Byte(b',');
-        assert_eq!(records(text.as_bytes(), comma).unwrap(), want);
-        assert_eq!(records(format!("{text}\n").as_bytes(), comma).unwrap(), want);
-        let crlf = text.replace('\n', "\r\n").replace("d\r\ne", "d\ne");
-        assert_eq!(records(crlf.as_bytes(), comma).unwrap(), want);
-        let marked = [b"\xef\xbb\xbf", crlf.as_bytes()].concat();
-        assert_eq!(records(&marked, comma).unwrap(), want);
+        assert_eq!(rows(text, None), want);
+        assert_eq!(rows(&format!("{text}\n"), None), want);
+        let other = |end: &str| {
+            let rows = rows(&text.replace('\n', end), None);
+            let plain =
+                |row: Row| (row.0, row.1.iter().map(|f| f.replace(end, "\n")).collect(), row.2);
+            rows.into_iter().map(plain).collect::<Vec<_>>()
+        };
+        assert_eq!(other("\r\n"), want);
+        assert_eq!(other("\r"), want);
+        let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+        assert_eq!(read(&marked, None, None), want);
     }
 
     #[test]
     fn double_colons_split_and_quotes_there_mean_nothing() {
-        let got = records(b"1::\"a:b::\r\n\n2\n", Delimiter::DoubleColon).unwrap();
-        assert_eq!(got, owned(&[(1, &["1", "\"a:b", ""]), (3, &["2"])]));
+        let got = rows("1::\"a:b::\r\n\n2\n", Some("::"));
+        assert_eq!(got, good(&[(1, &["1", "\"a:b", ""]), (3, &["2"])]));
     }
 
     #[test]
-    fn an_open_quote_is_an_error_that_names_its_record() {
-        let comma = Delimiter::Byte(b',');
-        for text in ["a,b\nc,\"d\ne,f\n", "a,b\nc,\"d\ne,f"] {
-            let error = records(text.as_bytes(), comma).unwrap_err().to_string();
-            assert!(error.contains("line 2: a double quote is opened"), "{error}");
+    fn blanks_delimit_in_runs_and_fields_are_trimmed() {
+        let got = rows(" 1 100  3 \n 2\t101 1\n", Some("space"));
+        assert_eq!(got, good(&[(1, &["1", "100", "3"]), (2, &["2", "101", "1"])]));
+        let got = rows("user, item\n1, \"10\" \n2 ,  11\n", None);
+        assert_eq!(got, good(&[(1, &["user", "item"]), (2, &["1", "10"]), (3, &["2", "11"])]));
+    }
+
+    #[test]
+    fn a_tabbed_file_without_quoting_keeps_its_quotes() {
+        let text = "u1\t\"weird al\" y\t5\nu2\t\"ghost town\t4\nu3\tair\t7\nu4\t7\" heroes\t9\n\
+                    u5\t\"Heroes\"\t1\nu6\tHeroes\t2\n";
+        let names: Vec<String> = rows(text, None).into_iter().map(|row| row.1[1].clone()).collect();
+        let want = ["\"weird al\" y", "\"ghost town", "air", "7\" heroes", "\"Heroes\"", "Heroes"];
+        assert_eq!(names, want);
+        assert_eq!(rows(text, None), read(text.as_bytes(), None, Some(Quote::None)));
+    }
+
+    #[test]
+    fn a_tabbed_file_that_quotes_is_unquoted() {
+        for text in [
+            "\"u\"\t\"i\"\n\"a b\"\t1\n\"c\"\t2\n",
+            "\"a b\"\t1\n\"c\"\t2\n",
+            "u\ti\n\"a\tb\"\t1\n\"c\"\t2\n",
+        ] {
+            let rows = rows(text, None);
+            assert_eq!(rows.last().unwrap().1, ["c", "2"], "{text}");
         }
-        assert_eq!(records(b"a\"b,\"c\"\"d\"", comma).unwrap(), owned(&[(1, &["a\"b", "c\"d"])]));
+        // Only what must be quoted is, in a file of which little is.
+        let late = format!("{}z\t\"a \"\"b\"\"\"\n", "u\ti\n".repeat(20_000));
+        assert_eq!(rows(&late, None).last().unwrap().1, ["z", "a \"b\""]);
+    }
+
+    #[test]
+    fn a_stray_quote_is_at_fault_and_swallows_nothing() {
+        // Fields of the right number, which a reader that trusts quotes takes for one record.
+        let text = "u,i,n\n1,\"ghost,5\n2,x,3\n3,12\",4\n4,y,6\n";
+        let faults: Vec<u64> = rows(text, None).iter().filter(|r| r.2).map(|r| r.0).collect();
+        assert_eq!(faults, [2]);
+        assert_eq!(rows(text, None).len(), 5);
+        let off = read(text.as_bytes(), None, Some(Quote::None));
+        assert_eq!(off[3].1, ["3", "12\"", "4"]);
+        let on = read(text.as_bytes(), None, Some(Quote::Byte(b'"')));
+        assert_eq!((on.len(), on[1].1[1].lines().count()), (3, 3), "it is one field if asked so");
+        for open in ["a,b\nc,\"d\ne,f\n", "a,b\nc,\"d\ne,f"] {
+            let rows = rows(open, None);
+            assert_eq!(
+                rows.iter().map(|r| r.2).collect::<Vec<_>>(),
+                [false, true, false],
+                "{open}"
+            );
+        }
+    }
+
+    #[test]
+    fn escaped_quotes_are_quotes() {
+        let text = "\"id\";\"title\";\"y\"\n\"1\";\"The \\\"C\\\"; Level 4\";\"2\"\n\"2\";\"x\\\"\";\"3\"\n";
+        let rows = rows(text, None);
+        assert_eq!(rows[1].1, ["1", "The \"C\"; Level 4", "2"]);
+        assert_eq!(rows[2].1, ["2", "x\"", "3"]);
+        assert!(rows.iter().all(|row| !row.2));
+        let torn = self::rows("u,i\n1,\"a\" b\n2,c\n", Some(","));
+        assert_eq!(torn.iter().filter(|row| row.2).count(), 0, "it seems to quote nothing");
+        let torn = format!("u,i\n{}1,\"a\" b\n", "1,c\n".repeat(30_000));
+        assert!(self::rows(&torn, None).last().unwrap().2);
+    }
+
+    #[test]
+    fn a_first_line_may_name_the_delimiter() {
+        let want = good(&[(2, &["u", "i,j"]), (3, &["1", "2,5"])]);
+        for first in ["sep=;", "SEP=;", "\"sep=;\""] {
+            assert_eq!(rows(&format!("{first}\r\nu;i,j\r\n1;2,5\r\n"), None), want);
+        }
     }
 }

@@ -5,15 +5,23 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::ReadError;
-use crate::recommend::Interactions;
+use crate::recommend::{Interactions, InteractionsBuilder, TimeUnit};
 
-use super::BadRows;
-use super::delimited::Delimiter;
-use super::source::{Source, extension, format_error};
-use super::{lists, parquet, table};
+use super::arrow::ArrowRows;
+use super::delimited::first_lines;
+use super::delimiter::Delimiter;
+use super::encoding::Encoding;
+use super::inputs::{self, Input};
+use super::quoting::Quote;
+use super::source::{Source, Text, extension, format_error, shown};
+use super::table::check_null;
+use super::times::Time;
+use super::{BadRows, ipc, lists, magic, parquet, table};
 
 /// How many of the first lines decide whether a file holds lists.
-const LOOK: usize = 10;
+const LOOK: usize = 100;
+/// How many columns an error names.
+const NAMED: usize = 30;
 
 /// What a file of interactions is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +33,17 @@ pub enum Format {
     Lists,
     /// Apache Parquet.
     Parquet,
+    /// Arrow IPC, a file (Feather) or a stream.
+    Arrow,
 }
 
 impl Format {
-    const ALL: [(Format, &str); 3] =
-        [(Format::Table, "table"), (Format::Lists, "lists"), (Format::Parquet, "parquet")];
+    const ALL: [(Format, &str); 4] = [
+        (Format::Table, "table"),
+        (Format::Lists, "lists"),
+        (Format::Parquet, "parquet"),
+        (Format::Arrow, "arrow"),
+    ];
 }
 
 impl fmt::Display for Format {
@@ -44,13 +58,17 @@ impl FromStr for Format {
     fn from_str(name: &str) -> Result<Format, String> {
         let found = Format::ALL.iter().find(|(_, n)| *n == name).map(|(format, _)| *format);
         let found = found.or_else(|| ["csv", "tsv"].contains(&name).then_some(Format::Table));
+        let found = found.or_else(|| ["feather", "ipc"].contains(&name).then_some(Format::Arrow));
         found.ok_or_else(|| {
-            format!("format is {name:?}, expected \"table\", \"lists\" or \"parquet\"")
+            format!(
+                "format is {name:?}, expected \"table\", \"lists\" or \"parquet\", or \"arrow\" for \
+                 Feather"
+            )
         })
     }
 }
 
-/// How to read a file of interactions.
+/// How to read files of interactions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// The column of users, by name or by number from 0. A table and Parquet need it.
@@ -64,13 +82,21 @@ pub struct ReadOptions {
     pub time: Option<String>,
     /// None: told from the extension and the first bytes.
     pub format: Option<Format>,
-    /// What stands between the fields of a table. None: told from the first line.
+    /// What stands between the fields of a table. None: told from the first lines.
     pub delimiter: Option<Delimiter>,
+    /// What quotes the fields of a table. None: double quotes, if the first lines do not tell that
+    /// the file quotes nothing.
+    pub quote: Option<Quote>,
     /// Whether a table's first line names its columns. None: unless every column is given by
-    /// number.
+    /// number; a first line that looks like a header is then an error.
     pub header: Option<bool>,
+    /// The encoding of a text. None: UTF-8, or UTF-16 if its mark says so.
+    pub encoding: Option<Encoding>,
     /// Whether rows that cannot be read are counted and passed over.
     pub skip_bad_rows: bool,
+    /// Whether `NULL`, `NaN`, `NA`, `None` and `\N` in a text are ids like others, rather than rows
+    /// that cannot be read.
+    pub keep_null_ids: bool,
 }
 
 impl ReadOptions {
@@ -82,14 +108,14 @@ impl ReadOptions {
     ) -> Result<(&str, &str), ReadError> {
         match (self.user.as_deref(), self.item.as_deref()) {
             (Some(user), Some(item)) => Ok((user, item)),
-            _ => Err(format_error(
-                path,
-                format!(
-                    "say which columns hold the user and the item, by name or by number from 0; \
-                     it has {}",
-                    available.join(", ")
-                ),
-            )),
+            _ => {
+                let available: Vec<String> =
+                    available.iter().take(NAMED).map(|name| shown(name)).collect();
+                let there = available.join(", ");
+                let problem = "say which columns hold the user and the item, by name or by number \
+                               from 0; it has";
+                Err(format_error(path, format!("{problem} {there}")))
+            }
         }
     }
 
@@ -100,24 +126,31 @@ impl ReadOptions {
 
 /// Reads who had what, and how often.
 ///
-/// A **table** is UTF-8 text with a header, or without one if columns are given by number; fields
-/// may be quoted; a pair that stands twice is summed and keeps its latest time; dates are ISO 8601,
-/// in UTC unless they say otherwise. **Lists** are lines `user item item ...` ([`lists`]).
-/// **Parquet** columns are integers or strings, weights any numbers, times integers, timestamps,
-/// dates or such text.
-/// Without `options.format`, Parquet is known by its first bytes; lists are taken for granted only
-/// if no column is named and the first lines are integers with single spaces between them;
-/// anything else is a table. Each may be gzipped, and `-` is standard input.
+/// `path` is a file, a folder (its files and those of folders in it, in the order of their names,
+/// without those that begin with `.` or `_`), or a pattern with `*`, `?` or `[]` if there is no such
+/// file. A folder named `day=2024-01-31` is a column `day`.
 ///
-/// Ids of text files are integers only if every one of their side is a canonical int64 other than
-/// -1; Parquet's keep their type. Users and items are numbered in order of first appearance.
-/// Holds 12 to 24 bytes a row and each distinct id once, and 8 bytes a row more at the end.
+/// A **table** is text with a header, or without one if columns are given by number. The delimiter
+/// and whether fields are quoted are told from the first lines. A pair that stands twice is summed
+/// and keeps its latest time; dates are ISO 8601, in UTC unless they say otherwise. **Lists** are
+/// lines `user item item ...` ([`lists`]). **Parquet** columns are integers or strings, weights any
+/// numbers, times integers, timestamps, dates or such text; **Arrow** IPC (Feather) likewise.
+/// Without `options.format`, Parquet and Arrow are known by their first bytes; lists are taken for
+/// granted only if no column is named and the first lines are integers with single spaces between
+/// them, and do not look like rows; anything else is a table. Each may be compressed with gzip, zstd
+/// or bzip2, and `-` is standard input.
+///
+/// Ids of text files are without blanks at their ends, and integers only if every one of their side
+/// is a canonical int64 other than -1; Parquet's keep their type. Users and items are numbered in
+/// order of first appearance. Holds 12 to 24 bytes a row and each distinct id once, and 8 bytes a row
+/// more at the end.
 ///
 /// # Errors
-/// If the file cannot be read, a column is missing, or rows cannot be read and are not to be
-/// skipped: a line has an empty id, a weight that is no finite number, a time that is none, bytes
-/// that are not UTF-8, or another number of fields than the first. The first five are named, and
-/// all counted up to a thousand.
+/// If a file cannot be read or is of another kind, a column is missing, the first line may be a
+/// header or not, or rows cannot be read and are not to be skipped: a line has an empty id or one
+/// that stands for a missing value, a weight that is no finite number, a time that is none, bytes
+/// that are not UTF-8, a quote that does not close, or another number of fields than the first. The
+/// first five are named, and all counted up to a thousand.
 pub fn read_interactions(
     path: impl AsRef<Path>,
     options: &ReadOptions,
@@ -133,40 +166,264 @@ pub fn read_interactions_counted(
     path: impl AsRef<Path>,
     options: &ReadOptions,
 ) -> Result<(Interactions, BadRows), ReadError> {
-    let source = Source::open(path.as_ref())?;
-    match options.format.unwrap_or_else(|| guess(&source, options)) {
-        Format::Table => table::read_from(source, options),
-        Format::Lists => lists::read_from(source, options.skip_bad_rows),
-        Format::Parquet => parquet::read_from(source, options),
+    read_all_interactions(&[path], options)
+}
+
+/// [`read_interactions_counted`] of several paths, as if their rows were in one file. Each file has
+/// its own header, delimiter and quoting; all are of one kind: text with columns, lists, or columnar
+/// (Parquet and Arrow).
+///
+/// # Errors
+/// As [`read_interactions`], or if there is no path, or the files differ in kind.
+pub fn read_all_interactions<P: AsRef<Path>>(
+    paths: &[P],
+    options: &ReadOptions,
+) -> Result<(Interactions, BadRows), ReadError> {
+    let inputs = inputs::expand(paths)?;
+    let Some(first) = inputs.first() else {
+        return Err(format_error(Path::new("the paths"), "got none, expected at least one file"));
+    };
+    let mut all = Collected::None;
+    let mut kind = None;
+    for input in &inputs {
+        let source = Source::open(&input.path)?;
+        let (found, content) = Content::of(source, options)?;
+        if *kind.get_or_insert(found) != found {
+            let kind = kind.unwrap_or(found);
+            let problem = format!(
+                "got a file of the format {found} after one of {kind} ({}): read files of one kind at \
+                 a time",
+                first.path.display()
+            );
+            return Err(format_error(&input.path, problem));
+        }
+        all.add(content, input, options, inputs.len() == 1)?;
+    }
+    all.finish()
+}
+
+/// What was collected of some files.
+enum Collected {
+    None,
+    Text(Box<Rows>),
+    Columns(Box<ArrowRows>),
+}
+
+impl Collected {
+    fn add(
+        &mut self,
+        content: Content,
+        input: &Input,
+        options: &ReadOptions,
+        is_only: bool,
+    ) -> Result<(), ReadError> {
+        match content {
+            Content::Text(format, text) => {
+                let rows = self.rows(options, is_only);
+                match format {
+                    Format::Lists => {
+                        let check =
+                            |id: &str, what: &str| check_null(id, what, options.keep_null_ids);
+                        lists::read_into(text, &check, &mut rows.builder, &mut rows.bad)
+                    }
+                    _ => table::read_into(text, options, &input.partitions, rows),
+                }
+            }
+            Content::Columns(format, source) => {
+                let rows = self.columns(&input.path, options);
+                match format {
+                    Format::Arrow => ipc::read_into(source, options, &input.partitions, rows),
+                    _ => parquet::read_into(source, options, &input.partitions, rows),
+                }
+            }
+        }
+    }
+
+    fn rows(&mut self, options: &ReadOptions, is_only: bool) -> &mut Rows {
+        if !matches!(self, Collected::Text(_)) {
+            *self = Collected::Text(Box::new(Rows::new(options.skip_bad_rows, is_only)));
+        }
+        match self {
+            Collected::Text(rows) => rows,
+            _ => unreachable!("made above"),
+        }
+    }
+
+    fn columns(&mut self, path: &Path, options: &ReadOptions) -> &mut ArrowRows {
+        if !matches!(self, Collected::Columns(_)) {
+            let rows = ArrowRows::new(path).skip_bad_rows(options.skip_bad_rows);
+            *self = Collected::Columns(Box::new(rows));
+        }
+        match self {
+            Collected::Columns(rows) => {
+                rows.begin(path);
+                rows
+            }
+            _ => unreachable!("made above"),
+        }
+    }
+
+    fn finish(self) -> Result<(Interactions, BadRows), ReadError> {
+        match self {
+            Collected::None => Ok((InteractionsBuilder::new().finish()?, BadRows::default())),
+            Collected::Text(rows) => rows.finish(),
+            Collected::Columns(rows) => rows.finish_counted(),
+        }
     }
 }
 
-fn guess(source: &Source, options: &ReadOptions) -> Format {
-    if source.head().starts_with(parquet::MAGIC)
-        || ["parquet", "pq"].contains(&extension(source.path()).as_str())
-    {
-        return Format::Parquet;
+/// The rows of text files.
+pub(super) struct Rows {
+    pub builder: InteractionsBuilder,
+    pub bad: BadRows,
+    is_only_file: bool,
+    /// Whether there was a time, and whether all were dates.
+    times: (bool, bool),
+}
+
+impl Rows {
+    fn new(skip_bad: bool, is_only_file: bool) -> Rows {
+        let (builder, bad) = (InteractionsBuilder::new(), BadRows::new(skip_bad));
+        Rows { builder, bad, is_only_file, times: (false, true) }
     }
-    let lists =
-        !options.names_columns() && options.delimiter.is_none() && looks_like_lists(source.head());
-    if lists { Format::Lists } else { Format::Table }
+
+    /// Whether there are no other files: among several, some may be empty.
+    pub(super) fn is_only_file(&self) -> bool {
+        self.is_only_file
+    }
+
+    pub(super) fn push(
+        &mut self,
+        user: &str,
+        item: &str,
+        weight: f32,
+        time: Option<Time>,
+    ) -> Result<(), String> {
+        let pushed = match time {
+            Some(time) => {
+                self.times = (true, self.times.1 && time.is_date);
+                self.builder.push_text_at(user, item, weight, time.value)
+            }
+            None => self.builder.push_text(user, item, weight),
+        };
+        pushed.map_err(|e| e.to_string())
+    }
+
+    fn finish(mut self) -> Result<(Interactions, BadRows), ReadError> {
+        if self.times == (true, true) {
+            self.builder.set_time_unit(TimeUnit::Seconds);
+        }
+        let bad = self.bad.finish()?;
+        Ok((self.builder.finish()?, bad))
+    }
+}
+
+/// An open file and its format.
+enum Content {
+    Text(Format, Text),
+    Columns(Format, Source),
+}
+
+/// Files that can be read as one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Table,
+    Lists,
+    Columns,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Table => "table",
+            Kind::Lists => "lists",
+            Kind::Columns => "Parquet or Arrow",
+        })
+    }
+}
+
+impl Content {
+    fn of(source: Source, options: &ReadOptions) -> Result<(Kind, Content), ReadError> {
+        if let Some(format) = options.format.or_else(|| columnar(&source))
+            && matches!(format, Format::Parquet | Format::Arrow)
+        {
+            return Ok((Kind::Columns, Content::Columns(format, source)));
+        }
+        let text = source.into_text(options.encoding)?;
+        let format = match options.format {
+            Some(format) => format,
+            None if options.names_columns() || options.delimiter.is_some() => Format::Table,
+            None => guess(&text)?,
+        };
+        let kind = if format == Format::Lists { Kind::Lists } else { Kind::Table };
+        Ok((kind, Content::Text(format, text)))
+    }
+}
+
+/// The format of a file that is no text.
+fn columnar(source: &Source) -> Option<Format> {
+    let named = |extensions: &[&str]| extensions.contains(&extension(source.path()).as_str());
+    if source.head().starts_with(parquet::MAGIC) {
+        Some(Format::Parquet)
+    } else if ipc::is_arrow(source.head()) {
+        Some(Format::Arrow)
+    } else {
+        // What has the name of one and is another thing is named by its own first bytes.
+        let is_text = magic::not_text(source.head()).is_none();
+        (named(&["parquet", "pq"]) && is_text).then_some(Format::Parquet)
+    }
+}
+
+/// Lists or a table.
+///
+/// # Errors
+/// If the lines look like lists and like rows.
+fn guess(text: &Text) -> Result<Format, ReadError> {
+    let mut head = text.head().to_vec();
+    if text.is_all_head() {
+        head.push(b'\n');
+    }
+    if !looks_like_lists(&head) {
+        return Ok(Format::Table);
+    }
+    match looks_like_rows(&head) {
+        Some(why) => Err(format_error(
+            text.path(),
+            format!(
+                "got lines of integers with spaces between them, which may be rows or lists: {why}; \
+                 name the columns if they are rows `user item weight` (--user 0 --item 1 --weight 2), \
+                 or the format if they are lists `user item item ...` (--format lists, \
+                 format=\"lists\")"
+            ),
+        )),
+        None => Ok(Format::Lists),
+    }
 }
 
 /// Whether a file's first bytes are lists of integers: digits with single spaces between them, on
-/// every one of the first lines.
+/// every one of the first lines that are not empty.
 fn looks_like_lists(head: &[u8]) -> bool {
-    let mut lines: Vec<&[u8]> = head.split(|&b| b == b'\n').take(LOOK).collect();
-    // The last one may be cut anywhere.
-    if lines.len() > 1 && lines.len() < LOOK {
-        lines.pop();
-    }
-    lines.iter().all(|line| integers(line.strip_suffix(b"\r").unwrap_or(line)))
+    let mut lines = first_lines(head).take(LOOK).peekable();
+    lines.peek().is_some() && lines.all(integers)
 }
 
 fn integers(line: &[u8]) -> bool {
     let mut words = line.split(|&b| b == b' ');
     let is_integer = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
     words.all(is_integer)
+}
+
+/// Why lists may be rows.
+fn looks_like_rows(head: &[u8]) -> Option<&'static str> {
+    let lines: Vec<Vec<&[u8]>> =
+        first_lines(head).take(LOOK).map(|line| line.split(|&b| b == b' ').collect()).collect();
+    let first = lines.first()?.len();
+    if lines.len() > 1 && [3, 4].contains(&first) && lines.iter().all(|line| line.len() == first) {
+        return Some(if first == 3 { "every line has 3 words" } else { "every line has 4 words" });
+    }
+    let counts = |line: &Vec<&[u8]>| line[0] == (line.len() - 1).to_string().as_bytes();
+    let counted = lines.len() > 2 && lines.iter().all(counts);
+    counted.then_some("each first word counts the others")
 }
 
 #[cfg(test)]
@@ -204,9 +461,75 @@ mod tests {
     fn only_plain_integers_look_like_lists() {
         assert!(looks_like_lists(b"0 1 2 3\n1 5"));
         assert!(looks_like_lists(b"0 1 2 3\n1\n2 4\n2 a"));
-        for other in [&b"u i\n0 1\n"[..], b"1,2\n", b"0 1\n\n", b"0  1\n", b"", b"1 2.5\n"] {
+        for other in [&b"u i\n0 1\n"[..], b"1,2\n", b"0  1\n", b"", b"1 2.5\n"] {
             assert!(!looks_like_lists(other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn rows_of_integers_are_not_taken_for_lists() {
+        let fault =
+            |text: &[u8]| read("t.txt", text, &ReadOptions::default()).unwrap_err().to_string();
+        for (text, why) in [
+            (&b"1 1 3\n1 2 4\n2 1 5\n"[..], "every line has 3 words"),
+            (b"1 1 3 7\r\n1 2 4 8\r\n", "every line has 4 words"),
+            (b"2 7 8\n1 9\n3 1 2 3\n", "each first word counts the others"),
+        ] {
+            let told = fault(text);
+            assert!(told.contains(why) && told.contains("--format lists"), "{told}");
+        }
+        let lists = ReadOptions { format: Some(Format::Lists), ..ReadOptions::default() };
+        assert_eq!(read("t.txt", b"1 1 3\n1 2 4\n", &lists).unwrap().matrix.nnz(), 4);
+        assert_eq!(
+            read("t.txt", b"1 2\r3 4 5\r", &ReadOptions::default()).unwrap().matrix.nnz(),
+            3
+        );
+    }
+
+    #[test]
+    fn what_is_another_thing_is_named_by_its_first_bytes() {
+        for (name, bytes, what) in [
+            ("t.csv", &b"PK\x03\x04\0\0xl/workbook.xml"[..], "an Excel workbook"),
+            ("t.csv", b"\xfd7zXZ\0\0\x04", "an xz archive"),
+            ("t.parquet", b"ORC\x03\0", "an ORC file"),
+            ("t.csv", &[27, 1, 2, 3, 0, 5, 6, 7, 8, 4, 3, 2, 1, 9, 0, 0, 3], "binary data"),
+        ] {
+            let error = read(name, bytes, &named()).unwrap_err().to_string();
+            assert!(error.contains(what) && !error.contains('\x1b'), "{error}");
+        }
+    }
+
+    #[test]
+    fn several_files_are_one_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let one = write("t/day=2024-01-01/part-0.csv", "u,i\na,x\n");
+        let two = write("t/day=2024-01-02/part-0.csv", "i;u\nx;a\ny;b\n");
+        write("t/day=2024-01-02/part-1.csv", "");
+        write("t/_SUCCESS", "");
+        let named = |time: Option<&str>| ReadOptions {
+            user: Some("u".into()),
+            item: Some("i".into()),
+            time: time.map(String::from),
+            ..ReadOptions::default()
+        };
+        let (data, _) = read_all_interactions(&[&one, &two], &named(None)).unwrap();
+        assert_eq!(data.matrix.values(), [2.0, 1.0]);
+        let folder = read_interactions(dir.path().join("t"), &named(Some("day"))).unwrap();
+        assert_eq!((&folder.matrix, &folder.users), (&data.matrix, &data.users));
+        assert_eq!(folder.times, Some(vec![1_704_153_600, 1_704_153_600]));
+        assert_eq!(folder.first_times, Some(vec![1_704_067_200, 1_704_153_600]));
+        assert_eq!(folder.time_unit, TimeUnit::Seconds);
+        let lists = write("lists.txt", "1 2 3\n4 5\n");
+        let mixed = read_all_interactions(&[&one, &lists], &ReadOptions::default()).unwrap_err();
+        assert!(mixed.to_string().contains("say which columns"), "{mixed}");
+        let none = read_all_interactions::<&str>(&[], &named(None)).unwrap_err().to_string();
+        assert!(none.contains("at least one file"), "{none}");
     }
 
     #[test]

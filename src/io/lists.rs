@@ -6,7 +6,7 @@ use crate::error::ReadError;
 use crate::recommend::{Interactions, InteractionsBuilder};
 
 use super::BadRows;
-use super::source::{Source, utf8};
+use super::source::{Source, Text, utf8};
 
 /// Reads `user item item ...` lines, separated by spaces or tabs, each item weighing 1.
 ///
@@ -17,29 +17,40 @@ use super::source::{Source, utf8};
 /// # Errors
 /// If the file cannot be read or a word is not UTF-8 (the line is named).
 pub fn read(path: impl AsRef<Path>) -> Result<Interactions, ReadError> {
-    read_from(Source::open(path.as_ref())?, false).map(|read| read.0)
+    let (mut builder, mut bad) = (InteractionsBuilder::new(), BadRows::new(false));
+    let text = Source::open(path.as_ref())?.text()?;
+    read_into(text, &|_, _| Ok(()), &mut builder, &mut bad)?;
+    bad.finish()?;
+    Ok(builder.finish()?)
 }
 
-pub(super) fn read_from(
-    source: Source,
-    skip_bad: bool,
-) -> Result<(Interactions, BadRows), ReadError> {
-    let mut lines = source.into_lines()?;
-    let mut builder = InteractionsBuilder::new();
-    let mut bad = BadRows::new(skip_bad);
-    while let Some(line) = lines.next()? {
-        if let Err(problem) = push_words(line, &mut builder) {
+/// Adds the lines of a text; `check` says what is wrong with an id, and is told what it is of.
+pub(super) fn read_into(
+    text: Text,
+    check: &dyn Fn(&str, &str) -> Result<(), String>,
+    builder: &mut InteractionsBuilder,
+    bad: &mut BadRows,
+) -> Result<(), ReadError> {
+    let mut lines = text.into_lines();
+    while lines.advance()? {
+        let line = &lines.line().text;
+        if let Err(problem) = push_words(line, check, builder) {
             bad.note(|| lines.error(problem))?;
         }
     }
-    let bad = bad.finish()?;
-    Ok((builder.finish()?, bad))
+    Ok(())
 }
 
-fn push_words(line: &[u8], builder: &mut InteractionsBuilder) -> Result<(), String> {
+fn push_words(
+    line: &[u8],
+    check: &dyn Fn(&str, &str) -> Result<(), String>,
+    builder: &mut InteractionsBuilder,
+) -> Result<(), String> {
     let words = utf8(line, "line")?;
     let mut words = words.split_ascii_whitespace();
     let Some(user) = words.next() else { return Ok(()) };
+    check(user, "user id")?;
+    words.clone().try_for_each(|item| check(item, "item id"))?;
     builder.add_user_text(user).map_err(|e| e.to_string())?;
     words.try_for_each(|item| builder.push_text(user, item, 1.0)).map_err(|e| e.to_string())
 }

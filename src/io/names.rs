@@ -1,44 +1,147 @@
 //! Names for people (`id, name` files) and lists of ids.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use crate::error::ReadError;
 use crate::index::Ids;
 use crate::index::canonical_int;
 
+use super::BadRows;
+use super::delimited::{Dialect, Records};
+use super::delimiter::Delimiter;
+#[cfg(feature = "tables")]
+use super::encoding::Encoding;
 use super::matrix::Matrix;
 use super::npy;
+use super::quoting::Quote;
 use super::source::{Source, extension, format_error, shown, utf8};
 
-/// Reads the first two fields of every line as an id and its name, in the order of the file.
-///
-/// The separator is that of the first line: a tab, `::` (MovieLens's `id::title::genres`), a comma
-/// or a semicolon, looked for in this order; further fields are ignored. With a tab, comma or
-/// semicolon a field in double quotes is unquoted. A first line that is a header (its id is no
-/// integer, the next one's is; or its fields are called `id` and `name`, `title` or `label`) is
-/// skipped, and so are empty lines. `-` is standard input.
+/// How to read a file of names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamesOptions {
+    /// The column of ids, by name or by number from 0. None: the first.
+    pub id: Option<String>,
+    /// The column of names, by name or by number from 0. None: the second.
+    pub name: Option<String>,
+    /// What stands between the fields. None: told from the first lines.
+    pub delimiter: Option<Delimiter>,
+    /// What quotes the fields. None: told from the first lines.
+    pub quote: Option<Quote>,
+    /// The encoding. None: UTF-8, or UTF-16 if its mark says so.
+    #[cfg(feature = "tables")]
+    pub encoding: Option<Encoding>,
+    /// Whether rows that cannot be read are counted and passed over.
+    pub skip_bad_rows: bool,
+}
+
+/// Reads the first two fields of every line as an id and its name, in the order of the file:
+/// [`read_with`] the default options.
 ///
 /// # Errors
-/// If the file cannot be read, a line has no second field, or is not UTF-8 (the line is named).
+/// As [`read_with`].
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, ReadError> {
-    let mut lines = Source::open(path.as_ref())?.into_lines()?;
-    let mut separator = None;
+    read_with(path, &NamesOptions::default()).map(|read| read.0)
+}
+
+/// Reads two columns of a delimited file as ids and names, in the order of the file, and which rows
+/// were passed over.
+///
+/// Delimiter and quoting are told from the first lines, as for tables of interactions: a tab, `::`
+/// (MovieLens's `id::title::genres`), a comma, a semicolon or a pipe. If columns are given by
+/// number, a first line that is a header (its id is no integer, the next one's is; or its fields are
+/// called `id` and `name`, `title` or `label`) is skipped. Empty lines are skipped. `-` is standard
+/// input.
+///
+/// # Errors
+/// If the file cannot be read or there is no such column; or, unless rows may be skipped, if a line
+/// has too few fields, too many of them for a name that holds no delimiter, a quote that does not
+/// close, or bytes that are not UTF-8 (the line is named).
+pub fn read_with(
+    path: impl AsRef<Path>,
+    options: &NamesOptions,
+) -> Result<(Vec<(String, String)>, BadRows), ReadError> {
+    let path = path.as_ref();
+    let source = Source::open(path)?;
+    #[cfg(feature = "tables")]
+    let text = source.into_text(options.encoding)?;
+    #[cfg(not(feature = "tables"))]
+    let text = source.text()?;
+    let mut head = text.head().to_vec();
+    if text.is_all_head() {
+        head.push(b'\n');
+    }
+    let mut records = Records::open(text, Dialect::guess(&head, options.delimiter, options.quote))?;
+    let mut bad = BadRows::new(options.skip_bad_rows);
     let mut pairs: Vec<(String, String)> = Vec::new();
-    while let Some(line) = lines.next()? {
-        if line.is_empty() {
+    let mut columns = None;
+    while records.advance()? {
+        let first = columns.is_none();
+        let (id, name, header) = match columns {
+            Some(found) => found,
+            None => *columns.insert(find(&records, options, path)?),
+        };
+        if first && header {
             continue;
         }
-        let pair = utf8(line, "line").and_then(|line| {
-            let separator = *separator.get_or_insert_with(|| guess(line));
-            first_two(line, separator)
-        });
-        pairs.push(pair.map_err(|problem| lines.error(problem))?);
+        match pair(&records, id, name) {
+            Ok(pair) => pairs.push(pair),
+            Err(problem) => bad.note(|| records.error(problem))?,
+        }
     }
-    if is_header(&pairs) {
+    if columns.is_some_and(|(.., header)| !header) && is_header(&pairs) {
         pairs.remove(0);
     }
-    Ok(pairs)
+    Ok((pairs, bad.finish()?))
+}
+
+/// Where ids and names are, and whether the first line names the columns.
+fn find(
+    records: &Records,
+    options: &NamesOptions,
+    path: &Path,
+) -> Result<(usize, usize, bool), ReadError> {
+    let first = records.texts();
+    let (id, name) = (options.id.as_deref(), options.name.as_deref());
+    let by_number = |column: Option<&str>, otherwise: usize| {
+        column.map_or(Some(otherwise), |column| column.parse().ok())
+    };
+    let header = by_number(id, 0).is_none() || by_number(name, 1).is_none();
+    let locate = |column: Option<&str>, otherwise: usize| {
+        let Some(column) = column else { return Ok(otherwise) };
+        let named = || first.iter().position(|text| text == column).filter(|_| header);
+        let numbered = || column.parse().ok().filter(|&at: &usize| at < first.len());
+        named().or_else(numbered).ok_or_else(|| ReadError::Column {
+            path: path.to_path_buf(),
+            column: column.to_string(),
+            available: if header {
+                first.clone()
+            } else {
+                (0..first.len()).map(|at| at.to_string()).collect()
+            },
+        })
+    };
+    Ok((locate(id, 0)?, locate(name, 1)?, header))
+}
+
+fn pair(records: &Records, id: usize, name: usize) -> Result<(String, String), String> {
+    if let Some(problem) = records.fault() {
+        return Err(problem.to_string());
+    }
+    if records.len() <= id.max(name) {
+        let got = records.texts().iter().map(|text| shown(text)).collect::<Vec<_>>().join(", ");
+        return Err(format!(
+            "got {got}, expected an id and a name with the delimiter {} between them: name another \
+             (--names-delimiter)",
+            records.delimiter()
+        ));
+    }
+    // A name may hold these, and would be cut there; tabs and double colons it does not hold.
+    let is_cut = matches!(records.delimiter(), Delimiter::Byte(b',' | b';' | b'|'));
+    if is_cut && records.len() != records.width() {
+        return Err(records.width_problem());
+    }
+    let field = |at: usize, what: &str| utf8(records.field(at), what).map(str::to_string);
+    Ok((field(id, "id")?, field(name, "name")?))
 }
 
 /// Reads ids: a text file with one id a line, or an integer `.npy` array.
@@ -72,73 +175,27 @@ fn read_column(path: &Path) -> Result<Vec<i64>, ReadError> {
 /// # Errors
 /// If the file cannot be read or a line is not UTF-8.
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<String>, ReadError> {
-    let mut lines = Source::open(path.as_ref())?.into_lines()?;
+    let mut lines = Source::open(path.as_ref())?.text()?.into_lines();
     let mut labels = Vec::new();
-    while let Some(line) = lines.next()? {
-        let label = utf8(line, "label").map(str::to_string);
+    while lines.advance()? {
+        let label = utf8(&lines.line().text, "label").map(str::to_string);
         labels.push(label.map_err(|problem| lines.error(problem))?);
     }
     Ok(labels)
 }
 
 fn read_lines(path: &Path) -> Result<Vec<String>, ReadError> {
-    let mut lines = Source::open(path)?.into_lines()?;
+    let mut lines = Source::open(path)?.text()?.into_lines();
     let mut texts = Vec::new();
-    while let Some(line) = lines.next()? {
-        let text = match line {
+    while lines.advance()? {
+        let text = match &lines.line().text[..] {
             // An id too few would shift all those below it.
             b"" => Err("the line is empty: give one id a line".to_string()),
-            _ => utf8(line, "id").map(str::to_string),
+            line => utf8(line, "id").map(str::to_string),
         };
         texts.push(text.map_err(|problem| lines.error(problem))?);
     }
     Ok(texts)
-}
-
-fn guess(line: &str) -> &'static str {
-    ["\t", "::", ",", ";"].into_iter().find(|s| line.contains(s)).unwrap_or("\t")
-}
-
-fn first_two(line: &str, separator: &str) -> Result<(String, String), String> {
-    let missing = || {
-        format!("got {}, expected an id and a name with {separator:?} between them", shown(line))
-    };
-    let quotes = separator != "::";
-    let (id, rest) = field(line, separator, quotes);
-    let (name, _) = field(rest.ok_or_else(missing)?, separator, quotes);
-    Ok((id.into_owned(), name.into_owned()))
-}
-
-/// The first field of `text`, unquoted, and what follows its separator.
-fn field<'a>(text: &'a str, separator: &str, quotes: bool) -> (Cow<'a, str>, Option<&'a str>) {
-    if let Some((value, rest)) = quotes.then(|| quoted(text, separator)).flatten() {
-        return (value, rest);
-    }
-    match text.split_once(separator) {
-        Some((value, rest)) => (value.into(), Some(rest)),
-        None => (text.into(), None),
-    }
-}
-
-/// A field in double quotes. One whose closing quote does not end it is no quoted field: there are
-/// names such as `"Weird Al" Yankovic` in files that quote nothing.
-fn quoted<'a>(text: &'a str, separator: &str) -> Option<(Cow<'a, str>, Option<&'a str>)> {
-    let body = text.strip_prefix('"')?;
-    let mut end = 0;
-    loop {
-        end += body[end..].find('"')?;
-        if !body[end + 1..].starts_with('"') {
-            break;
-        }
-        end += 2;
-    }
-    let rest = &body[end + 1..];
-    let value = body[..end].replace("\"\"", "\"").into();
-    if rest.is_empty() {
-        Some((value, None))
-    } else {
-        Some((value, Some(rest.strip_prefix(separator)?)))
-    }
 }
 
 fn is_header(pairs: &[(String, String)]) -> bool {
@@ -176,7 +233,41 @@ mod tests {
         let movies = pairs("1::Toy Story (1995)::Animation|Comedy\n2::\"q\"::x\n");
         assert_eq!(movies, owned(&[("1", "Toy Story (1995)"), ("2", "\"q\"")]));
         assert_eq!(pairs("a,\"Smith, J\"\nb,c"), owned(&[("a", "Smith, J"), ("b", "c")]));
-        assert_eq!(pairs("a;\"open\n"), owned(&[("a", "\"open")]));
+        let spans = pairs("1;\"Les\r\nautres\"\r\n2;Heat\r\n");
+        assert_eq!(spans, owned(&[("1", "Les\r\nautres"), ("2", "Heat")]));
+    }
+
+    #[test]
+    fn names_files_are_tables() {
+        let movies = pairs("1|Toy Story (1995)|01-Jan-1995||0|1\n2|Four, Rooms|x||0|0\n");
+        assert_eq!(movies, owned(&[("1", "Toy Story (1995)"), ("2", "Four, Rooms")]));
+        let films = pairs("11;Seven, or Se7en (1995)\n12;Heat (1995)\n");
+        assert_eq!(films, owned(&[("11", "Seven, or Se7en (1995)"), ("12", "Heat (1995)")]));
+        let cr = pairs("id,title\r1,Heat\r2,Air\r");
+        assert_eq!(cr, owned(&[("1", "Heat"), ("2", "Air")]));
+        let cut = with("n", b"1,Smith, John\n2,Heat\n3,Air\n", |p| read(p)).unwrap_err();
+        assert!(cut.to_string().contains("the first line has 3"), "{cut}");
+    }
+
+    #[cfg(feature = "tables")]
+    #[test]
+    fn columns_encodings_and_bad_rows_are_chosen() {
+        let text = b"isbn;author;title\n1;x;Les \xe9t\xe9s\n2;y\n3;z;Air\n";
+        let options = NamesOptions {
+            id: Some("isbn".into()),
+            name: Some("title".into()),
+            encoding: Some("latin-1".parse().unwrap()),
+            skip_bad_rows: true,
+            ..NamesOptions::default()
+        };
+        let (pairs, bad) = with("n", text, |p| read_with(p, &options)).unwrap();
+        assert_eq!(pairs, owned(&[("1", "Les étés"), ("3", "Air")]));
+        assert_eq!(bad.count(), 1);
+        let missing = NamesOptions { name: Some("name".into()), ..options.clone() };
+        let error = with("n", text, |p| read_with(p, &missing)).unwrap_err().to_string();
+        assert!(error.ends_with("no column \"name\"; it has isbn, author, title"), "{error}");
+        let numbered = NamesOptions { id: Some("0".into()), name: Some("2".into()), ..options };
+        assert_eq!(with("n", text, |p| read_with(p, &numbered)).unwrap().0[0].1, "Les étés");
     }
 
     #[test]

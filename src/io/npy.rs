@@ -19,9 +19,9 @@ use crate::store::{AtomicFile, Bytes, save_error};
 /// How many elements are converted at a time.
 const CHUNK: usize = 1 << 16;
 
-/// Reads an array of float16, float32, float64, uint8, int8 or bool as float32.
+/// Reads an array of float16, float32, float64, integers of any width or bool as float32.
 ///
-/// One dimension is a single row. Either byte order and either array order is read. A float64
+/// Integers beyond 2^24 are rounded, as numpy rounds them. One dimension is a single row. Either byte order and either array order is read. A float64
 /// beyond float32's range becomes an infinity, which an index refuses. Holds the result, and twice
 /// that for an array in Fortran order.
 ///
@@ -36,7 +36,13 @@ pub fn read(path: impl AsRef<Path>) -> Result<Matrix, ReadError> {
         (Kind::Unsigned, 1) => array.values(|b: [u8; 1]| f32::from(b[0])),
         (Kind::Bool, 1) => array.values(|b: [u8; 1]| f32::from(u8::from(b[0] != 0))),
         (Kind::Signed, 1) => array.values(|b| f32::from(i8::from_le_bytes(b))),
-        _ => Err(array.dtype_error("float16, float32, float64, uint8, int8 or bool", "float32")),
+        (Kind::Signed, 2) => array.values(|b| f32::from(i16::from_le_bytes(b))),
+        (Kind::Signed, 4) => array.values(|b| i32::from_le_bytes(b) as f32),
+        (Kind::Signed, 8) => array.values(|b| i64::from_le_bytes(b) as f32),
+        (Kind::Unsigned, 2) => array.values(|b| f32::from(u16::from_le_bytes(b))),
+        (Kind::Unsigned, 4) => array.values(|b| u32::from_le_bytes(b) as f32),
+        (Kind::Unsigned, 8) => array.values(|b| u64::from_le_bytes(b) as f32),
+        _ => Err(array.dtype_error("floats, integers or bool", "float32")),
     }?;
     array.shaped(data)
 }

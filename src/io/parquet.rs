@@ -5,50 +5,95 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::Type;
 
 use crate::error::ReadError;
-use crate::recommend::Interactions;
 
+use super::ReadOptions;
 use super::arrow::ArrowRows;
 use super::source::{Source, format_error, io_error};
-use super::{BadRows, ReadOptions};
+use super::wanted::Wanted;
 
 /// What a Parquet file begins with.
 pub(super) const MAGIC: &[u8] = b"PAR1";
 /// Rows decoded at a time.
 const BATCH: usize = 1 << 16;
 
-pub(super) fn read_from(
+/// Adds the rows of a file; `partitions` are columns with one value for all of them.
+pub(super) fn read_into(
     source: Source,
     options: &ReadOptions,
-) -> Result<(Interactions, BadRows), ReadError> {
+    partitions: &[(String, String)],
+    rows: &mut ArrowRows,
+) -> Result<(), ReadError> {
     let path = source.path().to_path_buf();
     let file = seekable(source)?;
-    // Parquet's own types say all there is to know; the Arrow schema that some writers embed only
-    // adds variants of them.
-    let skip = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder =
-        guarded(&path, || ParquetRecordBatchReaderBuilder::try_new_with_options(file, skip))?;
-    let wanted = Wanted::find(builder.schema(), options, &path)?;
+    let metadata = metadata(&file, &path)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+    let wanted = Wanted::find(builder.schema(), options, partitions, &path)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.roots());
     let builder = builder.with_projection(mask).with_batch_size(BATCH);
     let mut reader = guarded(&path, || builder.build())?;
-    let mut rows = ArrowRows::new(&path).skip_bad_rows(options.skip_bad_rows);
     while let Some(batch) = guarded(&path, || reader.next().transpose())? {
-        let column = |root| wanted.column(&batch, root);
-        let (weights, times) = (wanted.weight.map(column), wanted.time.map(column));
-        rows.push(column(wanted.user), column(wanted.item), weights, times)?;
+        wanted.push(&batch, rows)?;
     }
-    rows.finish_counted()
+    Ok(())
 }
 
-/// Parquet is read from its end: what cannot be sought goes through an unnamed file.
-fn seekable(source: Source) -> Result<File, ReadError> {
+/// The file's metadata, for a schema of Parquet's own types.
+///
+/// The Arrow schema that some writers embed only adds variants of these, but for durations, which
+/// are integers in Parquet and no numbers to learn from. Times of the old type INT96 are read as
+/// microseconds: as nanoseconds, the decoder's choice, dates before 1678 and after 2261 wrap round.
+fn metadata(file: &File, path: &Path) -> Result<ArrowReaderMetadata, ReadError> {
+    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let plain = guarded(path, || ArrowReaderMetadata::load(file, options()))?;
+    let descriptor = plain.parquet_schema();
+    let is_int96 = |root: usize| {
+        let leaves = 0..descriptor.num_columns();
+        let mut leaves = leaves.filter(|&leaf| descriptor.get_column_root_idx(leaf) == root);
+        leaves.any(|leaf| descriptor.column(leaf).physical_type() == Type::INT96)
+    };
+    let embedded =
+        ArrowReaderMetadata::try_new(plain.metadata().clone(), ArrowReaderOptions::new());
+    let duration = |name: &str| {
+        let field = embedded.as_ref().ok()?.schema().field_with_name(name).ok()?;
+        Some(field.data_type().clone()).filter(|kind| matches!(kind, DataType::Duration(_)))
+    };
+    let mut changed = false;
+    let mut field = |(root, field): (usize, &Arc<Field>)| {
+        let kind = match field.data_type() {
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) if is_int96(root) => {
+                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+            }
+            DataType::Int64 => match duration(field.name()) {
+                Some(kind) => kind,
+                None => return field.clone(),
+            },
+            _ => return field.clone(),
+        };
+        changed = true;
+        Arc::new(field.as_ref().clone().with_data_type(kind))
+    };
+    let fields: Vec<Arc<Field>> =
+        plain.schema().fields().iter().enumerate().map(&mut field).collect();
+    if !changed {
+        return Ok(plain);
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let options = options().with_schema(schema);
+    guarded(path, || ArrowReaderMetadata::try_new(plain.metadata().clone(), options))
+}
+
+/// Files that are read from their end: what cannot be sought goes through an unnamed file.
+pub(super) fn seekable(source: Source) -> Result<File, ReadError> {
     let path = source.path().to_path_buf();
     if source.len().is_some() {
         return File::open(&path).map_err(|e| io_error(&path, e));
@@ -66,67 +111,57 @@ fn seekable(source: Source) -> Result<File, ReadError> {
 ///
 /// It answers some damage (a column before the file's start, a bit width of 200) by panicking,
 /// deep in its decoding, where nothing can be checked beforehand; what it held is dropped.
-fn guarded<T, E: fmt::Display>(
+pub(super) fn guarded<T, E: fmt::Display>(
     path: &Path,
     step: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, ReadError> {
-    let damaged = "copy the file again, or write it again";
     match panic::catch_unwind(AssertUnwindSafe(step)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(e)) => Err(format_error(path, format!("not read as Parquet: {e}; {damaged}"))),
-        Err(_) => Err(format_error(path, format!("the Parquet data are damaged: {damaged}"))),
+        Ok(Err(e)) => {
+            let problem = e.to_string();
+            let hint = hint(&problem);
+            let problem: String = problem.chars().take(LONGEST).collect();
+            Err(format_error(path, format!("could not be decoded: {problem}; {hint}")))
+        }
+        Err(_) => Err(format_error(path, format!("the data are damaged: {DAMAGED}"))),
     }
 }
 
-/// The columns asked for, by their number among the file's.
-struct Wanted {
-    user: usize,
-    item: usize,
-    weight: Option<usize>,
-    time: Option<usize>,
-}
+/// The most characters of a decoder's message that are passed on.
+const LONGEST: usize = 300;
+const DAMAGED: &str = "copy the file again, or write it again";
 
-impl Wanted {
-    fn find(schema: &Schema, options: &ReadOptions, path: &Path) -> Result<Wanted, ReadError> {
-        let names: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
-        let (user, item) = options.user_and_item(path, &names)?;
-        let locate = |name: &str| {
-            let by_name = names.iter().position(|n| n == name);
-            let by_number = || name.parse().ok().filter(|&at: &usize| at < names.len());
-            by_name.or_else(by_number).ok_or_else(|| ReadError::Column {
-                path: path.to_path_buf(),
-                column: name.to_string(),
-                available: names.clone(),
-            })
-        };
-        let weight = options.weight.as_deref().map(locate).transpose()?;
-        let time = options.time.as_deref().map(locate).transpose()?;
-        Ok(Wanted { user: locate(user)?, item: locate(item)?, weight, time })
-    }
-
-    /// Each column once, in the file's order, which is also the batches'.
-    fn roots(&self) -> Vec<usize> {
-        let needed = [self.user, self.item].into_iter();
-        let mut roots: Vec<usize> = needed.chain(self.weight).chain(self.time).collect();
-        roots.sort_unstable();
-        roots.dedup();
-        roots
-    }
-
-    fn column<'a>(&self, batch: &'a RecordBatch, root: usize) -> &'a dyn Array {
-        let at = self.roots().partition_point(|&r| r < root);
-        batch.column(at).as_ref()
+/// What to do about an error of the decoder.
+fn hint(problem: &str) -> &'static str {
+    let says = |words: &[&str]| {
+        let lower = problem.to_ascii_lowercase();
+        words.iter().any(|word| lower.contains(word))
+    };
+    if says(&["disabled feature", "lzo"]) {
+        "write it again with another compression, such as zstd or snappy"
+    } else if says(&["encrypt"]) {
+        "write it again without encryption"
+    } else if says(&[
+        "not yet implemented",
+        "nyi:",
+        "not supported",
+        "unsupported",
+        "unimplemented",
+    ]) {
+        "the file has a feature that is not read: write it again with plain types and encodings"
+    } else if says(&["corrupt footer", "invalid parquet file", "file size", "eof"]) {
+        "it is no whole Parquet file: copy it again, or look whether its writer was closed"
+    } else {
+        DAMAGED
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::types::Int32Type as Key;
     use arrow_array::{
-        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
-        Int32Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
+        Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
+        Int32Array, Int64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray,
         TimestampMillisecondArray, UInt64Array,
     };
     use parquet::arrow::ArrowWriter;
@@ -134,6 +169,7 @@ mod tests {
     use super::*;
     use crate::error::IdsError;
     use crate::index::Ids;
+    use crate::recommend::Interactions;
 
     fn file(columns: Vec<(&str, ArrayRef)>) -> tempfile::NamedTempFile {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -265,6 +301,94 @@ mod tests {
         assert!(matches!(minus, Err(ReadError::Ids(IdsError::Reserved { row: 1 }))));
         let missing = read(vec![("user", good()), ("i", good())], None).unwrap_err();
         assert!(missing.to_string().ends_with("has no column \"u\"; it has user, i"));
+    }
+
+    #[test]
+    fn every_compression_is_read() {
+        use parquet::basic::{BrotliLevel, Compression, GzipLevel};
+        use parquet::file::properties::WriterProperties;
+        let batch = RecordBatch::try_from_iter(vec![("u", ints(&[1, 2])), ("i", ints(&[3, 4]))]);
+        let batch = batch.unwrap();
+        for compression in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::GZIP(GzipLevel::default()),
+            Compression::BROTLI(BrotliLevel::default()),
+            Compression::LZ4,
+            Compression::LZ4_RAW,
+            Compression::ZSTD(Default::default()),
+        ] {
+            let file = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();
+            let properties = WriterProperties::builder().set_compression(compression).build();
+            let to = file.reopen().unwrap();
+            let mut writer = ArrowWriter::try_new(to, batch.schema(), Some(properties)).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            let [user, item] = ["u", "i"].map(|name| Some(name.to_string()));
+            let options = ReadOptions { user, item, ..ReadOptions::default() };
+            let data = super::super::read_interactions(file.path(), &options).unwrap();
+            assert_eq!(data.items, Ids::Int(vec![3, 4]), "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn int96_times_do_not_wrap() {
+        use parquet::data_type::{ByteArray, ByteArrayType, Int96, Int96Type};
+        use parquet::file::properties::WriterProperties;
+        use parquet::file::writer::SerializedFileWriter;
+        use parquet::schema::parser::parse_message_type;
+        let schema =
+            "message m { required binary u (UTF8); required binary i (UTF8); required int96 t; }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let file = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();
+        let properties = Arc::new(WriterProperties::builder().build());
+        let mut writer =
+            SerializedFileWriter::new(file.reopen().unwrap(), schema, properties).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        for _ in 0..2 {
+            let texts = ["a", "b", "c"].map(ByteArray::from);
+            let mut column = group.next_column().unwrap().unwrap();
+            column.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
+            column.close().unwrap();
+        }
+        // Nanoseconds of the day in two words, then the Julian day: 1970-01-01 is 2440588.
+        let moment = |days: i64, nanos: u64| {
+            let mut value = Int96::new();
+            value.set_data(nanos as u32, (nanos >> 32) as u32, (2_440_588 + days) as u32);
+            value
+        };
+        let days = [2_932_896, -719_162, 0];
+        let times = [moment(days[0], 0), moment(days[1], 0), moment(days[2], 1_500_000_000)];
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int96Type>().write_batch(&times, None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        let [user, item, time] = ["u", "i", "t"].map(|name| Some(name.to_string()));
+        let options = ReadOptions { user, item, time, ..ReadOptions::default() };
+        let data = super::super::read_interactions(file.path(), &options).unwrap();
+        assert_eq!(data.times, Some(vec![days[0] * 86_400, days[1] * 86_400, 1]));
+    }
+
+    #[test]
+    fn durations_are_no_weights() {
+        let seconds: ArrayRef = Arc::new(arrow_array::DurationMicrosecondArray::from(vec![6, 7]));
+        let error =
+            read(vec![("u", ints(&[1, 2])), ("i", ints(&[1, 2])), ("w", seconds)], Some("w"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("the weight column holds Duration"), "{error}");
+    }
+
+    #[test]
+    fn hints_fit_the_error() {
+        for (problem, says) in [
+            ("Disabled feature at compile time: brotli", "another compression"),
+            ("NYI: not yet implemented: x", "plain types"),
+            ("Parquet error: Invalid Parquet file. Corrupt footer", "no whole Parquet file"),
+            ("the page header is wrong", "copy the file again"),
+        ] {
+            assert!(hint(problem).contains(says), "{problem}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where bytes come from: a file, a gzipped file, standard input; and the lines in them.
+//! Where bytes come from: a file, a compressed file, standard input; as bytes or as text.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ReadError;
 
+#[cfg(feature = "tables")]
+use super::encoding::Encoding;
+use super::lines::Lines;
+use super::magic;
+
 /// How many of the first bytes are looked at to tell formats and delimiters apart.
 const HEAD: u64 = 1 << 16;
 const BUFFER: usize = 1 << 18;
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An open input: its first bytes, then the rest.
@@ -23,7 +27,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens a file, or standard input for `-`; gzip is recognised by its first bytes.
+    /// Opens a file, or standard input for `-`; gzip, zstd and bzip2 are recognised by their first
+    /// bytes.
     pub(super) fn open(path: &Path) -> Result<Source, ReadError> {
         if path == Path::new("-") {
             return Source::begin(path, Box::new(io::stdin()), None)?.plain();
@@ -33,8 +38,12 @@ impl Source {
         Source::begin(path, Box::new(file), meta.is_file().then_some(meta.len()))?.plain()
     }
 
+    /// The content, without what compressed it.
     fn plain(self) -> Result<Source, ReadError> {
-        if self.head.starts_with(&GZIP) { self.unzipped() } else { Ok(self) }
+        match Compression::of(&self.head) {
+            Some(compression) => self.unpacked(compression),
+            None => Ok(self),
+        }
     }
 
     fn begin(path: &Path, mut rest: Box<dyn Read>, len: Option<u64>) -> Result<Source, ReadError> {
@@ -44,20 +53,27 @@ impl Source {
     }
 
     #[cfg(feature = "tables")]
-    fn unzipped(self) -> Result<Source, ReadError> {
+    fn unpacked(self, compression: Compression) -> Result<Source, ReadError> {
         let path = self.path.clone();
-        // A .gz file may hold several members one after the other.
-        let unzipped = flate2::bufread::MultiGzDecoder::new(self.into_buffered());
-        Source::begin(&path, Box::new(unzipped), None)
+        let packed = self.into_buffered();
+        // Files of all three kinds may hold several members one after the other.
+        let unpacked: Box<dyn Read> = match compression {
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+            Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
+            Compression::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(packed);
+                Box::new(decoder.map_err(|e| io_error(&path, e))?)
+            }
+        };
+        Source::begin(&path, unpacked, None)
     }
 
     #[cfg(not(feature = "tables"))]
-    fn unzipped(self) -> Result<Source, ReadError> {
-        let problem = "got a gzipped file, which needs the feature `tables`: unzip it first";
+    fn unpacked(self, _: Compression) -> Result<Source, ReadError> {
+        let problem = "got a compressed file, which needs the feature `tables`: unpack it first";
         Err(format_error(&self.path, problem))
     }
 
-    #[cfg(feature = "tables")]
     /// What was opened.
     #[cfg(feature = "tables")]
     pub(super) fn path(&self) -> &Path {
@@ -69,9 +85,9 @@ impl Source {
         self.len
     }
 
-    /// The first bytes, without an UTF-8 byte order mark.
+    /// The first bytes.
     pub(super) fn head(&self) -> &[u8] {
-        self.head.strip_prefix(UTF8_MARK).unwrap_or(&self.head)
+        &self.head
     }
 
     /// Everything from the first byte on.
@@ -79,58 +95,115 @@ impl Source {
         BufReader::with_capacity(BUFFER, Cursor::new(self.head).chain(self.rest))
     }
 
-    /// The text without its byte order mark.
+    /// The input as UTF-8 text without a byte order mark. A mark of UTF-16 is believed.
     ///
     /// # Errors
-    /// If the mark says UTF-16.
-    pub(super) fn into_text(mut self) -> Result<impl BufRead, ReadError> {
+    /// If the first bytes say that it is no text.
+    #[cfg(feature = "tables")]
+    pub(super) fn into_text(self, encoding: Option<Encoding>) -> Result<Text, ReadError> {
+        if self.head.starts_with(b"\xff\xfe\0\0") || self.head.starts_with(b"\0\0\xfe\xff") {
+            return Err(format_error(&self.path, "got UTF-32 text: save it as UTF-8"));
+        }
+        let encoding = encoding.filter(|encoding| *encoding != Encoding::UTF_8);
+        let marked = match self.head.get(..2) {
+            Some(b"\xff\xfe") => Some(Encoding::UTF_16LE),
+            Some(b"\xfe\xff") => Some(Encoding::UTF_16BE),
+            _ => None,
+        };
+        // A file of an encoding such as latin-1 may begin with any two bytes.
+        let Some(encoding) = marked.filter(|_| encoding.is_none()).or(encoding) else {
+            return self.into_utf8();
+        };
+        let path = self.path.clone();
+        let bytes: Box<dyn Read> = Box::new(self.into_buffered());
+        Source::begin(&path, encoding.decode(bytes), None)?.into_utf8()
+    }
+
+    #[cfg(feature = "tables")]
+    fn into_utf8(self) -> Result<Text, ReadError> {
+        if let Some(encoding) = magic::utf16_without_mark(&self.head) {
+            let problem = format!(
+                "got what looks like UTF-16 text: pass --encoding {encoding} \
+                 (encoding=\"{encoding}\"), or save it as UTF-8"
+            );
+            return Err(format_error(&self.path, problem));
+        }
+        self.checked()
+    }
+
+    /// The input as UTF-8 text without a byte order mark.
+    ///
+    /// # Errors
+    /// If the first bytes say that it is no text, or is UTF-16.
+    #[cfg(not(feature = "tables"))]
+    pub(super) fn into_text(self) -> Result<Text, ReadError> {
         if self.head.starts_with(b"\xff\xfe") || self.head.starts_with(b"\xfe\xff") {
             return Err(format_error(&self.path, "got UTF-16 text: save it as UTF-8"));
         }
+        self.checked()
+    }
+
+    fn checked(mut self) -> Result<Text, ReadError> {
         if self.head.starts_with(UTF8_MARK) {
             self.head.drain(..UTF8_MARK.len());
         }
-        Ok(self.into_buffered())
+        match magic::not_text(&self.head) {
+            Some(problem) => Err(format_error(&self.path, problem)),
+            None => Ok(Text(self)),
+        }
+    }
+
+    /// UTF-8 text.
+    pub(super) fn text(self) -> Result<Text, ReadError> {
+        #[cfg(feature = "tables")]
+        return self.into_text(None);
+        #[cfg(not(feature = "tables"))]
+        self.into_text()
+    }
+}
+
+/// An input that is UTF-8 text, without a byte order mark.
+pub(super) struct Text(Source);
+
+impl Text {
+    /// What was opened.
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The first bytes.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.0.head
+    }
+
+    /// Whether the head is all there is.
+    pub(super) fn is_all_head(&self) -> bool {
+        (self.0.head.len() as u64) < HEAD - UTF8_MARK.len() as u64
     }
 
     /// The text line by line.
-    pub(super) fn into_lines(self) -> Result<Lines, ReadError> {
-        let path = self.path.clone();
-        Ok(Lines { path, reader: Box::new(self.into_text()?), line: Vec::new(), number: 0 })
+    pub(super) fn into_lines(self) -> Lines {
+        let path = self.0.path.clone();
+        Lines::new(&path, Box::new(self.0.into_buffered()))
     }
 }
 
-/// Lines of a text, without their ends (LF or CRLF), numbered from 1. Holds one line at a time.
-pub(super) struct Lines {
-    path: PathBuf,
-    reader: Box<dyn BufRead>,
-    line: Vec<u8>,
-    number: u64,
+#[derive(Clone, Copy)]
+enum Compression {
+    Gzip,
+    Bzip2,
+    Zstd,
 }
 
-impl Lines {
-    /// The next line, or none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ReadError> {
-        self.line.clear();
-        let read = self.reader.read_until(b'\n', &mut self.line);
-        if read.map_err(|e| io_error(&self.path, e))? == 0 {
-            return Ok(None);
+impl Compression {
+    fn of(head: &[u8]) -> Option<Compression> {
+        match head {
+            [0x1f, 0x8b, ..] => Some(Compression::Gzip),
+            // The level, then the first block's mark: pi.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, ..] => Some(Compression::Bzip2),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
+            _ => None,
         }
-        self.number += 1;
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
-    }
-
-    #[cfg(any(test, feature = "tables"))]
-    /// The number of the line last read.
-    #[cfg(any(test, feature = "tables"))]
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// That something is wrong with the line last read.
-    pub(super) fn error(&self, problem: impl Into<String>) -> ReadError {
-        line_error(&self.path, self.number, problem)
     }
 }
 
@@ -139,7 +212,8 @@ pub(super) fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, String> {
     std::str::from_utf8(bytes).map_err(|e| {
         let byte = bytes[e.valid_up_to()];
         format!(
-            "the {what} {} is not UTF-8 (byte {byte:#04x}): save the file as UTF-8",
+            "the {what} {} is not UTF-8 (byte {byte:#04x}): save the file as UTF-8, or name its \
+             encoding, such as --encoding latin-1 (encoding=\"latin-1\")",
             shown(&String::from_utf8_lossy(bytes))
         )
     })
@@ -165,11 +239,13 @@ pub(super) fn line_error(path: &Path, line: u64, problem: impl Into<String>) -> 
     ReadError::Line { path: path.to_path_buf(), line, problem: problem.into() }
 }
 
-/// The file name's extension in lower case, that of `.gz` apart: `npy` for `Q.NPY.gz`.
+/// The file name's extension in lower case, without that of a compression: `npy` for `Q.NPY.gz`.
 pub(super) fn extension(path: &Path) -> String {
     let lower = |p: &Path| p.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     match lower(path) {
-        Some(gz) if gz == "gz" => lower(&path.with_extension("")).unwrap_or_default(),
+        Some(packed) if ["gz", "zst", "bz2"].contains(&packed.as_str()) => {
+            lower(&path.with_extension("")).unwrap_or_default()
+        }
         other => other.unwrap_or_default(),
     }
 }
@@ -178,23 +254,46 @@ pub(super) fn extension(path: &Path) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "tables")]
     #[test]
-    fn lines_lose_their_ends_and_marks() {
+    fn utf16_is_read_by_its_mark_and_named_without_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t");
-        std::fs::write(&path, b"\xef\xbb\xbfa\r\n\nb\rc\r\n\r\nd").unwrap();
-        let source = Source::open(&path).unwrap();
-        assert_eq!(source.head()[0], b'a');
-        let mut lines = source.into_lines().unwrap();
-        let mut got = Vec::new();
-        while let Some(line) = lines.next().unwrap() {
-            got.push(String::from_utf8(line.to_vec()).unwrap());
+        let text = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let mut lines = Source::open(&path).unwrap().into_text(None)?.into_lines();
+            lines.advance()?;
+            Ok::<_, ReadError>(lines.line().text.clone())
+        };
+        assert_eq!(text(b"\xff\xfeu\0,\0\xe9\0").unwrap(), "u,é".as_bytes());
+        assert_eq!(text(b"\xfe\xff\0u\0,\0\xe9").unwrap(), "u,é".as_bytes());
+        assert_eq!(text(b"\xef\xbb\xbfu,i\n").unwrap(), b"u,i");
+        let told = text(b"u\0,\0i\0\n\0").unwrap_err().to_string();
+        assert!(told.contains("pass --encoding utf-16le (encoding=\"utf-16le\")"), "{told}");
+        let told = text(b"\xff\xfe\0\0u\0\0\0").unwrap_err().to_string();
+        assert!(told.contains("UTF-32"), "{told}");
+    }
+
+    #[cfg(feature = "tables")]
+    #[test]
+    fn bzip2_and_zstd_are_unpacked_member_by_member() {
+        use std::io::Write;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plain.txt");
+        let bz = |part: &str| {
+            let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            bz.write_all(part.as_bytes()).unwrap();
+            bz.finish().unwrap()
+        };
+        let zst = |part: &str| zstd::encode_all(part.as_bytes(), 1).unwrap();
+        for bytes in [[bz("a\nb"), bz("c\n")].concat(), [zst("a\nb"), zst("c\n")].concat()] {
+            std::fs::write(&path, &bytes).unwrap();
+            let mut text = String::new();
+            Source::open(&path).unwrap().into_buffered().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "a\nbc\n");
+            std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+            assert!(matches!(Source::open(&path).err(), Some(ReadError::Io { .. })));
         }
-        assert_eq!(got, ["a", "", "b\rc", "", "d"]);
-        assert_eq!(lines.number(), 5);
-        std::fs::write(&path, b"\xff\xfea\0").unwrap();
-        let error = Source::open(&path).unwrap().into_lines().err().unwrap();
-        assert!(error.to_string().ends_with("got UTF-16 text: save it as UTF-8"));
     }
 
     #[cfg(feature = "tables")]
@@ -229,9 +328,15 @@ mod tests {
 
     #[test]
     fn extensions_see_through_gz() {
-        for (name, expected) in
-            [("a.NPY", "npy"), ("a.b.csv.gz", "csv"), ("x.gz", ""), ("x", ""), ("d.e/x", "")]
-        {
+        for (name, expected) in [
+            ("a.NPY", "npy"),
+            ("a.b.csv.gz", "csv"),
+            ("x.gz", ""),
+            ("a.csv.zst", "csv"),
+            ("a.tsv.BZ2", "tsv"),
+            ("x", ""),
+            ("d.e/x", ""),
+        ] {
             assert_eq!(extension(Path::new(name)), expected, "{name}");
         }
     }

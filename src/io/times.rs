@@ -1,5 +1,7 @@
 //! Times as text: whole numbers, or dates of the proleptic Gregorian calendar.
 
+use chrono::NaiveDate;
+
 use super::source::{shown, utf8};
 
 /// Seconds of a day; there are no leap seconds in the count since 1970.
@@ -11,14 +13,24 @@ pub(super) const DAY: i64 = 86_400;
 /// # Errors
 /// If the text is neither a whole number nor a date.
 pub fn parse_time(text: &str) -> Result<i64, String> {
-    parse(text.as_bytes())
+    parse(text.as_bytes()).map(|time| time.value)
+}
+
+/// A time of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Time {
+    pub value: i64,
+    /// Whether it was a date, so that its unit is known.
+    pub is_date: bool,
 }
 
 /// A whole number as it is, or an ISO 8601 date (`2024-01-31`, `2024-01-31T18:30:00.5+01:00`, a
 /// space for the T) as seconds since 1970, rounded down; UTC unless it says otherwise.
-pub(super) fn parse(field: &[u8]) -> Result<i64, String> {
+pub(super) fn parse(field: &[u8]) -> Result<Time, String> {
     let text = utf8(field.trim_ascii(), "time")?;
-    text.parse().ok().or_else(|| date_and_time(text)).ok_or_else(|| {
+    let number = || text.parse().ok().map(|value| Time { value, is_date: false });
+    let date = || date_and_time(text).map(|value| Time { value, is_date: true });
+    number().or_else(date).ok_or_else(|| {
         format!(
             "the time is {}, expected a whole number or a date such as 2024-01-31 or \
              2024-01-31T18:30:00Z",
@@ -41,15 +53,8 @@ fn date_and_time(text: &str) -> Option<i64> {
 /// Days since 1970 of `2024-01-31`.
 fn days(date: &str) -> Option<i64> {
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let february = if leap { 29 } else { 28 };
-    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let length = *lengths.get(usize::try_from(month).ok()?.checked_sub(1)?)?;
-    let before: i64 = lengths[..month as usize - 1].iter().sum();
-    // Leap days in the years before this one, year 0 being one.
-    let leap_days = |y: i64| (y + 3) / 4 - (y + 99) / 100 + (y + 399) / 400;
-    let years = year * 365 + leap_days(year) - (1970 * 365 + leap_days(1970));
-    (1..=length).contains(&day).then_some(years + before + day - 1)
+    let date = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32)?;
+    Some(date.signed_duration_since(NaiveDate::default()).num_days())
 }
 
 /// Seconds since midnight of `18:30` or `18:30:00.5`.
@@ -112,7 +117,7 @@ mod tests {
             ("0000-01-01", -62_167_219_200),
             ("9999-12-31T23:59:60", 253_402_300_800),
         ] {
-            assert_eq!(parse(text.as_bytes()), Ok(want), "{text}");
+            assert_eq!(parse_time(text), Ok(want), "{text}");
         }
     }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use crate::error::{ReadError, SaveError};
 
 use super::matrix::Matrix;
-use super::source::{extension, format_error};
-use super::{fvecs, npy, numbers};
+use super::source::{Source, extension, format_error};
+use super::{fvecs, magic, npy, numbers};
 
-/// Reads vectors as float32, one a row: `.npy`, `.fvecs`, `.bvecs`, or numbers as text (`.csv`,
-/// `.tsv`, `.txt`), each also gzipped with `.gz` behind; `-` is an `.npy` array on standard input.
+/// Reads vectors as float32, one a row: `.npy`, `.fvecs`, `.bvecs`, numbers as text (`.csv`, `.tsv`,
+/// `.txt`), or Parquet with one column of lists of floats, each also compressed (`.gz`, `.zst`,
+/// `.bz2`); `-` is an `.npy` array on standard input.
 ///
 /// A one-dimensional array is a single row. Holds the result; see [`npy`], [`fvecs`] and the text
 /// rules: a tab, comma, semicolon or spaces between numbers, with or without a header.
@@ -22,12 +23,26 @@ pub fn read_vectors(path: impl AsRef<Path>) -> Result<Matrix, ReadError> {
         "npy" => npy::read(path),
         "fvecs" | "bvecs" => fvecs::read(path),
         "csv" | "tsv" | "txt" => numbers::read(path),
+        #[cfg(feature = "tables")]
+        "parquet" | "pq" => super::parquet_vectors::read(Source::open(path)?),
         "" if path == Path::new("-") => npy::read(path),
-        other => Err(format_error(
-            path,
-            format!("got extension {other:?}, expected npy, fvecs, bvecs, csv, tsv or txt"),
-        )),
+        other => Err(unknown(path, other)),
     }
+}
+
+/// What to say of a file with another extension.
+fn unknown(path: &Path, extension: &str) -> ReadError {
+    let source = match Source::open(path) {
+        Ok(source) => source,
+        Err(error) => return error,
+    };
+    let expected = "expected npy, fvecs, bvecs, csv, tsv, txt or parquet";
+    let what =
+        magic::named(source.head()).map(|(what, remedy)| format!("; it is {what}: {remedy}"));
+    format_error(
+        path,
+        format!("got extension {extension:?}, {expected}{}", what.unwrap_or_default()),
+    )
 }
 
 /// Vectors, in the file that they were saved in or in memory.
@@ -126,8 +141,13 @@ mod tests {
         let vecs = dir.path().join("v.bvecs");
         std::fs::write(&vecs, [1, 0, 0, 0, 1, 1, 0, 0, 0, 2]).unwrap();
         assert_eq!(read_vectors(&vecs).unwrap(), matrix);
-        let error = read_vectors(dir.path().join("v.pt")).unwrap_err().to_string();
-        assert!(error.contains("got extension \"pt\", expected npy"), "{error}");
+        let other = dir.path().join("v.npz");
+        std::fs::write(&other, b"PK\x03\x04\0\0\0\0data.npy").unwrap();
+        let error = read_vectors(&other).unwrap_err().to_string();
+        assert!(error.contains("got extension \"npz\", expected npy"), "{error}");
+        assert!(error.contains("it is NumPy arrays (.npz): load it"), "{error}");
+        let missing = read_vectors(dir.path().join("v.pt")).unwrap_err();
+        assert!(matches!(missing, ReadError::Io { .. }), "{missing}");
     }
 
     #[test]

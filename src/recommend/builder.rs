@@ -4,8 +4,8 @@ use crate::als::Csr;
 use crate::error::{IdsError, ReadError, TrainError};
 use crate::index::IdRef;
 
-use super::Interactions;
 use super::interner::Interner;
+use super::{Interactions, TimeUnit};
 
 /// Collects (user, item, weight) rows into [`Interactions`].
 ///
@@ -23,6 +23,7 @@ pub struct InteractionsBuilder {
     columns: Vec<u32>,
     weights: Vec<f32>,
     times: Vec<i64>,
+    time_unit: TimeUnit,
 }
 
 impl Default for InteractionsBuilder {
@@ -37,7 +38,13 @@ impl InteractionsBuilder {
     pub fn new() -> InteractionsBuilder {
         let (users, items) = (Interner::new("users"), Interner::new("items"));
         let (rows, columns, weights, times) = (vec![], vec![], vec![], vec![]);
-        InteractionsBuilder { users, items, rows, columns, weights, times }
+        let time_unit = TimeUnit::Unknown;
+        InteractionsBuilder { users, items, rows, columns, weights, times, time_unit }
+    }
+
+    /// Says in which unit the times are.
+    pub fn set_time_unit(&mut self, unit: TimeUnit) {
+        self.time_unit = unit;
     }
 
     /// How many rows were pushed.
@@ -133,11 +140,17 @@ impl InteractionsBuilder {
         let (users, items) = (self.users.finish(), self.items.finish());
         let matrix =
             Csr::from_triplets(n_users, n_items, &self.rows, &self.columns, &self.weights)?;
-        let times = match self.times.is_empty() {
-            true => None,
-            false => Some(latest(&matrix, &self.rows, &self.columns, &self.times)),
-        };
-        Ok(Interactions { matrix, users, items, times })
+        let mut interactions = Interactions { users, items, ..Interactions::from_matrix(matrix) };
+        if !self.times.is_empty() {
+            let per_entry =
+                |merge| merged(&interactions.matrix, &self.rows, &self.columns, &self.times, merge);
+            let latest = per_entry(i64::max as fn(i64, i64) -> i64);
+            let is_summed = self.rows.len() > interactions.matrix.nnz();
+            let first = is_summed.then(|| per_entry(i64::min)).filter(|first| *first != latest);
+            (interactions.times, interactions.first_times) = (Some(latest), first);
+            interactions.time_unit = self.time_unit;
+        }
+        Ok(interactions)
     }
 
     /// An empty id is no id: text files cannot hold it, and it stands for no answer.
@@ -180,15 +193,23 @@ fn check_times(times: usize, rows: usize) -> Result<(), TrainError> {
     }
 }
 
-/// The latest time of each entry of the matrix that the rows became.
-fn latest(matrix: &Csr, rows: &[u32], columns: &[u32], times: &[i64]) -> Vec<i64> {
-    let mut latest = vec![i64::MIN; matrix.nnz()];
+/// The latest or the earliest time of each entry of the matrix that the rows became.
+fn merged(
+    matrix: &Csr,
+    rows: &[u32],
+    columns: &[u32],
+    times: &[i64],
+    merge: fn(i64, i64) -> i64,
+) -> Vec<i64> {
+    // The end that the other loses against.
+    let start = if merge(0, 1) == 1 { i64::MIN } else { i64::MAX };
+    let mut merged = vec![start; matrix.nnz()];
     for ((&row, column), &time) in rows.iter().zip(columns).zip(times) {
         let start = matrix.indptr()[row as usize] as usize;
         let at = start + matrix.row(row as usize).0.partition_point(|c| c < column);
-        latest[at] = latest[at].max(time);
+        merged[at] = merge(merged[at], time);
     }
-    latest
+    merged
 }
 
 #[cfg(test)]

@@ -51,8 +51,22 @@ pub struct Interactions {
     /// The id of each column.
     pub items: Ids,
     /// When each stored entry was, in the matrix's order; of summed rows the latest. Seconds since
-    /// 1970 where dates were read, else in the unit of whoever gave them.
+    /// 1970 where dates were read, else in the unit in which they were given.
     pub times: Option<Vec<i64>>,
+    /// The earliest time of each stored entry, if rows with different times were summed; else none.
+    pub first_times: Option<Vec<i64>>,
+    /// What is known of the unit of the times.
+    pub time_unit: TimeUnit,
+}
+
+/// What is known of the unit of times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Nothing: they were given as whole numbers.
+    #[default]
+    Unknown,
+    /// Seconds since 1970, made of dates.
+    Seconds,
 }
 
 impl Interactions {
@@ -60,7 +74,8 @@ impl Interactions {
     #[must_use]
     pub fn from_matrix(matrix: Csr) -> Interactions {
         let (users, items) = (Ids::Sequential(matrix.n_rows()), Ids::Sequential(matrix.n_cols()));
-        Interactions { matrix, users, items, times: None }
+        let (times, first_times, time_unit) = (None, None, TimeUnit::Unknown);
+        Interactions { matrix, users, items, times, first_times, time_unit }
     }
 
     /// Interactions from the columns of a table; without `weights` each row weighs 1.
@@ -105,41 +120,6 @@ impl Interactions {
         let matrix = WeightModel::fit(weighting, &self.matrix)
             .and_then(|model| model.apply(self.matrix.clone()))
             .map_err(|error| self.in_words(error, weighting))?;
-        Ok(Interactions { matrix, ..self })
-    }
-
-    /// The same interactions, each weight halved for every `half_life` that it is older than `now`
-    /// (in the unit of the times, seconds where dates were read); `None`: than the latest of all.
-    /// What is newer than `now` keeps its weight. The times stay.
-    ///
-    /// Of rows that were summed only the latest time is known, and the sum decays by that.
-    ///
-    /// # Errors
-    /// If there are no times, or the half-life is not above 0.
-    pub fn decayed(self, half_life: f64, now: Option<i64>) -> Result<Interactions, TrainError> {
-        let Some(times) = &self.times else {
-            return Err(TrainError::Matrix {
-                what: "the time of each interaction".into(),
-                got: "unknown".into(),
-                expected: "known, so that weights can decay: read it with time=".into(),
-            });
-        };
-        if !(half_life > 0.0 && half_life.is_finite()) {
-            return Err(TrainError::Parameter {
-                name: "half_life",
-                got: half_life.to_string(),
-                expected: "above 0, in the unit of the times".into(),
-            });
-        }
-        let now = now.or_else(|| times.iter().copied().max()).unwrap_or(0);
-        // In float64: times may lie as far apart as int64 reaches.
-        let age = |time: i64| (now as f64 - time as f64).max(0.0);
-        let decay = |(&weight, &time): (&f32, &i64)| {
-            (f64::from(weight) * (-age(time) / half_life).exp2()) as f32
-        };
-        let values = self.matrix.values().iter().zip(times).map(decay).collect();
-        let (indptr, indices) = (self.matrix.indptr().to_vec(), self.matrix.indices().to_vec());
-        let matrix = Csr::from_parts(self.matrix.n_cols(), indptr, indices, values)?;
         Ok(Interactions { matrix, ..self })
     }
 }

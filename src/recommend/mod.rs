@@ -3,6 +3,7 @@
 mod artefact;
 mod builder;
 mod curve;
+mod decay;
 mod everybody;
 mod fit;
 mod interactions;
@@ -14,9 +15,10 @@ mod weighting;
 mod words;
 
 pub use builder::InteractionsBuilder;
+pub use decay::{Faded, HalfLife};
 pub use everybody::Everybody;
 pub use fit::FitOptions;
-pub use interactions::{IdColumn, Interactions};
+pub use interactions::{IdColumn, Interactions, TimeUnit};
 pub use matching::Continued;
 pub(crate) use matching::{numbers, numbers_among};
 pub use recommender::{RecommendOptions, Recommender};

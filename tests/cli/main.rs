@@ -13,6 +13,7 @@ mod commands;
 mod evaluate;
 mod index;
 mod looks;
+mod reading;
 mod real_data;
 mod terminal;
 mod trees;

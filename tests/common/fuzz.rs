@@ -76,8 +76,8 @@ pub fn payload(bytes: &[u8]) -> bool {
 #[cfg(feature = "tables")]
 pub fn readers(bytes: &[u8]) {
     use nearwood::io::{
-        Delimiter, Format, ReadOptions, fvecs, npy, read_ids, read_interactions, read_names,
-        read_vectors,
+        Delimiter, Format, NamesOptions, Quote, ReadOptions, fvecs, npy, read_ids,
+        read_interactions, read_names, read_names_with, read_vectors,
     };
     let Some((&which, content)) = bytes.split_first() else { return };
     let extensions = ["csv", "parquet", "npy", "fvecs", "bvecs", "txt", "tsv", "ivecs"];
@@ -98,14 +98,50 @@ pub fn readers(bytes: &[u8]) {
         2 => ReadOptions { format: Some(Format::Lists), ..ReadOptions::default() },
         _ => ReadOptions { delimiter: Some(Delimiter::DoubleColon), ..ReadOptions::default() },
     };
+    // Quoting, header and encoding from bits of which earlier inputs made no use.
+    let dialect = match which / 32 % 4 {
+        0 => ReadOptions::default(),
+        1 => ReadOptions { quote: Some(Quote::Byte(b'"')), ..ReadOptions::default() },
+        2 => ReadOptions { quote: Some(Quote::None), header: Some(true), ..ReadOptions::default() },
+        _ => ReadOptions { encoding: "utf-16".parse().ok(), ..ReadOptions::default() },
+    };
+    let options = ReadOptions {
+        quote: dialect.quote,
+        header: dialect.header,
+        encoding: dialect.encoding,
+        ..options
+    };
     if let Ok(data) = read_interactions(path, &options) {
         assert_eq!(data.users.len(), data.matrix.n_rows());
         assert_eq!(data.items.len(), data.matrix.n_cols());
+        line_ends_do_not_matter(path, content, &options);
     }
     if let Ok(matrix) = read_vectors(path) {
         assert_eq!(matrix.data.len(), matrix.rows * matrix.cols);
     }
-    let _ = (read_names(path), read_ids(path), npy::read_i64(path), fvecs::read_ivecs(path));
+    let names = NamesOptions { skip_bad_rows: true, quote: dialect.quote, ..Default::default() };
+    let _ = (read_names(path), read_names_with(path, &names), read_ids(path));
+    let _ = (npy::read_i64(path), fvecs::read_ivecs(path));
+}
+
+/// A text without quotes gives the same interactions with LF, CRLF and CR.
+#[cfg(feature = "tables")]
+fn line_ends_do_not_matter(
+    path: &std::path::Path,
+    content: &[u8],
+    options: &nearwood::io::ReadOptions,
+) {
+    let is_plain = |b: &u8| *b == b'\n' || (b' '..0x7f).contains(b);
+    if !content.iter().all(is_plain) || content.contains(&b'"') || options.encoding.is_some() {
+        return;
+    }
+    let data = nearwood::io::read_interactions(path, options).unwrap();
+    for end in ["\r", "\r\n"] {
+        let text = String::from_utf8_lossy(content).replace('\n', end);
+        std::fs::write(path, text).unwrap();
+        assert_eq!(nearwood::io::read_interactions(path, options).unwrap(), data, "{end:?}");
+    }
+    std::fs::write(path, content).unwrap();
 }
 
 /// Feeds bytes to the reader of Annoy's files; the first two name metric, layout and dimension.

@@ -153,10 +153,9 @@ pub fn fit_options(factors: usize, weighting: Weighting) -> FitOptions {
 /// A recommender with string users and integer items.
 pub fn small_recommender(users: usize, items: usize, weighting: Weighting) -> Recommender {
     let data = Interactions {
-        matrix: plays(users, items, 4),
         users: Ids::Text((0..users).map(|u| format!("user-{u}")).collect()),
         items: Ids::Int((0..items as i64).map(|i| 1000 + 3 * i).collect()),
-        times: None,
+        ..Interactions::from_matrix(plays(users, items, 4))
     };
     let mut options = fit_options(4, weighting);
     options.labels = Some((0..items).map(|i| format!("song {}", i / 2)).collect());

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 use nearwood::index::IdRef;
 use nearwood::io::{
-    Delimiter, Format, IdKind, RankingWriter, ReadOptions, fvecs, npy, read_ids, read_interactions,
-    read_names, read_vectors,
+    Delimiter, Format, IdKind, NamesOptions, Quote, RankingWriter, ReadOptions, fvecs, npy,
+    read_ids, read_interactions, read_names, read_names_with, read_vectors,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -55,6 +55,13 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(&b"\n"[..]),
         Just(&b"\r\n"[..]),
+        Just(&b"\r"[..]),
+        Just(&b";"[..]),
+        Just(&b"|"[..]),
+        Just(&b"\\\""[..]),
+        Just(&b"\"\""[..]),
+        Just(&b"NULL"[..]),
+        Just(&b"sep=;\n"[..]),
         Just(&b","[..]),
         Just(&b"\t"[..]),
         Just(&b"::"[..]),
@@ -87,14 +94,40 @@ fn options() -> impl Strategy<Value = ReadOptions> {
         Just(None),
         Just(Some(Format::Table)),
         Just(Some(Format::Lists)),
-        Just(Some(Format::Parquet))
+        Just(Some(Format::Parquet)),
+        Just(Some(Format::Arrow))
     ];
-    let flags = (any::<Option<bool>>(), any::<bool>());
+    let quote = prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(Quote::None)),
+        1 => (33..127u8).prop_map(|b| Some(Quote::Byte(b)))
+    ];
+    let encoding = prop_oneof![
+        6 => Just(None),
+        1 => Just(Some("latin-1")),
+        1 => Just(Some("utf-16")),
+        1 => Just(Some("shift_jis"))
+    ];
+    let encoding = encoding.prop_map(|name| name.map(|name| name.parse().unwrap()));
+    let flags = (any::<Option<bool>>(), any::<bool>(), any::<bool>(), quote, encoding);
     (name(), name(), name(), name(), format, delimiter, flags).prop_map(
-        |(user, item, weight, time, format, delimiter, (header, skip_bad_rows))| {
+        |(user, item, weight, time, format, delimiter, flags)| {
             let columns = [user, item, weight, time].map(|n| n.map(String::from));
             let [user, item, weight, time] = columns;
-            ReadOptions { user, item, weight, time, format, delimiter, header, skip_bad_rows }
+            let (header, skip_bad_rows, keep_null_ids, quote, encoding) = flags;
+            ReadOptions {
+                user,
+                item,
+                weight,
+                time,
+                format,
+                delimiter,
+                quote,
+                header,
+                encoding,
+                skip_bad_rows,
+                keep_null_ids,
+            }
         },
     )
 }
@@ -177,6 +210,8 @@ proptest! {
     fn names_ids_and_numbers(bytes in prop_oneof![text(), vec(any::<u8>(), 0..300)]) {
         with("t.txt", &bytes, |path| {
             let _ = read_names(path);
+            let skip = NamesOptions { skip_bad_rows: true, ..NamesOptions::default() };
+            let _ = read_names_with(path, &skip);
             if let Ok(ids) = read_ids(path) {
                 ids.check(ids.len()).unwrap();
             }
