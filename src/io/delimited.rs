@@ -179,7 +179,7 @@ impl Records {
     /// fault, and the others are read again: a stray quote must not swallow what follows it.
     fn split_lines(&mut self, quote: u8, certain: bool) -> Result<(), ReadError> {
         let mut taken: Vec<Line> = Vec::new();
-        let mut rows = usize::from(self.is_row());
+        let begins_with_row = self.is_row();
         let mut size = 0;
         let fault = loop {
             let end = self.lines.line().end;
@@ -187,7 +187,6 @@ impl Records {
                 break Some(unclosed(quote));
             }
             self.fields.extend(end);
-            rows += usize::from(self.is_row());
             let scan =
                 self.fields.scan(&self.lines.line().text, self.dialect.delimiter, quote, false);
             let line = self.lines.line();
@@ -200,7 +199,10 @@ impl Records {
                 Scan::Whole if self.width > 0 && self.fields.len() != self.width => {
                     break Some(unclosed(quote));
                 }
-                Scan::Whole if rows == taken.len() + 1 => break Some(swallows(quote, rows)),
+                // A stray quote and the next one each stand in a row that is whole without them.
+                Scan::Whole if begins_with_row && self.is_row() => {
+                    break Some(swallows(quote, taken.len()));
+                }
                 Scan::Whole => break None,
             }
         };
@@ -283,10 +285,9 @@ fn unclosed(quote: u8) -> String {
 fn swallows(quote: u8, lines: usize) -> String {
     let quote = char::from(quote);
     format!(
-        "the {quote} that opens here closes {} lines later, and each line between is a row by \
-         itself: read the file without quoting (--quote none, quote=\"none\"), or with --quote double \
-         if it is one field",
-        lines - 1
+        "the {quote} that opens here closes {lines} lines later, and both lines are rows by \
+         themselves: read the file without quoting (--quote none, quote=\"none\"), or with --quote \
+         double if it is one field"
     )
 }
 

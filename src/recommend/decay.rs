@@ -202,7 +202,7 @@ fn shown(time: i64, unit: TimeUnit) -> String {
 /// What whole numbers that are times seem to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scale {
-    /// Fractions of a second since 1970: their name, and how many a second has.
+    /// Units since 1970: their name, and how many a second has.
     Epoch(&'static str, f64),
     /// Dates written as numbers, such as 20240131.
     Digits(&'static str),
@@ -215,24 +215,29 @@ fn scale(times: &[i64]) -> Scale {
         let fitting = times.iter().filter(|&&time| fits(time)).count();
         !times.is_empty() && fitting * 10 >= times.len() * 9
     };
-    // From 1973 to 2286.
-    let epoch = |per_second: i64| {
-        move |time: i64| (100_000_000..10_000_000_000).contains(&(time / per_second))
-    };
     if share(&is_date) {
         return Scale::Digits("dates written as numbers (yyyymmdd)");
     }
     if share(&|time| is_date(time / 1_000_000) && is_clock(time % 1_000_000)) {
         return Scale::Digits("dates and times written as numbers (yyyymmddhhmmss)");
     }
+    // Fractions of a second from 1973 to 2286; longer units, whose numbers are small and may be
+    // something else, from 2008 to 2046.
+    let (wide, narrow) = (1e8..1e10, 1.2e9..2.4e9);
     let scales = [
-        ("seconds", 1),
-        ("milliseconds", 1_000),
-        ("microseconds", 1_000_000),
-        ("nanoseconds", 1_000_000_000),
+        ("seconds", 1.0, &wide),
+        ("milliseconds", 1e3, &wide),
+        ("microseconds", 1e6, &wide),
+        ("nanoseconds", 1e9, &wide),
+        ("minutes", 1.0 / 60.0, &narrow),
+        ("hours", 1.0 / 3600.0, &narrow),
+        ("days", 1.0 / 86_400.0, &narrow),
     ];
-    let found = scales.into_iter().find(|(_, per_second)| share(&epoch(*per_second)));
-    found.map_or(Scale::Unknown, |(name, per)| Scale::Epoch(name, per as f64))
+    let fits = |per_second: f64, range: &std::ops::Range<f64>| {
+        share(&|time| range.contains(&(time as f64 / per_second)))
+    };
+    let found = scales.into_iter().find(|(_, per_second, range)| fits(*per_second, range));
+    found.map_or(Scale::Unknown, |(name, per_second, _)| Scale::Epoch(name, per_second))
 }
 
 /// Whether a number reads as yyyymmdd of 1900 to 2199.
@@ -246,14 +251,18 @@ fn is_clock(digits: i64) -> bool {
     digits / 10_000 < 24 && digits / 100 % 100 < 60 && digits % 100 < 61
 }
 
-/// Whether the times differ, but hardly for such a half-life.
-fn spans_little(times: &[i64], half_life: f64) -> bool {
-    let ends = (times.iter().min(), times.iter().max());
-    let span = match ends {
+/// Whether the times differ, but hardly for such a half-life. One with a unit should fit better, as
+/// the unit of the times is not known.
+fn spans_little(times: &[i64], half_life: HalfLife) -> bool {
+    let part = match half_life {
+        HalfLife::Units(_) => 1000.0,
+        HalfLife::Seconds(_) => 20.0,
+    };
+    let span = match (times.iter().min(), times.iter().max()) {
         (Some(&first), Some(&last)) => last as f64 - first as f64,
         _ => 0.0,
     };
-    span > 0.0 && span < half_life / 1000.0
+    span > 0.0 && span < half_life.value() / part
 }
 
 fn check_unit(times: &[i64], unit: TimeUnit, half_life: HalfLife) -> Result<(), TrainError> {
@@ -266,15 +275,15 @@ fn check_unit(times: &[i64], unit: TimeUnit, half_life: HalfLife) -> Result<(), 
             "used with dates or with numbers of one unit: the times seem to be {what}, such as \
              {such}; write them as 2024-01-31"
         ),
-        (Scale::Unknown, _) if spans_little(times, half_life.value()) => format!(
+        (Scale::Unknown, _) if spans_little(times, half_life) => format!(
             "in the unit of the times, which are whole numbers such as {such}: nothing would decay, \
-             because they span less than a thousandth of it"
+             because all of them lie within a small part of it"
         ),
         (Scale::Unknown | Scale::Epoch("seconds", _), _) | (_, HalfLife::Units(_)) => return Ok(()),
         (Scale::Epoch(what, per_second), HalfLife::Seconds(seconds)) => format!(
             "in the unit of the times: they seem to be {what} since 1970, such as {such}; give the \
-             half-life as a number of {what} ({}), or divide the times by {per_second}",
-            seconds * per_second
+             half-life as a number of {what} ({}), or make the times seconds",
+            (seconds * per_second * 1000.0).round() / 1000.0
         ),
     };
     let got = match half_life {
@@ -336,6 +345,9 @@ mod tests {
             let seconds = plays(&days(1, 60), TimeUnit::Unknown).decayed(month, None).unwrap();
             assert_eq!(same.matrix, seconds.matrix);
         }
+        let minutes: Vec<i64> = days(1, 60).iter().map(|time| time / 60).collect();
+        let error = plays(&minutes, TimeUnit::Unknown).decayed(month, None).unwrap_err();
+        assert!(error.to_string().contains("number of minutes (43200)"), "{error}");
         let ymd: Vec<i64> = (1..29).map(|day| 20_240_200 + day).collect();
         let full: Vec<i64> = ymd.iter().map(|date| date * 1_000_000 + 123_059).collect();
         for times in [ymd, full] {
