@@ -56,14 +56,14 @@ def test_quotes_mean_nothing_where_nothing_is_quoted(write: Write) -> None:
     assert set(data.item_ids) >= {"Heroes", '"Heroes"', '"ghost town', '"weird al" yankovic'}
     assert rows(READ(path, user=0, item=1, weight=3))[2] == ("u2", "mb3", 40)
     many = "".join(
-        f'u{row % 50}\ti{row % 97}\t{chr(34) * (row % 25 == 0)}name\t1\n' for row in range(2000)
+        f"u{row % 50}\ti{row % 97}\t{chr(34) * (row % 25 == 0)}name\t1\n" for row in range(2000)
     )
     assert READ(write("many.tsv", many), user=0, item=1, weight=3).matrix[2].sum() == 2000
 
 
 def test_a_record_that_swallows_rows_is_a_bad_row(write: Write) -> None:
     path = write("t.csv", 'u,i,note,n\n1,7,"ghost,5\n2,8,x,3\n3,9,12",4\n4,7,y,6\n')
-    with pytest.raises(nw.FormatError, match="line 2: .*--quote none"):
+    with pytest.raises(nw.FormatError, match=r"line 2: .*--quote none"):
         READ(path, user="u", item="i", weight="n")
     data = READ(path, user="u", item="i", weight="n", errors="skip")
     assert (data.n_skipped, rows(data)) == (1, [(2, 8, 3.0), (3, 9, 4.0), (4, 7, 6.0)])
@@ -131,7 +131,7 @@ def test_blanks_and_missing_ids(write: Write) -> None:
         (2, 10, 3.0),
     ]
     missing = write("m.csv", "u,i\nNULL,x\n\\N,x\nNaN,x\nann,x\n")
-    with pytest.raises(nw.FormatError, match="3 rows cannot be read.*keep_null_ids=True"):
+    with pytest.raises(nw.FormatError, match=r"3 rows cannot be read.*keep_null_ids=True"):
         READ(missing, user="u", item="i")
     assert READ(missing, user="u", item="i", errors="skip").shape == (1, 1)
     assert READ(missing, user="u", item="i", keep_null_ids=True).shape == (4, 1)
@@ -139,7 +139,7 @@ def test_blanks_and_missing_ids(write: Write) -> None:
 
 def test_lists_or_rows(write: Write) -> None:
     path = write("ratings.txt", "1 1 3\n1 2 4\n2 1 5\n")
-    with pytest.raises(nw.FormatError, match='every line has 3 words.*format="lists"'):
+    with pytest.raises(nw.FormatError, match=r'every line has 3 words.*format="lists"'):
         READ(path)
     assert READ(path, user=0, item=1, weight=2).matrix[2].tolist() == [3, 4, 5]
     assert READ(path, format="lists").nnz == 6
