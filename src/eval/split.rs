@@ -165,9 +165,10 @@ fn nothing_later(share: f64) -> TrainError {
     TrainError::Parameter {
         name: "share",
         got: share.to_string(),
-        expected: "one that begins after some of the times: no entry is later than the moment that \
+        expected:
+            "one that begins after some of the times: no entry is later than the moment that \
                    divides them, because equal times stay together"
-            .into(),
+                .into(),
     }
 }
 
