@@ -15,8 +15,8 @@ use thiserror::Error as ThisError;
 
 pub(crate) use file::is_unmappable;
 pub use file::{OpenError, SaveError};
-use text::{at, listed, name, problem as clean};
-pub use text::{is_steering, printable, quoted};
+use text::{at, name, problem as clean};
+pub use text::{is_steering, listed, printable, quoted};
 
 /// Any error of this crate.
 #[derive(Debug, ThisError)]

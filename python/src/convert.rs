@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
 
 use crate::arrow::Column;
-use crate::errors::{UnknownIdError, value_error};
+use crate::errors::{unknown_id, value_error};
 
 /// Ids and distances, or scores: two arrays of one shape.
 pub type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -357,5 +357,5 @@ pub fn same_rows(what: &str, got: usize, expected: usize) -> PyResult<()> {
 
 /// The `KeyError` of a number that names nothing.
 pub fn no_such(what: &str, number: i64) -> PyErr {
-    UnknownIdError::new_err(format!("there is no {what} {number}"))
+    unknown_id(format!("there is no {what} {number}"))
 }

@@ -94,6 +94,11 @@ pub fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
     PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 1)
 }
 
+/// The `KeyError` of an id or a name that is not there.
+pub fn unknown_id(text: impl Into<String>) -> PyErr {
+    UnknownIdError::new_err(printable(&text.into()))
+}
+
 /// A `ValueError`.
 pub fn value_error(text: impl Into<String>) -> PyErr {
     PyValueError::new_err(printable(&text.into()))

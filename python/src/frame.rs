@@ -4,12 +4,13 @@ use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Schema};
 use nearwood::Interactions;
+use nearwood::error::{listed, quoted};
 use nearwood::io::{ArrowRows, BadRows};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3_arrow::PyRecordBatchReader;
 
-use crate::errors::{OrRaise, UnknownIdError, value_error};
+use crate::errors::{OrRaise, unknown_id, value_error};
 
 /// The names of the columns to read.
 pub struct Names {
@@ -65,9 +66,9 @@ impl Columns {
     fn find(schema: &Schema, names: &Names) -> PyResult<Columns> {
         let find = |name: &String| {
             schema.index_of(name).map_err(|_| {
-                let there: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-                let text = format!("the table has no column {name:?}; it has {}", there.join(", "));
-                UnknownIdError::new_err(text)
+                let there: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
+                let (name, there) = (quoted(name), listed(&there));
+                unknown_id(format!("the table has no column {name}; it has {there}"))
             })
         };
         let weight = names.weight.as_ref().map(find).transpose()?;

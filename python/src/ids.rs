@@ -1,5 +1,6 @@
 //! Columns of ids, and the positions they name.
 
+use nearwood::error::quoted;
 use nearwood::recommend::IdColumn;
 use nearwood::{Id, Ids, Index};
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
@@ -10,7 +11,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::arrow;
 use crate::convert::{as_array, id_of, kind};
-use crate::errors::{UnknownIdError, value_error};
+use crate::errors::{unknown_id, value_error};
 
 /// A column of ids: an integer array of any width, or strings; lists, Series and Index too.
 ///
@@ -166,9 +167,9 @@ pub fn unknown(what: &str, id: &Id, count: usize, text: bool) -> PyErr {
     let kind = if text { "strings" } else { "integers" };
     let shown = match id {
         Id::Int(id) => id.to_string(),
-        Id::Text(id) => format!("{id:?}"),
+        Id::Text(id) => quoted(id),
     };
-    UnknownIdError::new_err(format!("there is no {what} {shown}: the {count} {what}s are {kind}"))
+    unknown_id(format!("there is no {what} {shown}: the {count} {what}s are {kind}"))
 }
 
 /// Ids as Python sees them: int64, or an object array of str.

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList, PyTuple};
 
 use crate::convert;
-use crate::errors::{OrRaise, UnknownIdError, value_error, warn};
+use crate::errors::{OrRaise, unknown_id, value_error, warn};
 use crate::evaluation;
 use crate::export;
 use crate::frame::{self, Names};
@@ -532,7 +532,7 @@ fn names(
 fn column<'py>(table: &Bound<'py, PyAny>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     table.get_item(name).map_err(|cause| {
         let shown = name.repr().map_or_else(|_| "?".into(), |r| r.to_string());
-        let error = UnknownIdError::new_err(format!("the table has no column {shown}"));
+        let error = unknown_id(format!("the table has no column {shown}"));
         error.set_cause(table.py(), Some(cause));
         error
     })

@@ -213,7 +213,8 @@ pub enum OpenError {
 
 /// Whether a file system says that it does not map files: ENODEV, whose kind has no name.
 pub(crate) fn is_unmappable(error: &std::io::Error) -> bool {
-    error.raw_os_error() == Some(19)
+    // On Windows the number means something else.
+    cfg!(unix) && error.raw_os_error() == Some(19)
 }
 
 impl OpenError {

@@ -51,8 +51,9 @@ pub(crate) fn at(path: &Path) -> String {
     cut(&path.to_string_lossy(), PATH)
 }
 
-/// The first of a list of names, and how many more there are.
-pub(crate) fn listed(names: &[String]) -> String {
+/// The first ten of a list of names, each cut where it is long, and how many more there are.
+#[must_use]
+pub fn listed(names: &[String]) -> String {
     let first: Vec<String> = names.iter().take(NAMES).map(|text| name(text)).collect();
     let more = match names.len().saturating_sub(NAMES) {
         0 => String::new(),

@@ -1,8 +1,8 @@
 //! Files with a name of their own next to a target, until they are renamed over it.
 //!
 //! The name is `.nearwood-<hash of the target's name>-<n>`, and the file is locked for as long as the
-//! process that writes it lives. So the next writer to the same target finds what a killed one has
-//! left, gets its lock, and removes it; what another process is still writing stays.
+//! process that writes it lives. So the next writer to the same target finds what killed ones have
+//! left, gets the locks, and removes it; what another process is still writing stays.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,6 +13,8 @@ use super::target::folder;
 
 /// Writers to one target at one time, beyond which no more names are tried.
 const MOST_WRITERS: u32 = 64;
+/// After this many free names in a row no more files are looked for.
+const GAP: u32 = 8;
 
 /// A file next to its target; removed when dropped, unless it was renamed over the target.
 pub(super) struct Beside {
@@ -74,7 +76,19 @@ impl Beside {
     pub(super) fn rename(mut self, target: &Path) -> io::Result<()> {
         system::rename(&self.path, target)?;
         self.is_placed = true;
+        remove_left(target);
         Ok(())
+    }
+}
+
+/// Removes what killed writers have left under the numbers that this one had no need to try.
+fn remove_left(target: &Path) {
+    let (mut number, mut free) = (0, 0);
+    while number < MOST_WRITERS && free < GAP {
+        let path = name(target, number);
+        let is_free = path.symlink_metadata().is_err() || was_left(&path);
+        free = if is_free { free + 1 } else { 0 };
+        number += 1;
     }
 }
 
@@ -143,6 +157,20 @@ mod tests {
         first.rename(&target).unwrap();
         assert_eq!(names(dir.path()).len(), 1);
         assert_eq!(fs::read(&target).unwrap(), b"first");
+    }
+
+    #[test]
+    fn several_leftovers_go_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t");
+        for number in [0, 1, 3, 9] {
+            fs::write(name(&target, number), "left").unwrap();
+        }
+        let writing = Beside::create(&target).unwrap();
+        Beside::create(&target).unwrap().rename(&target).unwrap();
+        assert_eq!(names(dir.path()).len(), 2, "{:?}", names(dir.path()));
+        writing.rename(&target).unwrap();
+        assert_eq!(names(dir.path()), ["t"]);
     }
 
     #[cfg(unix)]

@@ -51,7 +51,7 @@ fn name(_kind: FileType) -> &'static str {
     "device"
 }
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
