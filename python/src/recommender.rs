@@ -275,7 +275,7 @@ impl PyRecommender {
     ///
     /// Raises:
     ///     KeyError: If there is no such user.
-    ///     OSError: If the file cannot be written.
+    ///     OSError: If the file cannot be written; BlockingIOError if another job is writing it.
     ///     ValueError: If `resume` finds the parts of another job.
     #[pyo3(signature = (k=Count(20), out=None, *, users=None, include_seen=false, recall=None,
         exact=false, filter=None, n_threads=None, resume=false, progress=None),

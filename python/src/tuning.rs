@@ -52,6 +52,7 @@ use crate::watch::{self, Watched};
 /// Raises:
 ///     ValueError: If an argument is out of its range or no trial has a figure.
 ///     FormatError: If the journal is of another search.
+///     OSError: If the journal cannot be written; BlockingIOError if another search is writing it.
 ///     KeyboardInterrupt: On Ctrl-C; the journal has the trials that were done.
 #[pyfunction]
 #[pyo3(signature = (data, *, factors=None, unobserved_weight=None, regularization=None,

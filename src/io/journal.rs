@@ -81,7 +81,7 @@ impl Journal {
     /// If the system refuses, or another process has changed the file.
     pub fn append(&mut self, line: &str) -> Result<(), SaveError> {
         if let Some(file) = &mut self.file {
-            let unchanged = check_unchanged(&file.0, &self.path, self.length);
+            let unchanged = check_unchanged(&file.0, self.length);
             let written = unchanged.and_then(|()| write_at(file, self.whole, line));
             if let Ok(length) = file.0.metadata() {
                 self.length = length.len();
@@ -125,17 +125,28 @@ fn open_locked(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// That nothing but this journal has written to the file, and that it can still be found: else
-/// lines of another search would be cut off, or these would be lost.
-fn check_unchanged(file: &File, path: &Path, length: u64) -> io::Result<()> {
-    let problem = match file.metadata()?.len() {
-        _ if !system::is_named(file, &fs::canonicalize(path)?) => "the file was replaced",
+/// That nothing but this journal has written to the file, and that it still has a name: else lines
+/// of another search would be cut off, or these would be lost.
+fn check_unchanged(file: &File, length: u64) -> io::Result<()> {
+    let meta = file.metadata()?;
+    let problem = match meta.len() {
+        _ if is_deleted(&meta) => "the file was deleted or replaced",
         now if now != length => "something else has changed the file",
         _ => return Ok(()),
     };
     Err(io::Error::other(format!(
         "{problem} while this search ran: give each search a journal of its own"
     )))
+}
+
+#[cfg(unix)]
+fn is_deleted(meta: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(meta) == 0
+}
+
+#[cfg(not(unix))]
+fn is_deleted(_meta: &fs::Metadata) -> bool {
+    false
 }
 
 fn write_at(file: &mut Output, at: u64, line: &str) -> io::Result<u64> {
@@ -187,11 +198,18 @@ mod tests {
         let error = journal.append("mine").unwrap_err().to_string();
         assert!(error.contains("something else has changed the file"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntheirs\n");
-        std::fs::rename(&path, dir.path().join("k")).unwrap();
-        assert!(journal.append("mine").is_err());
-        std::fs::write(&path, "").unwrap();
-        let error = journal.append("mine").unwrap_err().to_string();
-        assert!(error.contains("was replaced"), "{error}");
+        drop(journal);
+        // Where it is moved to, it goes on.
+        let (mut journal, moved) = (Journal::open(&path).unwrap(), dir.path().join("k"));
+        std::fs::rename(&path, &moved).unwrap();
+        journal.append("mine").unwrap();
+        assert_eq!(std::fs::read_to_string(&moved).unwrap(), "one\ntheirs\nmine\n");
+        #[cfg(unix)]
+        {
+            std::fs::remove_file(&moved).unwrap();
+            let error = journal.append("lost").unwrap_err().to_string();
+            assert!(error.contains("was deleted or replaced"), "{error}");
+        }
     }
 
     #[test]

@@ -44,7 +44,11 @@ impl Parts {
     pub(super) fn open(target: &Path, fingerprint: &str, resume: bool) -> Result<Parts, SaveError> {
         let mut name = target.as_os_str().to_os_string();
         name.push(".parts");
-        let folder = PathBuf::from(name);
+        let mut folder = PathBuf::from(name);
+        // The process may change its folder before the table is whole.
+        if let Ok(absolute) = std::path::absolute(&folder) {
+            folder = absolute;
+        }
         let journal = format!("{FIRST_LINE}\n{fingerprint}\n");
         let left = match left_journal(&folder) {
             Ok(left) => left,

@@ -36,10 +36,12 @@ impl Beside {
         }
         Beside::claim(target, |path| {
             let file = system::open(&options, path)?;
-            // Before it is locked, another writer may take it for what was left, and remove it.
-            match system::try_lock(&file) == Lock::Taken && !system::is_named(&file, path) {
-                true => Err(io::ErrorKind::AlreadyExists.into()),
-                false => Ok(file),
+            // Before it is locked, another writer may take it for what was left: that one has the
+            // lock then, or had it, and removes the file.
+            match system::try_lock(&file) {
+                Lock::Taken if system::is_named(&file, path) => Ok(file),
+                Lock::Unsupported => Ok(file),
+                Lock::Taken | Lock::Busy => Err(io::ErrorKind::AlreadyExists.into()),
             }
         })
     }
@@ -86,8 +88,13 @@ fn remove_left(target: &Path) {
     let (mut number, mut free) = (0, 0);
     while number < MOST_WRITERS && free < GAP {
         let path = name(target, number);
-        let is_free = path.symlink_metadata().is_err() || was_left(&path);
-        free = if is_free { free + 1 } else { 0 };
+        free = match path.symlink_metadata().is_err() {
+            true => free + 1,
+            false => {
+                was_left(&path);
+                0
+            }
+        };
         number += 1;
     }
 }
@@ -157,6 +164,28 @@ mod tests {
         first.rename(&target).unwrap();
         assert_eq!(names(dir.path()).len(), 1);
         assert_eq!(fs::read(&target).unwrap(), b"first");
+    }
+
+    /// Each of the files is written by one thread alone, whatever the others take for left.
+    #[test]
+    fn writers_at_once_do_not_take_each_others_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t");
+        std::thread::scope(|scope| {
+            for number in 0..6u8 {
+                let target = &target;
+                scope.spawn(move || {
+                    for _ in 0..400 {
+                        let mut beside = Beside::create(target).unwrap();
+                        beside.write_all(&[number; 100]).unwrap();
+                        beside.rename(target).unwrap();
+                    }
+                });
+            }
+        });
+        let bytes = fs::read(&target).unwrap();
+        assert!(bytes.len() == 100 && bytes.iter().all(|&byte| byte == bytes[0]));
+        assert_eq!(names(dir.path()), ["t"]);
     }
 
     #[test]

@@ -58,7 +58,8 @@ fn follow(path: &Path) -> io::Result<PathBuf> {
     if path.file_name().is_none() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let mut at = path.to_path_buf();
+    // The process may change its folder before the file is whole.
+    let mut at = std::path::absolute(path)?;
     for _ in 0..MOST_LINKS {
         match fs::read_link(&at) {
             Ok(next) => at = folder(&at).join(next),
