@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nearwood::als::{ModelFile, Params};
 use nearwood::eval::HeldOut;
+use nearwood::recommend::Weighting;
 use nearwood::{Interactions, Storage};
 use numpy::PyArray2;
 use pyo3::prelude::*;
@@ -221,7 +222,7 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let fitted = self.fitted()?;
         let rows = fitted.rows(user_items, "user_items")?;
-        let vectors = py.detach(|| fitted.fold_in()?.fold_in(&rows)).or_raise()?;
+        let vectors = py.detach(|| fitted.folded(&rows)).or_raise()?;
         convert::owned_matrix(py, vectors, self.params.factors)
     }
 
@@ -283,10 +284,10 @@ impl PyAls {
         let (users, one) = numbers(userid, "userid")?;
         let given = user_items.map(|rows| fitted.rows(rows, "user_items")).transpose()?;
         if let Some(rows) = &given {
-            convert::same_rows("user_items", rows.n_rows(), users.len())?;
+            convert::same_rows("user_items", rows.matrix.n_rows(), users.len())?;
         }
-        let given = given.as_ref();
-        let vectors = fitted.vectors(py, &users, given, recalculate_user)?;
+        let vectors = fitted.vectors(py, &users, given.as_ref(), recalculate_user)?;
+        let given = given.as_ref().map(|rows| &rows.matrix);
         let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let question = Question {
             fitted: &fitted,
@@ -361,7 +362,7 @@ impl PyAls {
         let (userid, itemid) = (number(userid, "userid")?, number(itemid, "itemid")?);
         fitted.model.items(&[itemid]).or_raise()?;
         let given = user_items.map(|rows| fitted.rows(rows, "user_items")).transpose()?;
-        let (items, weights) = fitted.row(userid, given.as_ref())?;
+        let (items, weights) = fitted.row(userid, given.as_ref().map(|rows| &rows.matrix))?;
         let why = py.detach(|| fitted.fold_in()?.explain(items, weights, itemid)).or_raise()?;
         Ok((why.score, why.contributions.into_iter().take(N.0).collect()))
     }
@@ -455,8 +456,9 @@ impl PyAls {
         let users = whole_or_none(userids, "userids")?;
         let rows = self.fitted()?.rows(user_items, "user_items")?;
         self.held.edit(py, |model, data| {
-            model.partial_fit_users(&users, &rows)?;
-            let matrix = data.matrix.with_rows(&users, &rows)?;
+            let solved = model.partial_fit_users(&users, &rows.matrix);
+            solved.map_err(|error| rows.in_words(error, Weighting::Raw))?;
+            let matrix = data.matrix.with_rows(&users, &rows.matrix)?;
             let (users, items) = (data.users.resized(matrix.n_rows()), data.items.clone());
             Ok(Interactions { users, items, ..Interactions::from_matrix(matrix) })
         })

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use nearwood::Interactions;
 use nearwood::als::{Csr, FoldIn, Model, Ranking};
 use nearwood::error::{QueryError, TrainError};
+use nearwood::recommend::Weighting;
 use pyo3::prelude::*;
 
 use crate::convert::{self, Pair};
@@ -52,10 +53,18 @@ impl Fitted {
 }
 
 impl Fitted {
+    /// Vectors of rows; errors name the rows' ids.
+    pub fn folded(&self, rows: &Interactions) -> Result<Vec<f32>, TrainError> {
+        let vectors = self.fold_in().and_then(|fold_in| fold_in.fold_in(&rows.matrix));
+        vectors.map_err(|error| rows.in_words(error, Weighting::Raw))
+    }
+
     /// Rows whose columns are the model's items: those of `Interactions` are found by id.
-    pub fn rows(&self, object: &Bound<'_, PyAny>, what: &str) -> PyResult<Csr> {
+    pub fn rows(&self, object: &Bound<'_, PyAny>, what: &str) -> PyResult<Interactions> {
         let rows = interactions(object, what)?;
-        object.py().detach(|| rows.in_columns_of(&self.data.items)).or_raise()
+        let matrix = object.py().detach(|| rows.in_columns_of(&self.data.items)).or_raise()?;
+        let (users, items) = (rows.users.clone(), self.data.items.clone());
+        Ok(Interactions { users, items, ..Interactions::from_matrix(matrix) })
     }
 
     /// The vectors of some users: as they are stored, or of the rows that were `given` for them.
@@ -63,11 +72,11 @@ impl Fitted {
         &self,
         py: Python<'_>,
         users: &[u32],
-        given: Option<&Csr>,
+        given: Option<&Interactions>,
         recalculate: bool,
     ) -> PyResult<Vec<f32>> {
         match (given, recalculate) {
-            (Some(rows), true) => py.detach(|| self.fold_in()?.fold_in(rows)).or_raise(),
+            (Some(rows), true) => py.detach(|| self.folded(rows)).or_raise(),
             (None, true) => Err(value_error("recalculate_user needs user_items")),
             (_, false) => self.model.users(users).or_raise(),
         }

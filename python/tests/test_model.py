@@ -335,6 +335,10 @@ def test_rows_of_interactions_are_found_by_id() -> None:
     same = copy.copy(model)
     same.partial_fit_users([7], row)
     near(same.user_factors, model.user_factors)
+    dislike = nw.Interactions.from_columns(["ann"], ["i5"], [-9.0])
+    for call in (model.fold_in, lambda rows: same.partial_fit_users([7], rows)):
+        with pytest.raises(ValueError, match='the weight of user "ann", item "i5" is -9, exp'):
+            call(dislike)
     with pytest.raises(ValueError, match="an item of the rows is z, expected one that the model"):
         model.fold_in(nw.Interactions.from_columns([1], ["z"]))
 
