@@ -22,7 +22,9 @@ import nearwood
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PACKAGE = Path(nearwood.__file__).parent
-SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes):\n((?:(?:[ ]{4}.*)?\n)+)", re.M)
+SECTION = re.compile(
+    r"^(Args|Returns|Raises|Warns|Yields|Attributes):\n((?:(?:[ ]{4}.*)?\n)+)", re.M
+)
 # Prompts and what they print, up to an empty line.
 EXAMPLE = re.compile(r"(?:^>>>.*\n(?:^.+\n)*)+", re.M)
 # Columns of the command's help: at least two spaces stand between an option and what it does.

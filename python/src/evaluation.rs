@@ -198,7 +198,7 @@ fn beside(
 ///     ValueError: If the model was trained on the test, matrices differ in shape or a k is 0.
 ///
 /// >>> import scipy.sparse as sp, nearwood as nw
-/// >>> plays = nw.Interactions.from_matrix(sp.csr_matrix([[1, 1, 0], [0, 1, 1], [1, 0, 1]]))
+/// >>> plays = nw.Interactions.from_matrix(sp.csr_matrix([[1, 1, 0], [1, 1, 1], [0, 1, 1]]))
 /// >>> train, test = plays.split(method="leave_k_out", k=1)
 /// >>> model = nw.AlternatingLeastSquares(factors=2).fit(train, progress=False)
 /// >>> found = nw.evaluate(model, train, test, k=2)
