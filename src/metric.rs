@@ -83,14 +83,68 @@ impl fmt::Display for Metric {
     }
 }
 
+/// What other libraries call the metrics; whole names, in lower case with `_` between words.
+const ALIASES: [(&str, Metric); 13] = [
+    ("l2", Metric::Euclidean),
+    ("euclid", Metric::Euclidean),
+    ("cosine", Metric::Angular),
+    ("cos", Metric::Angular),
+    ("ip", Metric::Dot),
+    ("inner", Metric::Dot),
+    ("inner_product", Metric::Dot),
+    ("innerproduct", Metric::Dot),
+    ("dot_product", Metric::Dot),
+    ("dotproduct", Metric::Dot),
+    ("l1", Metric::Manhattan),
+    ("cityblock", Metric::Manhattan),
+    ("taxicab", Metric::Manhattan),
+];
+
+/// A metric by its name or by what other libraries call it, in any case: "cosine" and "cos" are
+/// `Angular`, "l2" is `Euclidean`, "ip" and "inner_product" are `Dot`, "l1" and "cityblock" are
+/// `Manhattan`. Names of squared distances are refused, because distances are not squared here.
 impl FromStr for Metric {
     type Err = BuildError;
 
     fn from_str(name: &str) -> Result<Metric, BuildError> {
-        Metric::ALL.into_iter().find(|m| m.name() == name).ok_or_else(|| BuildError::Parameter {
+        let plain = name.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+        let alias = || ALIASES.iter().find(|(alias, _)| *alias == plain).map(|alias| alias.1);
+        let metric = Metric::ALL.into_iter().find(|m| m.name() == plain).or_else(alias);
+        metric.ok_or_else(|| BuildError::Parameter {
             name: "metric",
             got: format!("{name:?}"),
-            expected: "\"euclidean\", \"angular\", \"dot\", \"manhattan\" or \"hamming\"",
+            expected: "\"euclidean\" (\"l2\"), \"angular\" (\"cosine\"), \"dot\" (\"ip\"), \
+                       \"manhattan\" (\"l1\") or \"hamming\"",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_names_of_other_libraries() {
+        let metric = |name: &str| name.parse::<Metric>().ok();
+        for m in Metric::ALL {
+            assert_eq!(metric(m.name()), Some(m));
+            assert_eq!(metric(&m.name().to_uppercase()), Some(m));
+        }
+        for (name, expected) in [
+            ("cosine", Metric::Angular),
+            ("Cos", Metric::Angular),
+            ("L2", Metric::Euclidean),
+            ("ip", Metric::Dot),
+            ("Inner-Product", Metric::Dot),
+            ("inner product", Metric::Dot),
+            ("l1", Metric::Manhattan),
+            ("CityBlock", Metric::Manhattan),
+        ] {
+            assert_eq!(metric(name), Some(expected), "{name}");
+        }
+        for wrong in ["", "sqeuclidean", "l2sq", "jaccard", "cosin", "l 2"] {
+            let error = wrong.parse::<Metric>().unwrap_err().to_string();
+            assert!(error.contains("expected \"euclidean\" (\"l2\")"), "{error}");
+        }
     }
 }

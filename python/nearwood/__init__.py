@@ -19,7 +19,7 @@ from nearwood._core import (
     report,
     tune,
 )
-from nearwood._errors import FormatError, UnknownIdError
+from nearwood._errors import FormatError, UnknownIdError, UnknownIdWarning
 from nearwood._metric import Metric
 from nearwood.frames import to_frame
 
@@ -33,6 +33,7 @@ __all__ = [
     "Metric",
     "Recommender",
     "UnknownIdError",
+    "UnknownIdWarning",
     "__version__",
     "evaluate",
     "report",

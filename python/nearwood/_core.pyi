@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal, SupportsIndex, TypeAlias, final, overload
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,15 +32,20 @@ __all__ = [
 __version__: str
 SOLVERS: tuple[str, ...]
 
-_Path: TypeAlias = str | os.PathLike[str]
-_Id: TypeAlias = SupportsIndex | str
+_Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+_Id: TypeAlias = SupportsIndex | str | bytes | UUID | Decimal
+#: Ids that are asked for or allowed: an array, a column, a list, a set, a generator, or one id.
+_Several: TypeAlias = ArrayLike | Iterable[Any] | _Id
 _Ids: TypeAlias = NDArray[Any]
 _Floats: TypeAlias = NDArray[np.float32]
 _Pair: TypeAlias = tuple[_Ids, _Floats]
-_Filter: TypeAlias = ArrayLike | Filter | None
+_Filter: TypeAlias = _Several | Filter | None
+_OnUnknown: TypeAlias = Literal["raise", "skip"]
 _Progress: TypeAlias = bool | Callable[[int, int], object] | None
 _Callback: TypeAlias = Callable[[int, float], object] | None
-_Metric: TypeAlias = Literal["euclidean", "angular", "dot", "manhattan", "hamming"]
+_Metric: TypeAlias = Literal[
+    "euclidean", "l2", "angular", "cosine", "dot", "ip", "manhattan", "l1", "hamming"
+]
 _Storage: TypeAlias = Literal["float32", "float16", "int8"]
 _Weighting: TypeAlias = Literal["raw", "log1p", "bm25", "normalized"]
 _OnBadRows: TypeAlias = Literal["raise", "skip"]
@@ -109,8 +116,11 @@ def run_cli(command: Sequence[str], args: Sequence[str]) -> int: ...
 
 @final
 class Filter:
-    def __new__(cls, allowed: ArrayLike) -> Self: ...
+    def __new__(cls, allowed: _Several | Filter) -> Self: ...
     def __len__(self) -> int: ...
+    def __copy__(self) -> Filter: ...
+    def __deepcopy__(self, _memo: object) -> Filter: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Index:
@@ -123,7 +133,7 @@ class Index:
         dim: int | None = None,
         storage: _Storage | str = "float32",
         ids: ArrayLike | None = None,
-        labels: Iterable[str] | None = None,
+        labels: Mapping[Any, str] | Iterable[str] | None = None,
         n_trees: int | None = None,
         leaf_size: int | None = None,
         seed: int = 0,
@@ -237,7 +247,7 @@ class Index:
     ) -> _Pair: ...
     def search_ids(
         self,
-        ids: _Id | ArrayLike,
+        ids: _Several,
         k: int = 10,
         *,
         include_self: bool = False,
@@ -265,7 +275,7 @@ class Index:
         n_threads: int | None = None,
     ) -> dict[str, Any]: ...
     def vector(self, id: _Id) -> _Floats: ...
-    def vectors(self, ids: ArrayLike) -> _Floats: ...
+    def vectors(self, ids: _Several) -> _Floats: ...
     def find(self, name: str) -> int | str: ...
     def label(self, id: _Id) -> str | None: ...
     def info(self) -> dict[str, Any]: ...
@@ -405,12 +415,12 @@ class AlternatingLeastSquares:
     def fold_in_items(self, item_users: Any) -> _Floats: ...
     def recommend(
         self,
-        userid: SupportsIndex | ArrayLike,
+        userid: _Several,
         user_items: Any = None,
         N: int = 10,
         filter_already_liked_items: bool = True,
-        filter_items: ArrayLike | None = None,
-        items: ArrayLike | None = None,
+        filter_items: _Several | None = None,
+        items: _Several | None = None,
         recalculate_user: bool = False,
     ) -> _Ranked: ...
     def recommend_all(
@@ -418,35 +428,35 @@ class AlternatingLeastSquares:
         N: int = 10,
         *,
         filter_already_liked_items: bool = True,
-        filter_items: ArrayLike | None = None,
-        items: ArrayLike | None = None,
+        filter_items: _Several | None = None,
+        items: _Several | None = None,
     ) -> _Ranked: ...
     def explain(
         self, userid: SupportsIndex, itemid: SupportsIndex, user_items: Any = None, N: int = 10
     ) -> tuple[float, list[tuple[int, float]]]: ...
     def similar_items(
         self,
-        itemid: SupportsIndex | ArrayLike,
+        itemid: _Several,
         N: int = 10,
         *,
         include_self: bool = False,
-        filter_items: ArrayLike | None = None,
-        items: ArrayLike | None = None,
+        filter_items: _Several | None = None,
+        items: _Several | None = None,
         item_users: Any = None,
     ) -> _Ranked: ...
     def similar_users(
         self,
-        userid: SupportsIndex | ArrayLike,
+        userid: _Several,
         N: int = 10,
         *,
         include_self: bool = False,
-        filter_users: ArrayLike | None = None,
-        users: ArrayLike | None = None,
+        filter_users: _Several | None = None,
+        users: _Several | None = None,
     ) -> _Ranked: ...
-    def partial_fit_users(self, userids: ArrayLike, user_items: Any) -> None: ...
-    def partial_fit_items(self, itemids: ArrayLike, item_users: Any) -> None: ...
-    def remove_users(self, userids: ArrayLike) -> None: ...
-    def remove_items(self, itemids: ArrayLike) -> None: ...
+    def partial_fit_users(self, userids: _Several, user_items: Any) -> None: ...
+    def partial_fit_items(self, itemids: _Several, item_users: Any) -> None: ...
+    def remove_users(self, userids: _Several) -> None: ...
+    def remove_items(self, itemids: _Several) -> None: ...
     def save(
         self,
         path: _Path,
@@ -505,7 +515,7 @@ class AnnoyForest:
     @property
     def n_trees(self) -> int: ...
 
-_History: TypeAlias = Mapping[Any, float] | Iterable[Any]
+_History: TypeAlias = Mapping[Any, float] | Iterable[Any] | _Id
 
 @final
 class Recommender:
@@ -541,7 +551,7 @@ class Recommender:
     def to_bytes(self) -> bytes: ...
     def recommend(
         self,
-        user: _Id | ArrayLike,
+        user: _Several,
         k: int = 20,
         *,
         include_seen: bool = False,
@@ -549,6 +559,7 @@ class Recommender:
         exact: bool = False,
         filter: _Filter = None,
         n_threads: int | None = None,
+        unknown: _OnUnknown | str = "raise",
     ) -> _Pair: ...
     @overload
     def recommend_all(
@@ -556,7 +567,7 @@ class Recommender:
         k: int = 20,
         out: None = None,
         *,
-        users: ArrayLike | None = None,
+        users: _Several | None = None,
         include_seen: bool = False,
         recall: float | None = None,
         exact: bool = False,
@@ -564,6 +575,7 @@ class Recommender:
         n_threads: int | None = None,
         resume: bool = False,
         progress: _Progress = False,
+        unknown: _OnUnknown | str = "raise",
     ) -> _Pair: ...
     @overload
     def recommend_all(
@@ -571,7 +583,7 @@ class Recommender:
         k: int = 20,
         *,
         out: _Path,
-        users: ArrayLike | None = None,
+        users: _Several | None = None,
         include_seen: bool = False,
         recall: float | None = None,
         exact: bool = False,
@@ -579,6 +591,7 @@ class Recommender:
         n_threads: int | None = None,
         resume: bool = False,
         progress: _Progress = False,
+        unknown: _OnUnknown | str = "raise",
     ) -> int: ...
     def similar(
         self,
@@ -598,8 +611,9 @@ class Recommender:
         recall: float | None = None,
         exact: bool = False,
         filter: _Filter = None,
+        unknown: _OnUnknown | str = "raise",
     ) -> _Pair: ...
-    def fold_in(self, history: _History) -> _Floats: ...
+    def fold_in(self, history: _History, *, unknown: _OnUnknown | str = "raise") -> _Floats: ...
     def seen(self, user: _Id) -> _Ids: ...
     def find(self, name: str) -> int | str: ...
     def label(self, item: _Id) -> str | None: ...

@@ -56,6 +56,11 @@ def to_frame(
     2  north    n     1      0.00
     3  north  ene     2      1.27
     """
+    if labels is not None and not hasattr(labels, "label"):
+        got = type(labels).__name__
+        raise TypeError(
+            f"labels is a {got}, expected an Index or a Recommender, whose labels it is"
+        )
     make = _maker(library)
     query, item, rank, distance = _four(columns, labels is not None)
     found, lengths = _flat(ids, np.int64)

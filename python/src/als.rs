@@ -15,8 +15,9 @@ use crate::errors::OrRaise;
 use crate::fitting::{self, Fit, Validation};
 use crate::held::Held;
 use crate::interactions::interactions;
-use crate::options::{Count, optional, path_of};
-use crate::ranking::{Fitted, Question, mask, number, numbers, others, rankings, whole_or_none};
+use crate::options::{Count, named, optional, path_of};
+use crate::ranking::{Fitted, Question, mask, number, numbers, others, rankings};
+use crate::ranking::{distinct, whole_or_none};
 use crate::train;
 
 /// Implicit-feedback alternating least squares: a vector for every user and every item.
@@ -64,16 +65,16 @@ impl PyAls {
         text_signature = "(factors=64, *, regularization=0.01, alpha=1.0, iterations=15, confidence=\"ials\", unobserved_weight=1.0, regularization_scaling=0.0, solver=\"auto\", cg_steps=3, random_state=0, n_threads=None)")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn new(
-        factors: Count,
-        regularization: f32,
-        alpha: f32,
-        iterations: Count,
+        #[pyo3(from_py_with = named::factors)] factors: Count,
+        #[pyo3(from_py_with = named::regularization)] regularization: f32,
+        #[pyo3(from_py_with = named::alpha)] alpha: f32,
+        #[pyo3(from_py_with = named::iterations)] iterations: Count,
         confidence: &str,
-        unobserved_weight: f32,
-        regularization_scaling: f32,
+        #[pyo3(from_py_with = named::unobserved_weight)] unobserved_weight: f32,
+        #[pyo3(from_py_with = named::regularization_scaling)] regularization_scaling: f32,
         solver: &str,
-        cg_steps: Count,
-        random_state: u64,
+        #[pyo3(from_py_with = named::cg_steps)] cg_steps: Count,
+        #[pyo3(from_py_with = named::random_state)] random_state: u64,
         n_threads: Option<Count>,
     ) -> PyResult<PyAls> {
         let params = Params {
@@ -124,7 +125,7 @@ impl PyAls {
         callback: Option<&Bound<'py, PyAny>>,
         warm_start: bool,
         validation: Option<&Bound<'py, PyAny>>,
-        patience: Count,
+        #[pyo3(from_py_with = named::patience)] patience: Count,
         metric: &str,
     ) -> PyResult<Bound<'py, Self>> {
         let py = slf.py();
@@ -274,7 +275,7 @@ impl PyAls {
         py: Python<'py>,
         userid: &Bound<'py, PyAny>,
         user_items: Option<&Bound<'py, PyAny>>,
-        N: Count,
+        #[pyo3(from_py_with = named::N)] N: Count,
         filter_already_liked_items: bool,
         filter_items: Option<&Bound<'py, PyAny>>,
         items: Option<&Bound<'py, PyAny>>,
@@ -313,7 +314,7 @@ impl PyAls {
     fn recommend_all<'py>(
         &self,
         py: Python<'py>,
-        N: Count,
+        #[pyo3(from_py_with = named::N)] N: Count,
         filter_already_liked_items: bool,
         filter_items: Option<&Bound<'py, PyAny>>,
         items: Option<&Bound<'py, PyAny>>,
@@ -356,7 +357,7 @@ impl PyAls {
         userid: &Bound<'_, PyAny>,
         itemid: &Bound<'_, PyAny>,
         user_items: Option<&Bound<'_, PyAny>>,
-        N: Count,
+        #[pyo3(from_py_with = named::N)] N: Count,
     ) -> PyResult<(f64, Vec<(u32, f64)>)> {
         let fitted = self.fitted()?;
         let (userid, itemid) = (number(userid, "userid")?, number(itemid, "itemid")?);
@@ -393,7 +394,7 @@ impl PyAls {
         &self,
         py: Python<'py>,
         itemid: &Bound<'py, PyAny>,
-        N: Count,
+        #[pyo3(from_py_with = named::N)] N: Count,
         include_self: bool,
         filter_items: Option<&Bound<'py, PyAny>>,
         items: Option<&Bound<'py, PyAny>>,
@@ -426,7 +427,7 @@ impl PyAls {
         &self,
         py: Python<'py>,
         userid: &Bound<'py, PyAny>,
-        N: Count,
+        #[pyo3(from_py_with = named::N)] N: Count,
         include_self: bool,
         filter_users: Option<&Bound<'py, PyAny>>,
         users: Option<&Bound<'py, PyAny>>,
@@ -491,7 +492,8 @@ impl PyAls {
     /// Raises:
     ///     ValueError: If there is no such user, or none would stay.
     fn remove_users(&self, py: Python<'_>, userids: &Bound<'_, PyAny>) -> PyResult<()> {
-        let users = whole_or_none(userids, "userids")?;
+        let n = self.fitted()?.model.n_users;
+        let users = distinct(userids, "userids", n)?;
         self.held.edit(py, |model, data| {
             model.remove_users(&users)?;
             let matrix = data.matrix.without_rows(&users)?;
@@ -506,7 +508,8 @@ impl PyAls {
     /// Raises:
     ///     ValueError: If there is no such item, or none would stay.
     fn remove_items(&self, py: Python<'_>, itemids: &Bound<'_, PyAny>) -> PyResult<()> {
-        let items = whole_or_none(itemids, "itemids")?;
+        let n = self.fitted()?.model.n_items;
+        let items = distinct(itemids, "itemids", n)?;
         self.held.edit(py, |model, data| {
             model.remove_items(&items)?;
             let matrix = data.matrix.without_columns(&items)?;

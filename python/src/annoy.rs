@@ -21,7 +21,9 @@ fn vector(object: &Bound<'_, PyAny>, dim: usize) -> PyResult<Vec<f32>> {
         let text = format!("Vector has wrong length (expected {dim}, got {len})");
         return Err(PyIndexError::new_err(text));
     }
-    if let Ok(array) = object.cast::<PyArray1<f32>>() {
+    if let Ok(array) = object.cast_exact::<PyArray1<f32>>()
+        && crate::convert::is_aligned(array)
+    {
         return Ok(array.try_readonly()?.as_array().to_vec());
     }
     if let Ok(list) = object.cast::<PyList>() {

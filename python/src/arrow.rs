@@ -6,14 +6,17 @@ use arrow_array::types::{Float32Type, Int64Type, UInt8Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, LargeListArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::DataType;
+use nearwood::io::arrow_ids;
+use nearwood::recommend::IdColumn;
 use numpy::{PyArray1, PyUntypedArray};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 use pyo3_arrow::input::AnyArray;
 
 use crate::errors::value_error;
+use crate::ids::{self, Given};
 
 /// Whether an object exports itself. pandas does so by way of pyarrow, with a copy: numpy reads it
 /// as well without.
@@ -21,7 +24,20 @@ pub fn is_exported(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = object.py();
     Ok((object.hasattr(intern!(py, "__arrow_c_array__"))?
         || object.hasattr(intern!(py, "__arrow_c_stream__"))?)
-        && !object.hasattr(intern!(py, "iloc"))?)
+        && !object.hasattr(intern!(py, "iloc"))?
+        && !holds_objects(object)?)
+}
+
+/// Whether polars exports Python objects, as the bytes of their addresses.
+fn holds_objects(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = object.py();
+    for name in [intern!(py, "dtype"), intern!(py, "dtypes")] {
+        // pyo3 asks for an attribute without an error where there is none.
+        if let Some(kinds) = object.getattr_opt(name)? {
+            return Ok(kinds.str()?.to_string_lossy().contains("Object"));
+        }
+    }
+    Ok(false)
 }
 
 /// A column: chunks of one type.
@@ -45,6 +61,27 @@ impl Column {
     fn read(object: &Bound<'_, PyAny>) -> PyResult<Column> {
         let (chunks, field) = object.extract::<AnyArray>()?.into_chunked_array()?.into_inner();
         Ok(Column { chunks, kind: field.data_type().clone() })
+    }
+
+    /// Chunks of runs as chunks of their values.
+    fn plain(self) -> PyResult<Column> {
+        let DataType::RunEndEncoded(_, values) = &self.kind else { return Ok(self) };
+        let kind = values.data_type().clone();
+        let chunks = self.chunks.iter().map(|chunk| cast(chunk, &kind));
+        Ok(Column { chunks: chunks.collect::<PyResult<_>>()?, kind })
+    }
+
+    /// Ids, or a mask.
+    fn given(self, py: Python<'_>, what: &str) -> PyResult<Given> {
+        let column = self.plain()?;
+        if column.kind == DataType::Boolean {
+            return truths(&column.chunks, what).map(Given::Mask);
+        }
+        if column.chunks.iter().all(|chunk| chunk.is_empty()) {
+            return Ok(Given::Ids(IdColumn::Int(Vec::new())));
+        }
+        let ids = py.detach(|| arrow_ids(&column.chunks, what));
+        ids.map(Given::Ids).map_err(|e| value_error(e.to_string()))
     }
 
     /// The column of a table of one; `None` if a table of several is numpy's.
@@ -86,6 +123,89 @@ impl Column {
         };
         Ok(values.call_method1(intern!(py, "reshape"), (rows, dim))?.cast_into()?)
     }
+}
+
+/// The ids or the mask that an object exports; `None` if it exports none, or none that Arrow's C
+/// interface can carry (polars' columns of objects and of nulls).
+pub fn given(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Option<Given>> {
+    if !is_exported(object)? {
+        return Ok(None);
+    }
+    let Ok(column) = Column::read(object) else { return Ok(None) };
+    let Some(column) = column.only_child(false)? else { return Ok(None) };
+    column.given(object.py(), what).map(Some)
+}
+
+/// What a single column holds that stands for a mapping.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Alone {
+    /// Ids, of a history.
+    Ids,
+    /// Names in the order of ids.
+    Names,
+}
+
+/// The columns of a table of two, ids and `others`, as a dict of two lists; of a table of one, or a
+/// column, the list of its values. `None` for what exports neither.
+pub fn mapping<'py>(
+    object: &Bound<'py, PyAny>,
+    what: &str,
+    others: &str,
+    alone: Alone,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if !is_exported(object)? {
+        return Ok(None);
+    }
+    // Read once: a stream has nothing left to read again.
+    let Ok(table) = Column::read(object) else { return Ok(None) };
+    let py = object.py();
+    let keys = |column: Column| {
+        let keys = ids::no_mask(column.given(py, what)?, what)?;
+        ids::array(py, &ids::plain(keys)).call_method0("tolist")
+    };
+    let fields = match &table.kind {
+        DataType::Struct(fields) if fields.len() > 1 => fields.clone(),
+        _ => {
+            let Some(column) = table.only_child(false)? else { return Ok(None) };
+            return match alone {
+                Alone::Ids => keys(column).map(Some),
+                Alone::Names => {
+                    flat(py, &column.chunks, &column.kind)?.call_method0("tolist").map(Some)
+                }
+            };
+        }
+    };
+    let [first, second] = &fields[..] else {
+        let n = fields.len();
+        let text = format!("{what} is a table of {n} columns, expected two: ids and {others}");
+        return Err(PyTypeError::new_err(text));
+    };
+    let column = |at: usize, kind: &DataType| {
+        let chunks = table.chunks.iter().map(|chunk| chunk.as_struct().column(at).clone());
+        Column { chunks: chunks.collect(), kind: kind.clone() }
+    };
+    let values = column(1, second.data_type()).plain()?;
+    let values = flat(py, &values.chunks, &values.kind)?.call_method0("tolist")?;
+    let pairs = PyDict::new(py);
+    pairs.set_item("ids", keys(column(0, first.data_type()))?)?;
+    pairs.set_item("values", values)?;
+    Ok(Some(pairs.into_any()))
+}
+
+fn truths(chunks: &[ArrayRef], what: &str) -> PyResult<Vec<bool>> {
+    let mut mask = Vec::with_capacity(chunks.iter().map(|chunk| chunk.len()).sum());
+    for chunk in chunks {
+        let before = mask.len();
+        for (row, pass) in chunk.as_boolean().iter().enumerate() {
+            mask.push(pass.ok_or_else(|| {
+                let row = before + row;
+                let text =
+                    format!("{what}: row {row} of the mask is null: fill it in first (fill_null)");
+                value_error(text)
+            })?);
+        }
+    }
+    Ok(mask)
 }
 
 /// The values of lists of one length, row after row.

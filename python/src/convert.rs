@@ -10,21 +10,78 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
 
 use crate::arrow::Column;
 use crate::errors::{unknown_id, value_error};
+use crate::ids;
+pub use crate::scalar::id_of;
 
 /// Ids and distances, or scores: two arrays of one shape.
 pub type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
-/// `numpy.asarray(object)`, or what an Arrow column holds.
-pub fn as_array<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyUntypedArray>> {
-    if let Ok(array) = object.cast::<PyUntypedArray>() {
-        return Ok(array.clone());
+/// `numpy.asarray(object)`, or what an Arrow column holds; aligned, and nothing masked.
+///
+/// Errors: `ValueError` if something is masked.
+pub fn as_array<'py>(
+    object: &Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<Bound<'py, PyUntypedArray>> {
+    if let Ok(array) = object.cast_exact::<PyUntypedArray>() {
+        return aligned(array);
     }
     if let Some(column) = Column::exported(object)? {
         return column.to_numpy(object.py());
     }
-    let numpy = object.py().import(intern!(object.py(), "numpy"))?;
-    let array = numpy.call_method1(intern!(object.py(), "asarray"), (object,))?;
+    let py = object.py();
+    if object.is_instance_of::<PyUntypedArray>() {
+        let plain = ids::inputs(py)?.call_method1(intern!(py, "unmasked"), (object, what))?;
+        return aligned(plain.cast::<PyUntypedArray>()?);
+    }
+    let numpy = py.import(intern!(py, "numpy"))?;
+    let array = numpy.call_method1(intern!(py, "asarray"), (object,))?;
     Ok(array.cast_into::<PyUntypedArray>()?)
+}
+
+/// The array itself, or a copy if its values lie at odd addresses, as a record's do.
+fn aligned<'py>(array: &Bound<'py, PyUntypedArray>) -> PyResult<Bound<'py, PyUntypedArray>> {
+    let py = array.py();
+    let flags = array.getattr(intern!(py, "flags"))?;
+    match flags.getattr(intern!(py, "aligned"))?.is_truthy()? {
+        true => Ok(array.clone()),
+        false => Ok(array.call_method0(intern!(py, "copy"))?.cast_into()?),
+    }
+}
+
+/// Whether float32 values lie where the processor wants them.
+pub fn is_aligned<D>(array: &Bound<'_, numpy::PyArray<f32, D>>) -> bool
+where
+    D: numpy::ndarray::Dimension,
+{
+    (array.data() as usize).is_multiple_of(align_of::<f32>())
+}
+
+/// Numbers of any make, in any number of dimensions.
+fn numbers<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
+    if let Ok(array) = object.cast_exact::<PyUntypedArray>()
+        && is_numeric(array)
+    {
+        return Ok(array.clone());
+    }
+    if let Some(column) = Column::exported(object)? {
+        let array = column.to_numpy(object.py())?;
+        return match is_numeric(&array) {
+            true => Ok(array),
+            false => Err(no_numbers(what, &array)),
+        };
+    }
+    let py = object.py();
+    let array = ids::inputs(py)?.call_method1(intern!(py, "numbers"), (object, what))?;
+    Ok(array.cast_into::<PyUntypedArray>()?)
+}
+
+fn is_numeric(array: &Bound<'_, PyUntypedArray>) -> bool {
+    matches!(kind(array), b'i' | b'u' | b'f' | b'b')
+}
+
+fn no_numbers(what: &str, array: &Bound<'_, PyUntypedArray>) -> PyErr {
+    PyTypeError::new_err(format!("{what} has dtype {}, expected numbers", array.dtype()))
 }
 
 /// The kind of an array's values, numpy's letter: i, u, f, b, O, U, ...
@@ -33,33 +90,20 @@ pub fn kind(array: &Bound<'_, PyUntypedArray>) -> u8 {
     array.dtype().kind()
 }
 
-/// The same values as float32 in C order: the array itself if it is that already.
-fn as_f32<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
+/// The same values as float32 in C order and aligned: the array itself if it is that already.
+pub fn as_f32<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyUntypedArray>> {
     let py = object.py();
-    let array = stacked(as_array(object)?)?;
-    if !matches!(kind(&array), b'i' | b'u' | b'f' | b'b') {
-        let text = format!("{what} has dtype {}, expected numbers", array.dtype());
-        return Err(PyTypeError::new_err(text));
-    }
+    let array = numbers(object, what)?;
     let numpy = py.import(intern!(py, "numpy"))?;
     // Values too large for float32 become infinities, which the crate then names.
     let calm = [("over", "ignore"), ("invalid", "ignore")].into_pyobject(py)?;
     let options = PyDict::from_sequence(&calm)?;
     let state = numpy.call_method("errstate", (), Some(&options))?;
     state.call_method0("__enter__")?;
-    let converted =
-        numpy.call_method1(intern!(py, "ascontiguousarray"), (array, numpy::dtype::<f32>(py)));
+    let wanted = (array, numpy::dtype::<f32>(py), ["C", "A"]);
+    let converted = numpy.call_method1(intern!(py, "require"), wanted);
     state.call_method1("__exit__", (py.None(), py.None(), py.None()))?;
     Ok(converted?.cast_into::<PyUntypedArray>()?)
-}
-
-/// A Series of arrays, which pandas keeps as objects, as a matrix; anything else as it is.
-fn stacked(array: Bound<'_, PyUntypedArray>) -> PyResult<Bound<'_, PyUntypedArray>> {
-    if kind(&array) != b'O' || array.ndim() != 1 || array.is_empty() {
-        return Ok(array);
-    }
-    let numpy = array.py().import(intern!(array.py(), "numpy"))?;
-    Ok(numpy.call_method1(intern!(array.py(), "stack"), (array,))?.cast_into()?)
 }
 
 fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
@@ -69,8 +113,9 @@ fn shape_of(array: &Bound<'_, PyUntypedArray>) -> String {
 
 /// A matrix of float32 in C order, borrowed from numpy where it is one already.
 pub fn matrix<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<PyReadonlyArray2<'py, f32>> {
-    if let Ok(array) = object.cast::<PyArray2<f32>>()
+    if let Ok(array) = object.cast_exact::<PyArray2<f32>>()
         && array.is_c_contiguous()
+        && is_aligned(array)
     {
         return Ok(array.try_readonly()?);
     }
@@ -94,11 +139,20 @@ pub fn used_as_it_lies(object: &Bound<'_, PyAny>) -> PyResult<()> {
              (numpy.lib.format.open_memmap), and give numpy.load(file, mmap_mode=\"r\")",
         ));
     }
-    let array = as_array(object)?;
-    if array.as_any().cast::<PyArray2<f32>>().is_ok() && array.is_c_contiguous() {
-        return Ok(());
+    let numpy = object.py().import(intern!(object.py(), "numpy"))?;
+    let array = numpy.call_method1(intern!(object.py(), "asarray"), (object,))?;
+    let array = array.cast_into::<PyUntypedArray>()?;
+    let matrix = array.as_any().cast::<PyArray2<f32>>();
+    let in_place = matrix.as_ref().is_ok_and(|matrix| is_aligned(matrix));
+    if in_place && array.is_c_contiguous() {
+        // A masked array is read where it lies, too: that nothing is masked is all to be checked.
+        return as_array(object, "vectors").map(drop);
     }
-    let order = if array.is_c_contiguous() { "" } else { ", not in C order" };
+    let order = match array.is_c_contiguous() {
+        false => ", not in C order",
+        true if matrix.is_ok() => ", not aligned",
+        true => "",
+    };
     Err(value_error(format!(
         "vectors are {} of shape {}{order}: with memory_limit they are read where they lie, as \
          (n, d) float32 in C order; write such a file once, in parts \
@@ -118,8 +172,9 @@ pub enum Queries<'py> {
 
 /// Queries of dimension `dim`, borrowed from numpy where they are float32 in C order already.
 pub fn float_queries<'py>(object: &Bound<'py, PyAny>, dim: usize) -> PyResult<Queries<'py>> {
-    if let Ok(array) = object.cast::<PyArray1<f32>>()
+    if let Ok(array) = object.cast_exact::<PyArray1<f32>>()
         && array.is_c_contiguous()
+        && is_aligned(array)
     {
         return Ok(Queries::One(array.try_readonly()?));
     }
@@ -172,17 +227,6 @@ pub fn bytes_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>
     }
     let view = PyMemoryView::from(object)?;
     Ok(view.call_method0(intern!(object.py(), "tobytes"))?.cast_into::<PyBytes>()?)
-}
-
-/// One id: an int (numpy's too) or a str.
-pub fn id_of(object: &Bound<'_, PyAny>) -> PyResult<Id> {
-    if let Ok(text) = object.cast::<PyString>() {
-        return Ok(Id::Text(text.to_str()?.to_string()));
-    }
-    object.extract::<i64>().map(Id::Int).map_err(|_| {
-        let kind = object.get_type().name().map_or_else(|_| "?".into(), |n| n.to_string());
-        PyTypeError::new_err(format!("got an id of type {kind}, expected int or str"))
-    })
 }
 
 /// An id for Python: int or str.

@@ -10,6 +10,7 @@
 //! The messages are the crate's.
 
 use std::io;
+use std::path::Path;
 
 use nearwood::Error;
 use nearwood::error::{
@@ -38,19 +39,19 @@ pub fn exception(error: Error) -> PyErr {
     let text = printable(&error.to_string());
     match error {
         Error::Open(
-            OpenError::Io { source, .. }
-            | OpenError::Lock { source, .. }
-            | OpenError::Map { source, .. },
+            OpenError::Io { source, path }
+            | OpenError::Lock { source, path, .. }
+            | OpenError::Map { source, path, .. },
         )
-        | Error::Build(BuildError::Room(source))
         | Error::Save(
-            SaveError::Io { source, .. }
-            | SaveError::Replaced { source, .. }
-            | SaveError::Stream { source, .. },
+            SaveError::Io { source, path, .. }
+            | SaveError::Replaced { source, path, .. }
+            | SaveError::Stream { source, path, .. },
         )
-        | Error::Read(ReadError::Io { source, .. }) => system(&source, text),
+        | Error::Read(ReadError::Io { source, path }) => system(&source, text, Some(&path)),
+        Error::Build(BuildError::Room(source)) => system(&source, text, None),
         // EINVAL.
-        Error::Open(OpenError::NotAFile { .. }) => PyOSError::new_err((22, text)),
+        Error::Open(OpenError::NotAFile { path, .. }) => PyOSError::new_err((22, text, path)),
         Error::Open(_) => FormatError::new_err(text),
         Error::Read(ReadError::Format { .. } | ReadError::Line { .. } | ReadError::Rows { .. }) => {
             FormatError::new_err(text)
@@ -63,28 +64,53 @@ pub fn exception(error: Error) -> PyErr {
     }
 }
 
-/// With an errno Python picks the class: `FileNotFoundError`, `PermissionError`, ...
-fn system(source: &io::Error, text: String) -> PyErr {
-    match (errno(source), source.kind()) {
-        (Some(number), _) => PyOSError::new_err((number, text)),
-        (None, io::ErrorKind::InvalidInput) => PyValueError::new_err(text),
-        (None, _) => PyOSError::new_err(text),
+/// With an errno Python picks the class: `FileNotFoundError`, `PermissionError`, ... `errno`, `strerror`
+/// and `filename` are set as Python's own calls set them.
+fn system(source: &io::Error, text: String, path: Option<&Path>) -> PyErr {
+    // Python puts the number in front.
+    let plain = |number: i32| text.replace(&format!(" (os error {number})"), "");
+    match (errno(source), source.kind(), path) {
+        (Some(number), _, Some(path)) => {
+            PyOSError::new_err((number, plain(number), path.to_path_buf()))
+        }
+        (Some(number), _, None) => PyOSError::new_err((number, plain(number))),
+        (None, io::ErrorKind::InvalidInput, _) => PyValueError::new_err(text),
+        (None, ..) => PyOSError::new_err(text),
     }
 }
 
-/// The system's number. Where another library put its own words around the system's, only the kind
-/// is left: the number of the kinds that Python has classes for.
+/// The system's number, from below whatever other libraries put around it; else that of the kind.
 fn errno(error: &io::Error) -> Option<i32> {
     let of_kind = || match error.kind() {
         io::ErrorKind::NotFound => Some(2),
         // Python: BlockingIOError.
         io::ErrorKind::WouldBlock => Some(11),
         io::ErrorKind::PermissionDenied => Some(13),
+        io::ErrorKind::AlreadyExists => Some(17),
         io::ErrorKind::NotADirectory => Some(20),
         io::ErrorKind::IsADirectory => Some(21),
+        io::ErrorKind::StorageFull => Some(28),
+        io::ErrorKind::ReadOnlyFilesystem => Some(30),
+        io::ErrorKind::BrokenPipe => Some(32),
         _ => None,
     };
-    error.raw_os_error().or_else(of_kind)
+    below(error).or_else(of_kind)
+}
+
+/// The first number in a chain of causes.
+fn below(error: &io::Error) -> Option<i32> {
+    if let Some(number) = error.raw_os_error() {
+        return Some(number);
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> =
+        error.get_ref().map(|cause| cause as &(dyn std::error::Error + 'static));
+    while let Some(error) = cause {
+        if let Some(number) = error.downcast_ref::<io::Error>().and_then(below) {
+            return Some(number);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// A `UserWarning` where the caller of Python called.

@@ -17,7 +17,7 @@ use crate::als::PyAls;
 use crate::convert;
 use crate::errors::{OrRaise, value_error, warn};
 use crate::interactions::{PyInteractions, interactions};
-use crate::options::{Count, Counts, optional};
+use crate::options::{Count, Counts, named, optional};
 use crate::ranking::Fitted;
 use crate::recommender::PyRecommender;
 use crate::watch::{self, Watched};
@@ -50,7 +50,7 @@ impl<'py> Ranks<'py> {
 
 /// An array of item numbers, (n_users, k); what is negative is nothing.
 fn lists<'py>(object: &Bound<'py, PyAny>) -> PyResult<Ranks<'py>> {
-    let array = convert::as_array(object)?;
+    let array = convert::as_array(object, "model")?;
     let whole = array.call_method1("astype", (numpy::dtype::<i64>(object.py()),));
     let read = whole.ok().and_then(|w| w.extract::<PyReadonlyArray2<'_, i64>>().ok());
     match read.filter(|_| matches!(convert::kind(&array), b'i' | b'u')) {
@@ -214,12 +214,12 @@ pub fn evaluate<'py>(
     model: &Bound<'py, PyAny>,
     train: Option<&Bound<'py, PyAny>>,
     test: &Bound<'py, PyAny>,
-    k: Option<Counts>,
+    #[pyo3(from_py_with = named::k)] k: Option<Counts>,
     baselines: bool,
-    recall: Option<f64>,
+    #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
     exact: bool,
     include_seen: bool,
-    seed: u64,
+    #[pyo3(from_py_with = named::seed)] seed: u64,
     n_threads: Option<Count>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let ranks = Ranks::new(model)?;

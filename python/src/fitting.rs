@@ -12,7 +12,9 @@ use pyo3::prelude::*;
 use crate::convert;
 use crate::errors::{OrRaise, warn};
 use crate::interactions::interactions;
+use crate::options::Named;
 use crate::ranking::Fitted;
+use crate::scalar::is_bool;
 use crate::train;
 use crate::watch::Watched;
 
@@ -27,8 +29,9 @@ pub enum Validation {
 impl Validation {
     /// A matrix, or a share.
     pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Validation> {
-        match object.extract::<f64>() {
+        match <f64 as Named>::named(object, "validation") {
             Ok(share) => Ok(Validation::Share(share)),
+            Err(error) if is_bool(object) => Err(error),
             Err(_) => Ok(Validation::Matrix(interactions(object, "validation")?)),
         }
     }

@@ -8,9 +8,14 @@ use nearwood::error::{listed, quoted};
 use nearwood::io::{ArrowRows, BadRows};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use pyo3_arrow::PyRecordBatchReader;
 
 use crate::errors::{OrRaise, unknown_id, value_error};
+use crate::ids;
+
+/// Rows that are read at a time: polars and pandas export a frame as one batch, however long.
+const ROWS: usize = 1 << 20;
 
 /// The names of the columns to read.
 pub struct Names {
@@ -22,6 +27,16 @@ pub struct Names {
     pub weight: Option<String>,
     /// Of times.
     pub time: Option<String>,
+}
+
+/// What is read as a table of some columns: lazy frames, datasets, Delta tables and lists of dicts are
+/// made tables of these; what is one already comes back as it is.
+pub fn table<'py>(
+    given: &Bound<'py, PyAny>,
+    columns: [Option<&Bound<'py, PyAny>>; 4],
+) -> PyResult<Bound<'py, PyAny>> {
+    let columns = PyList::new(given.py(), columns.into_iter().flatten())?;
+    ids::inputs(given.py())?.call_method1("table", (given, columns))
 }
 
 /// The interactions of a table that exports itself; None if it does not, or cannot.
@@ -85,25 +100,40 @@ fn read(
     let mut rows = ArrowRows::new("the table").skip_bad_rows(skip_bad);
     for batch in stream {
         let batch = batch.map_err(|e| value_error(e.to_string()))?;
-        let (users, items) = (plain(&batch, columns.user)?, plain(&batch, columns.item)?);
-        let weights = columns.weight.map(|at| plain(&batch, at)).transpose()?;
-        let times = columns.time.map(|at| plain(&batch, at)).transpose()?;
-        let [weights, times] = [&weights, &times].map(|c| c.as_ref().map(|c| c as &dyn Array));
-        rows.push(&users, &items, weights, times).or_raise()?;
+        for first in (0..batch.num_rows()).step_by(ROWS) {
+            let part = batch.slice(first, ROWS.min(batch.num_rows() - first));
+            let (users, items) = (plain(&part, columns.user)?, plain(&part, columns.item)?);
+            let weights = columns.weight.map(|at| plain(&part, at)).transpose()?;
+            let times = columns.time.map(|at| decoded(&part, at)).transpose()?;
+            let [weights, times] = [&weights, &times].map(|c| c.as_ref().map(|c| c as &dyn Array));
+            rows.push(&users, &items, weights, times).or_raise()?;
+        }
     }
     rows.finish_counted().or_raise()
 }
 
-/// A column whose strings, of whatever make, are Utf8.
+/// A column without codes for its values, which weights and times have none of; ids are read in any
+/// form, so that their text is never copied into 32-bit offsets, which a batch may exceed.
 fn plain(batch: &RecordBatch, at: usize) -> PyResult<ArrayRef> {
     let column = batch.column(at);
     let to = match column.data_type() {
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::Dictionary(_, values) => match **values {
-            DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-            ref other => other.clone(),
-        },
+        DataType::Dictionary(_, values) if !is_text(values) => &**values,
+        DataType::RunEndEncoded(_, values) => values.data_type(),
         _ => return Ok(column.clone()),
     };
-    cast(column, &to).map_err(|e| value_error(e.to_string()))
+    cast(column, to).map_err(|e| value_error(e.to_string()))
+}
+
+/// The same without codes for text, either.
+fn decoded(batch: &RecordBatch, at: usize) -> PyResult<ArrayRef> {
+    match batch.column(at).data_type() {
+        DataType::Dictionary(_, values) => {
+            cast(batch.column(at), values).map_err(|e| value_error(e.to_string()))
+        }
+        _ => plain(batch, at),
+    }
+}
+
+fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nearwood::store::Bytes;
-use nearwood::{Index, Metric, RadiusOptions};
+use nearwood::{Ids, Index, Metric, RadiusOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
@@ -11,11 +11,11 @@ use crate::answering::radius_blocks;
 use crate::build;
 use crate::convert::{self, Queries};
 use crate::errors::{OrRaise, value_error};
-use crate::filter::next_token;
-use crate::ids;
+use crate::filter::Token;
+use crate::ids::{self, Order};
 use crate::input;
 use crate::looking::recall_curve;
-use crate::options::{Count, Counts, optional, path_of};
+use crate::options::{Count, Counts, named, optional, path_of};
 use crate::planting::Planting;
 
 /// Vectors and the trees to search them: built here, or mapped from a file.
@@ -34,15 +34,15 @@ use crate::planting::Planting;
 /// >>> ids, distances = index.search(vectors[:5], k=3)
 /// >>> ids.shape
 /// (5, 3)
-#[pyclass(name = "Index", module = "nearwood", frozen)]
+#[pyclass(name = "Index", module = "nearwood", frozen, weakref)]
 pub struct PyIndex {
     pub(crate) index: Arc<Index>,
-    pub(crate) token: u64,
+    pub(crate) token: Token,
 }
 
 impl PyIndex {
     pub fn new(index: Index) -> PyIndex {
-        PyIndex { index: Arc::new(index), token: next_token() }
+        PyIndex { token: Token::new(&index), index: Arc::new(index) }
     }
 }
 
@@ -54,15 +54,18 @@ impl PyIndex {
     ///     vectors: (n, d) numbers: float32, float64, float16, integers or bools, in any order;
     ///         anything that `numpy.asarray` takes, or an Arrow column of lists. Searched as float32.
     ///     metric: "euclidean" (L2), "angular" (1 - cos), "dot" (inner product, largest first),
-    ///         "manhattan" (L1) or "hamming" (how many components differ, each 1 above 0.5, else 0).
+    ///         "manhattan" (L1) or "hamming" (how many components differ, each 1 above 0.5, else 0);
+    ///         also by the names "l2", "cosine", "ip" and "l1", in any case.
     ///     packed: For "hamming": `vectors` (and `calibration_queries`) are uint8 rows of packed
     ///         bits, as `numpy.packbits(x, axis=1)` makes them.
     ///     dim: The bits of a packed row; None: 8 a byte.
     ///     storage: What is kept of the vectors for exact distances: "float32", "float16" (an error
     ///         beyond 65504) or "int8" (lossless where all values are integers of one byte).
     ///         "hamming" always keeps bits.
-    ///     ids: n unique ints (any int64 but -1) or strings; None: 0 to n - 1.
-    ///     labels: n names for people, found by :meth:`find`; they may repeat.
+    ///     ids: n unique ints (any int64 but -1) or strings; None: 0 to n - 1. UUIDs become their
+    ///         canonical text; bools and floats are refused.
+    ///     labels: n names for people, found by :meth:`find`, which may repeat; or a mapping from id to
+    ///         name, in which what has none is named by its id.
     ///     n_trees: How many trees; None: 1, which serves best where leaves are large.
     ///     leaf_size: The most rows that a split leaves together; None: 400, by "dot" 200.
     ///     seed: The same seed gives the same bytes at any number of threads.
@@ -105,20 +108,20 @@ impl PyIndex {
         vectors: &Bound<'_, PyAny>,
         metric: &str,
         packed: bool,
-        dim: Option<Count>,
+        #[pyo3(from_py_with = named::dim)] dim: Option<Count>,
         storage: &str,
         ids: Option<&Bound<'_, PyAny>>,
         labels: Option<&Bound<'_, PyAny>>,
-        n_trees: Option<Count>,
-        leaf_size: Option<Count>,
-        seed: u64,
+        #[pyo3(from_py_with = named::n_trees)] n_trees: Option<Count>,
+        #[pyo3(from_py_with = named::leaf_size)] leaf_size: Option<Count>,
+        #[pyo3(from_py_with = named::seed)] seed: u64,
         n_threads: Option<Count>,
         progress: Option<&Bound<'_, PyAny>>,
         calibration_queries: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
-        first_tree: Option<Count>,
+        #[pyo3(from_py_with = named::first_tree)] first_tree: Option<Count>,
         graph: Option<bool>,
-        memory_limit: Option<Count>,
+        #[pyo3(from_py_with = named::memory_limit)] memory_limit: Option<Count>,
     ) -> PyResult<PyIndex> {
         let metric: Metric = metric.parse().or_raise()?;
         let mut builder = Index::builder(metric).seed(seed).threads(optional(n_threads));
@@ -131,17 +134,21 @@ impl PyIndex {
         if let Some(rows) = leaf_size {
             builder = builder.leaf_size(rows.0);
         }
-        if let Some(ids) = ids {
-            builder = builder.ids(ids::ids(ids, "ids")?);
-        }
-        if let Some(labels) = labels {
-            builder = builder.labels(ids::texts(labels, "labels")?);
-        }
+        let ids = ids.map(|ids| ids::ids(ids, "ids")).transpose()?;
         if memory_limit.is_some() {
             convert::used_as_it_lies(vectors)?;
         }
         let given = input::Given::new(vectors, "vectors", packed, optional(dim))?;
         let rows = given.rows()?;
+        if let Some(labels) = labels {
+            let of_rows = Ids::Sequential(rows.len());
+            let ids = ids.as_ref().unwrap_or(&of_rows);
+            let names = ids::names(labels, ids, "labels", "vector", Order::Rows)?;
+            builder = builder.labels(names);
+        }
+        if let Some(ids) = ids {
+            builder = builder.ids(ids);
+        }
         if let Some(queries) = calibration_queries {
             let dim = packed.then_some(rows.dim());
             let queries = input::Given::new(queries, "calibration_queries", packed, dim)?;
@@ -252,7 +259,7 @@ impl PyIndex {
     fn append_trees(
         &self,
         py: Python<'_>,
-        n: Count,
+        #[pyo3(from_py_with = named::n)] n: Count,
         calibration_queries: Option<&Bound<'_, PyAny>>,
         n_threads: Option<Count>,
         progress: Option<&Bound<'_, PyAny>>,
@@ -274,14 +281,14 @@ impl PyIndex {
     fn drop_trees(
         &self,
         py: Python<'_>,
-        numbers: Vec<usize>,
+        #[pyo3(from_py_with = named::numbers)] numbers: Counts,
         calibration_queries: Option<&Bound<'_, PyAny>>,
         n_threads: Option<Count>,
         progress: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyIndex> {
         let planting = Planting::new(calibration_queries, n_threads, progress, path)?;
-        planting.run(py, self.index.dim(), |options| self.index.drop_trees(&numbers, options))
+        planting.run(py, self.index.dim(), |options| self.index.drop_trees(&numbers.0, options))
     }
 
     /// One index with the trees of several over the same vectors, ids and labels, built with the
@@ -340,7 +347,8 @@ impl PyIndex {
     ///     recall: The share of the true neighbours to find on average; 0.95 unless told. The
     ///         budget comes from the calibration measured when the index was built.
     ///     budget: How many vectors may be evaluated (over a graph: are on average) in its place.
-    ///     filter: Which may be found: a bool mask of shape (n,), an array of ids, or a `Filter`.
+    ///     filter: Which may be found: a mask of n bools, ids (an array, a list, a set, a single one), or
+    ///         a `Filter`. n zeros and ones are refused: `.astype(bool)` makes a mask of them.
     ///     n_threads: Threads of a batch; None: all cores. One query never uses more than its own.
     ///     return_exact: Return also whether the answer is certain to be exact.
     ///
@@ -361,9 +369,9 @@ impl PyIndex {
         &self,
         py: Python<'py>,
         queries: &Bound<'py, PyAny>,
-        k: Count,
-        recall: Option<f64>,
-        budget: Option<Count>,
+        #[pyo3(from_py_with = named::k)] k: Count,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
+        #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
         return_exact: bool,
@@ -406,9 +414,9 @@ impl PyIndex {
         &self,
         py: Python<'py>,
         queries: &Bound<'py, PyAny>,
-        r: f64,
-        recall: Option<f64>,
-        budget: Option<Count>,
+        #[pyo3(from_py_with = named::r)] r: f64,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
+        #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
         return_exact: bool,
@@ -445,7 +453,7 @@ impl PyIndex {
         &self,
         py: Python<'py>,
         queries: &Bound<'py, PyAny>,
-        k: Count,
+        #[pyo3(from_py_with = named::k)] k: Count,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
     ) -> PyResult<Bound<'py, PyTuple>> {
@@ -472,10 +480,10 @@ impl PyIndex {
         &self,
         py: Python<'py>,
         ids: &Bound<'py, PyAny>,
-        k: Count,
+        #[pyo3(from_py_with = named::k)] k: Count,
         include_self: bool,
-        recall: Option<f64>,
-        budget: Option<Count>,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
+        #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
     ) -> PyResult<Bound<'py, PyTuple>> {
@@ -502,9 +510,9 @@ impl PyIndex {
         &self,
         py: Python<'py>,
         queries: &Bound<'py, PyAny>,
-        k: Count,
-        recall: Option<f64>,
-        budget: Option<Count>,
+        #[pyo3(from_py_with = named::k)] k: Count,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
+        #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
     ) -> PyResult<f64> {
@@ -548,8 +556,8 @@ impl PyIndex {
         &self,
         py: Python<'py>,
         queries: Option<&Bound<'py, PyAny>>,
-        k: Count,
-        budgets: Option<Counts>,
+        #[pyo3(from_py_with = named::k)] k: Count,
+        #[pyo3(from_py_with = named::budgets)] budgets: Option<Counts>,
         n_threads: Option<Count>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let budgets = budgets.map(|budgets| budgets.0);

@@ -57,6 +57,14 @@ pub enum Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        match *self {
+            Rows::Floats(values, dim) => values.len().checked_div(dim).unwrap_or(0),
+            Rows::Bits(bits, dim) => bits.len().checked_div(dim.div_ceil(8)).unwrap_or(0),
+        }
+    }
+
     /// Values, or bits, a row.
     pub fn dim(&self) -> usize {
         match self {
@@ -89,8 +97,16 @@ struct Bits<'py> {
 }
 
 /// The uint8 values of an array; `None` for any other.
-fn bits<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bits<'py>>> {
-    let array = convert::as_array(object)?;
+fn bits<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Option<Bits<'py>>> {
+    if !object.is_instance_of::<PyUntypedArray>() && !crate::arrow::is_exported(object)? {
+        // A list of lists that is no matrix, and the like: `float_queries` says what is wrong.
+        let numpy = object.py().import(intern!(object.py(), "numpy"))?;
+        let array = numpy.call_method1(intern!(object.py(), "asarray"), (object,));
+        if array.is_err() {
+            return Ok(None);
+        }
+    }
+    let array = convert::as_array(object, what)?;
     let is_bytes = convert::kind(&array) == b'u' && array.dtype().itemsize() == 1;
     let Some(&columns) = array.shape().last().filter(|_| is_bytes && array.ndim() <= 2) else {
         return Ok(None);
@@ -115,7 +131,7 @@ impl Bits<'_> {
 
 /// Packed bits of an argument that must be them: (n, bytes).
 fn packed<'py>(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Bits<'py>> {
-    let found = bits(object)?.filter(|bits| !bits.is_one());
+    let found = bits(object, what)?.filter(|bits| !bits.is_one());
     found.ok_or_else(|| {
         PyTypeError::new_err(format!(
             "packed {what} must be a uint8 array of shape (n, bytes), as numpy.packbits(x, axis=1) \
@@ -144,7 +160,14 @@ pub fn queries<'py>(object: &Bound<'py, PyAny>, index: &Index) -> PyResult<Queri
         return convert::float_queries(object, dim);
     }
     let columns = dim.div_ceil(8);
-    let Some(bits) = bits(object)?.filter(|b| b.columns == columns && columns != dim) else {
+    // Read once: a stream has nothing left to read again.
+    let exported = match crate::arrow::is_exported(object)? {
+        true => Some(convert::as_array(object, "queries")?.into_any()),
+        false => None,
+    };
+    let object = exported.as_ref().unwrap_or(object);
+    let Some(bits) = bits(object, "queries")?.filter(|b| b.columns == columns && columns != dim)
+    else {
         return convert::float_queries(object, dim);
     };
     let values = index.unpack(&bits.bytes()?).or_raise()?;

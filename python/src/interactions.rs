@@ -8,17 +8,18 @@ use nearwood::io::{BadRows, ReadOptions, read_all_interactions};
 use nearwood::recommend::{HalfLife, TimeUnit, Weighting};
 use nearwood::{Ids, Interactions};
 use numpy::PyArray1;
-use pyo3::exceptions::PyImportError;
+use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList, PyTuple};
 
 use crate::convert;
-use crate::errors::{OrRaise, unknown_id, value_error, warn};
+use crate::errors::{OrRaise, value_error, warn};
 use crate::evaluation;
 use crate::export;
 use crate::frame::{self, Names};
 use crate::ids;
-use crate::options::Count;
+use crate::options::{Count, Named, named, path_as_given};
+use crate::scalar::{is_bool, shown};
 use crate::sparse;
 
 /// Who had what, and how often: a users x items matrix with the ids of its rows and columns.
@@ -96,6 +97,7 @@ impl PyInteractions {
         errors: &str,
     ) -> PyResult<PyInteractions> {
         let skip = is_skip(errors)?;
+        let table = &frame::table(table, [Some(user), Some(item), weight, time])?;
         if let Some(names) = names(user, item, weight, time)
             && let Some(read) = frame::interactions(table, &names, skip)?
         {
@@ -339,9 +341,9 @@ impl PyInteractions {
         &self,
         py: Python<'_>,
         method: &str,
-        share: f64,
-        k: Count,
-        seed: u64,
+        #[pyo3(from_py_with = named::share)] share: f64,
+        #[pyo3(from_py_with = named::k)] k: Count,
+        #[pyo3(from_py_with = named::seed)] seed: u64,
     ) -> PyResult<(PyInteractions, PyInteractions)> {
         evaluation::split(py, &self.data, method, share, k.0, seed)
     }
@@ -460,9 +462,9 @@ fn parsed<T: FromStr<Err = String>>(name: Option<&str>) -> PyResult<Option<T>> {
 /// One path, or several; `-` is standard input.
 fn paths(object: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-        return object.try_iter()?.map(|path| path?.extract()).collect();
+        return object.try_iter()?.map(|path| path_as_given(&path?, "path")).collect();
     }
-    Ok(vec![object.extract()?])
+    Ok(vec![path_as_given(object, "path")?])
 }
 
 /// A number, text such as "90d", or a timedelta.
@@ -481,7 +483,7 @@ fn half_life_of(object: &Bound<'_, PyAny>) -> PyResult<HalfLife> {
             .extract()?;
         return Ok(HalfLife::Seconds(micros as f64 / 1e6));
     }
-    object.extract().map(HalfLife::Units)
+    f64::named(object, "half_life").map(HalfLife::Units)
 }
 
 /// Decayed interactions, with a warning if little is left of some users.
@@ -504,6 +506,10 @@ fn faded(
 
 /// An integer, or a datetime's seconds since 1970; one without a zone is taken for UTC.
 fn moment(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if is_bool(object) {
+        let text = format!("now is {}, expected an int or a datetime", shown(object));
+        return Err(PyTypeError::new_err(text));
+    }
     if let Ok(time) = object.extract() {
         return Ok(time);
     }
@@ -531,10 +537,16 @@ fn names(
 /// A table's column. Libraries differ in what they raise for one that is not there.
 fn column<'py>(table: &Bound<'py, PyAny>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     table.get_item(name).map_err(|cause| {
-        let shown = name.repr().map_or_else(|_| "?".into(), |r| r.to_string());
-        let error = unknown_id(format!("the table has no column {shown}"));
-        error.set_cause(table.py(), Some(cause));
-        error
+        let error = ids::inputs(table.py())
+            .and_then(|inputs| inputs.call_method1("missing_column", (table, name)));
+        match error {
+            Err(error) => error,
+            Ok(error) => {
+                let error = PyErr::from_value(error);
+                error.set_cause(table.py(), Some(cause));
+                error
+            }
+        }
     })
 }
 

@@ -17,7 +17,7 @@ use crate::errors::{OrRaise, value_error, warn};
 use crate::index::PyIndex;
 use crate::input;
 use crate::interactions::interactions;
-use crate::options::{Count, Counts, optional, path_of};
+use crate::options::{Count, Counts, named, optional, path_named};
 use crate::recommender::PyRecommender;
 use crate::watch::{self, Watched};
 
@@ -66,7 +66,7 @@ impl Shown {
         if let Ok(recommender) = source.cast::<PyRecommender>() {
             return Ok((Shown::Recommender(recommender.get().shared()), None));
         }
-        let path = path_of(source)?;
+        let path = path_named(source, "source")?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok((source.py().detach(|| Shown::open(&path)).or_raise()?, name))
     }
@@ -182,14 +182,14 @@ pub fn report<'py>(
     queries: Option<&Bound<'py, PyAny>>,
     speed: bool,
     test: Option<&Bound<'py, PyAny>>,
-    k: Option<Counts>,
-    items: Count,
+    #[pyo3(from_py_with = named::k)] k: Option<Counts>,
+    #[pyo3(from_py_with = named::items)] items: Count,
     title: Option<&str>,
-    seed: u64,
+    #[pyo3(from_py_with = named::seed)] seed: u64,
     n_threads: Option<Count>,
 ) -> PyResult<()> {
     let (shown, name) = Shown::of(source)?;
-    let out = path_of(out)?;
+    let out = path_named(out, "out")?;
     if test.is_some() && matches!(shown, Shown::Index(_)) {
         return Err(value_error("test measures a recommender's lists, and source is an index"));
     }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyString};
 
+use crate::scalar::{is_bool, shown};
 use crate::watch::Report;
 
 /// A number of things: an int of 0 or more.
@@ -16,40 +17,145 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Count {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Count> {
-        let value: i64 = object.extract()?;
-        usize::try_from(value)
-            .map(Count)
-            .map_err(|_| PyValueError::new_err(format!("got {value}, expected 0 or more")))
+        Count::named(&object, "the number")
     }
 }
 
 /// One number of things, or several.
 pub struct Counts(pub Vec<usize>);
 
-impl<'a, 'py> FromPyObject<'a, 'py> for Counts {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Counts> {
-        match object.extract::<Count>() {
-            Ok(one) => Ok(Counts(vec![one.0])),
-            Err(_) => {
-                let several = object.extract::<Vec<Count>>()?;
-                Ok(Counts(several.into_iter().map(|count| count.0).collect()))
-            }
-        }
-    }
-}
-
 /// The number within, if one was given.
 pub fn optional(count: Option<Count>) -> Option<usize> {
     count.map(|count| count.0)
 }
 
-/// A path: str or PathLike. `-` is a file of that name, as everywhere in Python: standard output is
-/// the command line's.
+/// An argument whose errors have its name. PyO3 adds the name to a `TypeError` alone.
+pub trait Named: Sized {
+    /// The value of the argument `name`.
+    fn named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Self>;
+}
+
+impl<T: Named> Named for Option<T> {
+    fn named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<T>> {
+        if object.is_none() { Ok(None) } else { T::named(object, name).map(Some) }
+    }
+}
+
+impl Named for Count {
+    fn named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Count> {
+        no_bool(object, name, "an int")?;
+        let value = match object.extract::<i64>() {
+            // More than there is of anything: as much as can be.
+            Err(error)
+                if error.is_instance_of::<PyOverflowError>(object.py()) && object.gt(0)? =>
+            {
+                i64::MAX
+            }
+            Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => i64::MIN,
+            other => other?,
+        };
+        usize::try_from(value).map(Count).map_err(|_| {
+            PyValueError::new_err(format!("{name} is {}, expected 0 or more", shown(object)))
+        })
+    }
+}
+
+impl Named for Counts {
+    fn named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Counts> {
+        let is_text = object.is_instance_of::<PyString>();
+        match object.try_iter() {
+            Ok(several) if !is_text => {
+                several.map(|count| Ok(Count::named(&count?, name)?.0)).collect::<PyResult<_>>()
+            }
+            _ => Count::named(object, name).map(|one| vec![one.0]),
+        }
+        .map(Counts)
+    }
+}
+
+/// A seed.
+impl Named for u64 {
+    fn named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
+        no_bool(object, name, "an int")?;
+        object.extract::<u64>().map_err(|error| {
+            if !error.is_instance_of::<PyOverflowError>(object.py()) {
+                return error;
+            }
+            let most = u64::MAX;
+            PyValueError::new_err(format!("{name} is {}, expected 0 to {most}", shown(object)))
+        })
+    }
+}
+
+/// A number that may have a fraction.
+impl Named for f64 {
+    fn named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
+        no_bool(object, name, "a number")?;
+        object.extract()
+    }
+}
+
+impl Named for f32 {
+    fn named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<f32> {
+        f64::named(object, name).map(|value| value as f32)
+    }
+}
+
+fn no_bool(object: &Bound<'_, PyAny>, name: &str, expected: &str) -> PyResult<()> {
+    match is_bool(object) {
+        false => Ok(()),
+        true => {
+            let text = format!("{name} is {}, a bool, expected {expected}", shown(object));
+            Err(PyTypeError::new_err(text))
+        }
+    }
+}
+
+/// Arguments by their names, for `from_py_with`.
+macro_rules! named {
+    ($($name:ident)*) => {
+        #[doc = "Arguments by their names, for `from_py_with`."]
+        #[allow(non_snake_case, reason = "the names that users type")]
+        pub mod named {
+            use super::*;
+            $(pub fn $name<T: Named>(object: &Bound<'_, PyAny>) -> PyResult<T> {
+                T::named(object, stringify!($name))
+            })*
+        }
+    };
+}
+
+named! {
+    N alpha budget budgets cg_steps dim factors first_tree items iterations k leaf_size memory_limit n
+    n_trees numbers patience r random_state recall refine regularization regularization_scaling seed
+    share trials unobserved_weight users validation
+}
+
+/// The path of an argument called `path`: str, bytes or PathLike.
 pub fn path_of(object: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
-    let path: PathBuf = object.extract()?;
+    path_named(object, "path")
+}
+
+/// The path of the argument `name`. `-` is a file of that name, as everywhere in Python: standard output
+/// is the command line's.
+pub fn path_named(object: &Bound<'_, PyAny>, name: &str) -> PyResult<PathBuf> {
+    let path = path_as_given(object, name)?;
     Ok(if path == Path::new("-") { Path::new(".").join(path) } else { path })
+}
+
+/// The path of the argument `name`, of which `-` is left as it is.
+pub fn path_as_given(object: &Bound<'_, PyAny>, name: &str) -> PyResult<PathBuf> {
+    let os = object.py().import("os")?;
+    // fsdecode takes what os.fspath does, and gives str for bytes, undecodable ones as surrogates.
+    let path = os.call_method1("fsdecode", (object,)).map_err(|error| {
+        if !error.is_instance_of::<PyTypeError>(object.py()) {
+            return error;
+        }
+        let text =
+            format!("{name} is {}, expected a path: str, bytes or os.PathLike", shown(object));
+        PyTypeError::new_err(text)
+    })?;
+    path.extract()
 }
 
 /// Who is told how far a long call is.

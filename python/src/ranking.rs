@@ -2,17 +2,19 @@
 
 use std::sync::{Arc, OnceLock};
 
-use nearwood::Interactions;
 use nearwood::als::{Csr, FoldIn, Model, Ranking};
 use nearwood::error::{QueryError, TrainError};
-use nearwood::recommend::Weighting;
+use nearwood::recommend::{IdColumn, Weighting};
+use nearwood::{Ids, Interactions};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::convert::{self, Pair};
 use crate::errors::{OrRaise, value_error};
-use crate::ids::is_one;
+use crate::filter::no_mask_of_numbers;
+use crate::ids::{self, Given, Order, is_one};
 use crate::interactions::interactions;
-use crate::sparse;
+use crate::scalar::{Scalar, shown};
 use crate::watch;
 
 /// Longer questions look for Ctrl-C after every so many users.
@@ -164,8 +166,15 @@ pub fn numbers(object: &Bound<'_, PyAny>, what: &str) -> PyResult<(Vec<u32>, boo
 
 /// A row's number.
 pub fn number(object: &Bound<'_, PyAny>, what: &str) -> PyResult<u32> {
-    let number: i64 = object.extract()?;
-    u32::try_from(number).map_err(|_| convert::no_such(what, number))
+    match Scalar::of(object)? {
+        Scalar::Int(number) => u32::try_from(number).map_err(|_| convert::no_such(what, number)),
+        Scalar::Beyond => Err(convert::no_such(what, i64::MAX)),
+        _ => {
+            let shown = shown(object);
+            let text = format!("{what} is {shown}, expected a row number of the matrix, an int");
+            Err(PyTypeError::new_err(text))
+        }
+    }
 }
 
 /// Which of `n` rows may come up, by the arguments `items` and `filter_items` where `what` is "item";
@@ -182,7 +191,7 @@ pub fn mask(
     let mut mask = vec![only.is_none(); n];
     for (object, prefix, allowed) in [(only, "", true), (without, "filter_", false)] {
         let Some(object) = object else { continue };
-        for number in whole_or_none(object, &format!("{prefix}{what}s"))? {
+        for number in distinct(object, &format!("{prefix}{what}s"), n)? {
             let unknown = || convert::no_such(what, i64::from(number));
             *mask.get_mut(number as usize).ok_or_else(unknown)? = allowed;
         }
@@ -199,12 +208,42 @@ pub fn others<'a>(
     move |at, row| (include_self || own[at] != row) && mask.is_none_or(|mask| mask[row as usize])
 }
 
-/// Row numbers; an empty list, whose dtype numpy makes up, is one too.
+/// Row numbers, as any column or set of integers has them.
 pub fn whole_or_none(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u32>> {
-    match object.len() {
-        Ok(0) => Ok(Vec::new()),
-        _ => sparse::whole(object, what),
+    rows(ids::plain(row_ids(object, what)?), what)
+}
+
+/// Row numbers of which none is meant twice, so that a mask of integers is none: of `n` rows.
+pub fn distinct(object: &Bound<'_, PyAny>, what: &str, n: usize) -> PyResult<Vec<u32>> {
+    let ids = ids::plain(row_ids(object, what)?);
+    no_mask_of_numbers(&ids, n, what, "give the rows that it picks, np.flatnonzero(mask)")?;
+    rows(ids, what)
+}
+
+fn row_ids(object: &Bound<'_, PyAny>, what: &str) -> PyResult<IdColumn> {
+    match ids::given(object, what, Order::Any)? {
+        Given::Ids(ids) => Ok(ids),
+        Given::Mask(mask) if mask.is_empty() => Ok(IdColumn::Int(Vec::new())),
+        Given::Mask(_) => Err(PyTypeError::new_err(format!(
+            "{what} holds bools, expected row numbers: give those that a mask picks, \
+             np.flatnonzero(mask)"
+        ))),
     }
+}
+
+fn rows(ids: Ids, what: &str) -> PyResult<Vec<u32>> {
+    let Ids::Int(numbers) = ids else {
+        return Err(PyTypeError::new_err(format!(
+            "{what} holds strings, expected row numbers of the matrix, ints: a Recommender knows users \
+             and items by their ids"
+        )));
+    };
+    let row = |number: i64| {
+        u32::try_from(number).map_err(|_| {
+            value_error(format!("{what} holds {number}, expected 0 to the number of rows"))
+        })
+    };
+    numbers.into_iter().map(row).collect()
 }
 
 /// (m, n) ids and scores, or (n,) if `flat`; -1 and -inf where there are no more.

@@ -7,18 +7,20 @@ use nearwood::error::OpenError;
 use nearwood::io::{EverybodyOptions, recommend_everybody};
 use nearwood::recommend::{FitOptions, RecommendOptions};
 use nearwood::store::Bytes;
-use nearwood::{Effort, Error, Filter, Hit, Id, Interactions, Recommender};
+use nearwood::{Effort, Error, Filter, Hit, Id, Recommender};
 use numpy::PyArray2;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::convert::{self, Pair};
 use crate::errors::OrRaise;
-use crate::filter::{filter, next_token};
-use crate::ids;
+use crate::filter::{Token, filter, no_mask_of_numbers};
+use crate::history;
+use crate::ids::{self, Order};
 use crate::interactions::interactions;
-use crate::options::{Count, Progress, optional, path_of};
+use crate::options::{Count, Progress, named, optional, path_named, path_of};
 use crate::train;
+use crate::unknown::Unknown;
 use crate::watch;
 
 /// Trained factors, their indexes, names and who has seen what: one artefact that answers "what
@@ -38,10 +40,10 @@ use crate::watch;
 /// array(['ska'], dtype=object)
 /// >>> rec.recommend_for(["punk"], k=1)[0]
 /// array(['ska'], dtype=object)
-#[pyclass(name = "Recommender", module = "nearwood", frozen)]
+#[pyclass(name = "Recommender", module = "nearwood", frozen, weakref)]
 pub struct PyRecommender {
     rec: Arc<Recommender>,
-    token: u64,
+    token: Token,
 }
 
 /// What a call asks for, filter resolved.
@@ -74,8 +76,9 @@ impl PyRecommender {
     ///     factors: The length of a vector, 1 to 4096.
     ///     weighting: What makes raw weights ready: "log1p", "raw", "bm25", "normalized" or
     ///         "normalized:0.3": see `Interactions.weighted`.
-    ///     item_names: Names for people: a dict from item id, or a list in the order of
-    ///         `data.item_ids`. An item without a name is named by its id.
+    ///     item_names: Names for people: a mapping from item id, as a dict, a Series with the ids as
+    ///         its index or a table of two columns is; or a list in the order of `data.item_ids`. An
+    ///         item without a name in a mapping is named by its id.
     ///     progress: True: a bar on a terminal's standard error; or a callable(done, total).
     ///     callback: Called with (iteration, loss) after each epoch; a true answer ends the training
     ///         and keeps the model as it is.
@@ -95,18 +98,18 @@ impl PyRecommender {
     fn fit(
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
-        factors: Count,
+        #[pyo3(from_py_with = named::factors)] factors: Count,
         weighting: &str,
         item_names: Option<&Bound<'_, PyAny>>,
-        regularization: f32,
-        alpha: f32,
-        iterations: Count,
+        #[pyo3(from_py_with = named::regularization)] regularization: f32,
+        #[pyo3(from_py_with = named::alpha)] alpha: f32,
+        #[pyo3(from_py_with = named::iterations)] iterations: Count,
         confidence: &str,
-        unobserved_weight: f32,
-        regularization_scaling: f32,
+        #[pyo3(from_py_with = named::unobserved_weight)] unobserved_weight: f32,
+        #[pyo3(from_py_with = named::regularization_scaling)] regularization_scaling: f32,
         solver: &str,
-        cg_steps: Count,
-        random_state: u64,
+        #[pyo3(from_py_with = named::cg_steps)] cg_steps: Count,
+        #[pyo3(from_py_with = named::random_state)] random_state: u64,
         n_threads: Option<Count>,
         progress: Option<&Bound<'_, PyAny>>,
         callback: Option<&Bound<'_, PyAny>>,
@@ -127,7 +130,9 @@ impl PyRecommender {
         let options = FitOptions {
             params: train::named(params, confidence, solver)?,
             weighting: weighting.parse().or_raise()?,
-            labels: item_names.map(|names| labels(names, &data)).transpose()?,
+            labels: item_names
+                .map(|names| ids::names(names, &data.items, "item_names", "item", Order::Any))
+                .transpose()?,
         };
         let progress = train::shown(py, progress);
         let fitted = train::run(py, Some(&progress), callback, |watched| {
@@ -223,6 +228,8 @@ impl PyRecommender {
     ///     filter: Which items may come up: a bool mask in the order of `items`, an array of ids, or
     ///         a `Filter`.
     ///     n_threads: Threads for many users; None: all cores.
+    ///     unknown: What becomes of users that the model does not know: "raise", or "skip" to give
+    ///         each an empty row, with an `UnknownIdWarning` that names them.
     ///
     /// Returns:
     ///     (ids, scores): (k,) or (m, k), scores float32, best first; -1 (None for string ids) and
@@ -230,28 +237,31 @@ impl PyRecommender {
     ///     is never recommended.
     ///
     /// Raises:
-    ///     KeyError: If there is no such user.
+    ///     KeyError: If there is no such user, unless `unknown` is "skip".
     #[pyo3(signature = (user, k=Count(20), *, include_seen=false, recall=None, exact=false,
-        filter=None, n_threads=None),
-        text_signature = "($self, user, k=20, *, include_seen=False, recall=None, exact=False, filter=None, n_threads=None)")]
+        filter=None, n_threads=None, unknown="raise"),
+        text_signature = "($self, user, k=20, *, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, unknown=\"raise\")")]
     fn recommend<'py>(
         &self,
         py: Python<'py>,
         user: &Bound<'py, PyAny>,
-        k: Count,
+        #[pyo3(from_py_with = named::k)] k: Count,
         include_seen: bool,
-        recall: Option<f64>,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         exact: bool,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
+        unknown: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let asked = self.asked(k, include_seen, recall, exact, filter, n_threads)?;
         if ids::is_one(user) {
-            let user = self.user(&convert::id_of(user)?)?;
+            let Some(user) = self.one_user(user, unknown)? else {
+                return self.hits(py, &[], asked.k);
+            };
             let hits = py.detach(|| self.rec.recommend(user, asked.options())).or_raise()?;
             return self.hits(py, &hits, asked.k);
         }
-        convert::tuple(py, self.lists(py, &self.users_of(user)?, &asked)?)
+        convert::tuple(py, self.lists(py, &self.users_of(user, "user", unknown)?, &asked)?)
     }
 
     /// The best items for every user, or for many.
@@ -261,6 +271,8 @@ impl PyRecommender {
     ///     out: A file to write `user, item, rank, score` to: `.parquet`, `.csv`, `.tsv` or
     ///         `.jsonl`. Memory stays bounded. None: arrays are returned.
     ///     users: Ids, in the order wanted; None: all users of the training.
+    ///     unknown: What becomes of users that the model does not know: "raise", or "skip" to give each
+    ///         an empty row, or no row in a file, with an `UnknownIdWarning` that names them.
     ///     resume: Go on with an earlier call for the same `out` that was ended before it was done:
     ///         what that had done is kept in the folder `<out>.parts` until the file is whole.
     ///         Without it such a folder is thrown away. Only with `out`.
@@ -274,37 +286,39 @@ impl PyRecommender {
     ///     (ids, scores), (n, k) in the order of `users`; or with `out` the number of rows written.
     ///
     /// Raises:
-    ///     KeyError: If there is no such user.
+    ///     KeyError: If there is no such user, unless `unknown` is "skip".
     ///     OSError: If the file cannot be written; BlockingIOError if another job is writing it.
     ///     ValueError: If `resume` finds the parts of another job.
     #[pyo3(signature = (k=Count(20), out=None, *, users=None, include_seen=false, recall=None,
-        exact=false, filter=None, n_threads=None, resume=false, progress=None),
-        text_signature = "($self, k=20, out=None, *, users=None, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, resume=False, progress=False)")]
+        exact=false, filter=None, n_threads=None, resume=false, progress=None, unknown="raise"),
+        text_signature = "($self, k=20, out=None, *, users=None, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, resume=False, progress=False, unknown=\"raise\")")]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn recommend_all<'py>(
         &self,
         py: Python<'py>,
-        k: Count,
+        #[pyo3(from_py_with = named::k)] k: Count,
         out: Option<&Bound<'py, PyAny>>,
         users: Option<&Bound<'py, PyAny>>,
         include_seen: bool,
-        recall: Option<f64>,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         exact: bool,
         filter: Option<&Bound<'py, PyAny>>,
         n_threads: Option<Count>,
         resume: bool,
         progress: Option<&Bound<'py, PyAny>>,
+        unknown: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         let asked = self.asked(k, include_seen, recall, exact, filter, n_threads)?;
         let progress = Progress::new(progress, "recommending")?;
-        let users = users.map(|users| self.users_of(users)).transpose()?;
+        let users = users.map(|users| self.chosen(users, unknown)).transpose()?;
         let Some(out) = out else {
-            let all = || (0..self.rec.n_users() as u32).collect();
+            let all = || (0..self.rec.n_users() as u32).map(Some).collect();
             let users = users.unwrap_or_else(all);
             return Ok(convert::tuple(py, self.lists(py, &users, &asked)?)?.into_any());
         };
-        let out = path_of(out)?;
+        let out = path_named(out, "out")?;
         let recommend = asked.options();
+        let users: Option<Vec<u32>> = users.map(|users| users.into_iter().flatten().collect());
         let options = EverybodyOptions { recommend, users: users.as_deref(), resume };
         let work = |watched: &watch::Watched| self.write(&out, options, watched);
         let rows = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
@@ -331,8 +345,8 @@ impl PyRecommender {
         &self,
         py: Python<'py>,
         item: &Bound<'py, PyAny>,
-        k: Count,
-        recall: Option<f64>,
+        #[pyo3(from_py_with = named::k)] k: Count,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         exact: bool,
         filter: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
@@ -346,8 +360,11 @@ impl PyRecommender {
     /// The best items for somebody who was not in the training, from their history.
     ///
     /// Args:
-    ///     history: Item ids, (id, weight) pairs, or a dict from id to weight; raw weights, as the
-    ///         training's. An id alone weighs 1; what stands twice is summed.
+    ///     history: Item ids, (id, weight) pairs, or a mapping from id to weight, as a dict, a Series
+    ///         with the ids as its index or a table of two columns is; raw weights, as the training's.
+    ///         An id alone weighs 1; what stands twice is summed.
+    ///     unknown: What becomes of items that the model does not know: "raise", or "skip" to leave
+    ///         them out, with an `UnknownIdWarning` that names them.
     ///
     /// The others and the result are those of :meth:`recommend`.
     ///
@@ -355,19 +372,20 @@ impl PyRecommender {
     ///     KeyError: If an item is not there.
     ///     ValueError: If a weight is NaN or infinite.
     #[pyo3(signature = (history, k=Count(20), *, include_seen=false, recall=None, exact=false,
-        filter=None),
-        text_signature = "($self, history, k=20, *, include_seen=False, recall=None, exact=False, filter=None)")]
+        filter=None, unknown="raise"),
+        text_signature = "($self, history, k=20, *, include_seen=False, recall=None, exact=False, filter=None, unknown=\"raise\")")]
     fn recommend_for<'py>(
         &self,
         py: Python<'py>,
         history: &Bound<'py, PyAny>,
-        k: Count,
+        #[pyo3(from_py_with = named::k)] k: Count,
         include_seen: bool,
-        recall: Option<f64>,
+        #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         exact: bool,
         filter: Option<&Bound<'py, PyAny>>,
+        unknown: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let history = self.history(history)?;
+        let history = history::of(history, self.rec.items(), unknown)?;
         let asked = self.asked(k, include_seen, recall, exact, filter, Some(Count(1)))?;
         let hits = py.detach(|| self.rec.recommend_for(&history, asked.options())).or_raise()?;
         self.hits(py, &hits, asked.k)
@@ -376,13 +394,15 @@ impl PyRecommender {
     /// The vector of somebody known by their history alone, (factors,) float32.
     ///
     /// Raises:
-    ///     KeyError: If there is no such item.
+    ///     KeyError: If there is no such item, unless `unknown` is "skip".
+    #[pyo3(signature = (history, *, unknown="raise"))]
     fn fold_in<'py>(
         &self,
         py: Python<'py>,
         history: &Bound<'py, PyAny>,
+        unknown: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let history = self.history(history)?;
+        let history = history::of(history, self.rec.items(), unknown)?;
         let vector = py.detach(|| self.rec.fold_in(&history)).or_raise()?;
         Ok(numpy::PyArray1::from_vec(py, vector).into_any())
     }
@@ -495,7 +515,7 @@ impl PyRecommender {
     }
 
     fn new(rec: Recommender) -> PyRecommender {
-        PyRecommender { rec: Arc::new(rec), token: next_token() }
+        PyRecommender { token: Token::new(rec.items()), rec: Arc::new(rec) }
     }
 
     fn asked(
@@ -521,9 +541,38 @@ impl PyRecommender {
         self.rec.user(id).ok_or_else(|| ids::unknown("user", id, self.rec.n_users(), text))
     }
 
-    fn users_of(&self, users: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
-        let users = ids::ids(users, "users")?;
-        (0..users.len()).map(|row| self.user(&users.get(row))).collect()
+    /// The one user that is asked for; `None` if unknown and to be skipped.
+    fn one_user(&self, user: &Bound<'_, PyAny>, unknown: &str) -> PyResult<Option<u32>> {
+        let (mut unknown, id) = (Unknown::new(unknown, "user")?, convert::id_of(user)?);
+        let found = unknown.or_skip(self.user(&id), || id.clone())?;
+        unknown.warn(user.py(), 1)?;
+        Ok(found)
+    }
+
+    /// A number for each of `users`; `None` for those that are unknown and to be skipped.
+    fn users_of(
+        &self,
+        users: &Bound<'_, PyAny>,
+        what: &str,
+        unknown: &str,
+    ) -> PyResult<Vec<Option<u32>>> {
+        let mut unknown = Unknown::new(unknown, "user")?;
+        let ids = ids::plain(ids::several(users, what)?);
+        let number = |row| {
+            let id = ids.get(row);
+            unknown.or_skip(self.user(&id), || id.clone())
+        };
+        let found = (0..ids.len()).map(number).collect::<PyResult<_>>()?;
+        unknown.warn(users.py(), ids.len())?;
+        Ok(found)
+    }
+
+    /// [`users_of`](Self::users_of) for `users=`, which is no mask.
+    fn chosen(&self, users: &Bound<'_, PyAny>, unknown: &str) -> PyResult<Vec<Option<u32>>> {
+        let ids = ids::plain(ids::several(users, "users")?);
+        let remedy = "give rec.users[mask.astype(bool)]";
+        no_mask_of_numbers(&ids, self.rec.n_users(), "users", remedy)?;
+        self.users_of(&ids::array(users.py(), &ids), "users", unknown)
     }
 
     fn item(&self, item: &Bound<'_, PyAny>) -> PyResult<u32> {
@@ -537,29 +586,23 @@ impl PyRecommender {
         convert::tuple(py, convert::hits(py, self.rec.items(), hits, k)?)
     }
 
-    fn lists<'py>(&self, py: Python<'py>, users: &[u32], asked: &Asked) -> PyResult<Pair<'py>> {
-        let answers = py.detach(|| self.rec.recommend_batch(users, asked.options())).or_raise()?;
-        convert::answers(py, self.rec.items(), answers, false)
-    }
-
-    /// Item positions with weights.
-    fn history(&self, history: &Bound<'_, PyAny>) -> PyResult<Vec<(u32, f32)>> {
-        let items = self.rec.items();
-        let pairs = match history.cast::<PyDict>() {
-            Ok(weights) => weights.items().into_any(),
-            Err(_) => history.clone(),
-        };
-        let pair = |entry: PyResult<Bound<'_, PyAny>>| -> PyResult<(u32, f32)> {
-            let entry = entry?;
-            match entry.cast::<PyTuple>() {
-                Ok(pair) => {
-                    let (id, weight): (Bound<'_, PyAny>, f32) = pair.extract()?;
-                    Ok((ids::position(items, &id)?, weight))
-                }
-                Err(_) => Ok((ids::position(items, &entry)?, 1.0)),
+    /// Lists for users, an empty one for each that is not known.
+    fn lists<'py>(
+        &self,
+        py: Python<'py>,
+        users: &[Option<u32>],
+        asked: &Asked,
+    ) -> PyResult<Pair<'py>> {
+        let known: Vec<u32> = users.iter().flatten().copied().collect();
+        let answers = py.detach(|| self.rec.recommend_batch(&known, asked.options())).or_raise()?;
+        let answers = match known.len() == users.len() {
+            true => answers,
+            false => {
+                let asked: Vec<bool> = users.iter().map(Option::is_some).collect();
+                answers.spread(&asked, self.rec.items().metric().missing()).or_raise()?
             }
         };
-        pairs.try_iter()?.map(pair).collect()
+        convert::answers(py, self.rec.items(), answers, false)
     }
 
     /// The number of rows written.
@@ -574,15 +617,4 @@ impl PyRecommender {
         // Stopped: what stopped it is raised instead.
         Ok(written.map_or(0, |written| written.rows))
     }
-}
-
-/// Names for people in the order of the items.
-fn labels(names: &Bound<'_, PyAny>, data: &Interactions) -> PyResult<Vec<String>> {
-    let Ok(names) = names.cast::<PyDict>() else { return ids::texts(names, "item_names") };
-    let name = |row: usize| -> PyResult<String> {
-        let id = data.items.get(row);
-        let name = names.get_item(convert::id_object(names.py(), &id)?)?;
-        name.map_or_else(|| Ok(id.to_string()), |name| name.extract())
-    };
-    (0..data.items.len()).map(name).collect()
 }

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::convert::{as_array, kind};
+use crate::convert::{as_array, as_f32, kind};
 use crate::errors::{OrRaise, value_error};
 
 /// A sparse matrix as the crate's: CSR and COO are read as they are, others through their `tocsr`.
@@ -56,7 +56,7 @@ fn shape(matrix: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
 
 /// Whole numbers of 0 or more.
 pub fn whole<T: TryFrom<i64>>(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<T>> {
-    let array = as_array(object)?;
+    let array = as_array(object, what)?;
     if !matches!(kind(&array), b'i' | b'u') {
         let text = format!("{what} has dtype {}, expected integers", {
             use numpy::PyUntypedArrayMethods;
@@ -81,14 +81,8 @@ pub fn whole<T: TryFrom<i64>>(object: &Bound<'_, PyAny>, what: &str) -> PyResult
 
 /// Numbers as float32.
 pub fn weights(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<f32>> {
-    let array = as_array(object)?;
-    if !matches!(kind(&array), b'i' | b'u' | b'f' | b'b') {
-        use numpy::PyUntypedArrayMethods;
-        let text = format!("{what} has dtype {}, expected numbers", array.dtype());
-        return Err(PyTypeError::new_err(text));
-    }
-    let floats = array.call_method1("astype", (numpy::dtype::<f32>(array.py()),))?;
-    let floats = floats.cast::<PyArray1<f32>>().map_err(|_| one_dimension(what))?;
+    let floats = as_f32(object, what)?;
+    let floats = floats.as_any().cast::<PyArray1<f32>>().map_err(|_| one_dimension(what))?;
     Ok(floats.try_readonly()?.as_array().iter().copied().collect())
 }
 

@@ -12,7 +12,8 @@ use pyo3::types::PyString;
 use crate::convert;
 use crate::errors::{OrRaise, warn};
 use crate::interactions::interactions;
-use crate::options::{Count, Progress, optional, path_of};
+use crate::options::{Count, Named, Progress, named, optional, path_named};
+use crate::scalar::shown;
 use crate::train;
 use crate::watch::{self, Watched};
 
@@ -74,15 +75,15 @@ pub fn tune_py<'py>(
     weighting: Option<&Bound<'py, PyAny>>,
     confidence: &str,
     solver: &str,
-    iterations: Count,
+    #[pyo3(from_py_with = named::iterations)] iterations: Count,
     metric: &str,
-    trials: Count,
-    refine: Count,
-    validation: f64,
-    users: Count,
-    patience: Count,
+    #[pyo3(from_py_with = named::trials)] trials: Count,
+    #[pyo3(from_py_with = named::refine)] refine: Count,
+    #[pyo3(from_py_with = named::validation)] validation: f64,
+    #[pyo3(from_py_with = named::users)] users: Count,
+    #[pyo3(from_py_with = named::patience)] patience: Count,
     journal: Option<&Bound<'py, PyAny>>,
-    random_state: u64,
+    #[pyo3(from_py_with = named::random_state)] random_state: u64,
     n_threads: Option<Count>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -114,7 +115,7 @@ pub fn tune_py<'py>(
         base,
     };
     let journal = match journal {
-        Some(path) => Journal::open(path_of(path)?).or_raise()?,
+        Some(path) => Journal::open(path_named(path, "journal")?).or_raise()?,
         None => Journal::in_memory(),
     };
     search(&data, &options, journal, &train::shown(py, progress))
@@ -181,11 +182,20 @@ impl Ranges<'_, '_> {
 /// A number or a pair.
 fn span(object: Option<&Bound<'_, PyAny>>, name: &str, usual: Span) -> PyResult<Span> {
     let Some(object) = object else { return Ok(usual) };
-    let read = match object.extract::<f64>() {
+    let number = |object: &Bound<'_, PyAny>| <f64 as Named>::named(object, name);
+    let read = match number(object) {
         Ok(value) => Ok(Span::fixed(value)),
-        Err(_) => object.extract::<(f64, f64)>().map(|(low, high)| Span::new(low, high)),
+        Err(_) => {
+            let pair = object.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>();
+            pair.and_then(|(low, high)| Ok(Span::new(number(&low)?, number(&high)?)))
+        }
     };
-    read.map_err(|_| PyTypeError::new_err(format!("{name} is neither a number nor a pair of them")))
+    read.map_err(|_| {
+        PyTypeError::new_err(format!(
+            "{name} is {}, expected a number or a pair (low, high)",
+            shown(object)
+        ))
+    })
 }
 
 fn weightings(

@@ -160,7 +160,7 @@ def test_callback_and_progress(matrix: sp.csr_matrix) -> None:
     ("options", "text"),
     [
         ({"factors": 0}, "factors is 0"),
-        ({"factors": -2}, "got -2"),
+        ({"factors": -2}, "factors is -2"),
         ({"regularization": -1.0}, "regularization is -1"),
         ({"alpha": 0.0}, "alpha is 0"),
         ({"iterations": 0}, "iterations is 0"),

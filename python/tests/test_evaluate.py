@@ -312,7 +312,7 @@ def test_tune_goes_on_where_it_was(data: nw.Interactions, tmp_path: Path) -> Non
 def test_searches_that_are_refused(data: nw.Interactions) -> None:
     cases: list[tuple[dict, type, str]] = [
         ({"metric": "auc@3"}, ValueError, 'such as "ndcg@20"'),
-        ({"alpha": "x"}, TypeError, "alpha is neither a number nor a pair"),
+        ({"alpha": "x"}, TypeError, "alpha is 'x', expected a number or a pair"),
         ({"alpha": (0, 1)}, ValueError, "alpha is 0..1, expected finite numbers"),
         ({"weighting": "tfidf"}, ValueError, 'weighting is "tfidf"'),
         ({"confidence": "hkv"}, ValueError, 'confidence is "hkv"'),

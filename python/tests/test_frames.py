@@ -151,12 +151,12 @@ def test_columns_that_are_refused(tmp_path: Path) -> None:
         (pa.chunked_array([pa.array([[1.0, 2.0]]), pa.array([[1.0]])]), "row 1 has 1 values"),
         (pa.chunked_array([fixed()[:9], pa.array([None], fixed().type)]), "row 9 is null"),
         (duck("row, vector"), "the table has the columns row, vector, expected one"),
-        (pd.Series([[1.0, 2.0], [1.0]]), "same shape"),
+        (pd.Series([[1.0, 2.0], [1.0]]), "row 1 has 1 values, expected 2 as in the rows before"),
     ]
     for column, text in cases:
         with pytest.raises(ValueError, match=text):
             nw.Index.build(column)
-    with pytest.raises(ValueError, match="row 1 is null"):
+    with pytest.raises(ValueError, match="row 1: the id is null"):
         nw.Index.build(VECTORS[:2], ids=bare(pa.array([1, None]), "__arrow_c_array__"))
     with pytest.raises(ValueError, match="vectors are an Arrow column: with memory_limit"):
         nw.Index.build(fixed(), path=tmp_path / "v.nw", memory_limit=1 << 30)

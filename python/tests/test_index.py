@@ -127,7 +127,7 @@ def test_what_is_not_numbers(vectors: object) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"metric": "cosine"}, 'expected "euclidean", "angular", "dot", "manhattan" or "hamming"'),
+        ({"metric": "jaccard"}, r'expected "euclidean" \("l2"\), "angular" \("cosine"\), "dot"'),
         ({"ids": [1, 2]}, "got 2 ids for 3 rows"),
         ({"ids": [1, 2, 1]}, "id 1 is given twice"),
         ({"ids": [1, -1, 2]}, "row 1 has id -1"),
@@ -137,9 +137,9 @@ def test_what_is_not_numbers(vectors: object) -> None:
         ({"ids": np.zeros((3, 1), int)}, "2 dimensions"),
         ({"ids": np.array([1, 2, 2**63], np.uint64)}, "ids are at most"),
         ({"ids": [None, "a", "b"]}, "row 0 is None"),
-        ({"labels": ["a"]}, "got 1 ids for 3 rows"),
+        ({"labels": ["a"]}, "labels has 1 names, expected 3"),
         ({"n_trees": 0}, "n_trees is 0"),
-        ({"n_trees": -1}, "got -1, expected 0 or more"),
+        ({"n_trees": -1}, "n_trees is -1, expected 0 or more"),
         ({"leaf_size": 1}, "leaf_size is 1"),
         ({"calibration_queries": np.zeros((4, 3))}, "3 columns, expected 2"),
     ],
@@ -153,7 +153,7 @@ def test_questions_that_are_refused(index: nw.Index) -> None:
     query = np.zeros(24, np.float32)
     cases = [
         ((query,), {"k": 0}, "k is 0"),
-        ((query, -3), {}, "got -3"),
+        ((query, -3), {}, "k is -3"),
         ((query[:5],), {}, "the query has 5 values"),
         ((np.zeros((2, 5)),), {}, r"shape \(2, 5\), expected \(24,\) or \(m, 24\)"),
         ((np.zeros((1, 1, 24)),), {}, r"shape \(1, 1, 24\)"),

@@ -213,7 +213,7 @@ def test_validation_by_a_matrix(matrix: sp.csr_matrix) -> None:
         ({"validation": sp.csr_matrix((121, 61))}, "validation is without entries"),
         ({"validation": sp.eye(5, format="csr")}, "shape of the validation"),
         ({"metric": "auc"}, "metric is"),
-        ({"patience": -1}, "got -1"),
+        ({"patience": -1}, "patience is -1"),
     ],
 )
 def test_validations_that_are_refused(

@@ -236,7 +236,7 @@ def test_options_of_the_training(data: nw.Interactions) -> None:
     assert rec.label(data.item_ids[7]) == "song 7"
     some = nw.Recommender.fit(data, factors=2, item_names={"i1": "One"}, iterations=1)
     assert some.label("i1") == "One" and some.label("i2") == "i2"
-    with pytest.raises(ValueError, match="got 1 ids for 60 rows"):
+    with pytest.raises(ValueError, match="item_names has 1 names, expected 60"):
         nw.Recommender.fit(data, item_names=["x"], iterations=1)
     with pytest.raises(ValueError, match="weighting is"):
         nw.Recommender.fit(data, weighting="x")

@@ -19,8 +19,8 @@ pub(super) struct Args {
     /// The vectors: .npy, .fvecs, .bvecs, .csv, .tsv, .txt or .parquet (a column of lists), also
     /// compressed; - is .npy on standard input
     vectors: PathBuf,
-    /// How near two vectors are: euclidean, angular, dot, manhattan or hamming (a component above
-    /// 0.5 is a 1)
+    /// How near two vectors are: euclidean (l2), angular (cosine), dot (ip), manhattan (l1) or
+    /// hamming (a component above 0.5 is a 1)
     #[arg(long)]
     metric: Metric,
     /// An id a line, or an integer .npy array; rows are numbered from 0 unless given

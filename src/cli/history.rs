@@ -5,6 +5,7 @@ use crate::{Index, Recommender};
 
 use super::failure::Failure;
 use super::options::find_item;
+use super::progress::note;
 
 /// The most commas that a name is tried with, so that long histories take no time.
 const LONGEST: usize = 16;
@@ -13,10 +14,11 @@ const LONGEST: usize = 16;
 ///
 /// Names may hold commas, colons and quotes themselves: whatever run of the text is an item as it
 /// stands is taken as that, the longest first, before commas part it, colons end a name and double
-/// quotes enclose one.
+/// quotes enclose one. With `skip_unknown` what is no item is left out and noted on standard error.
 pub(super) fn read(
     recommender: &Recommender,
     text: &str,
+    skip_unknown: bool,
     history: &mut Vec<(u32, f32)>,
 ) -> Result<(), Failure> {
     let items = recommender.items();
@@ -39,7 +41,14 @@ pub(super) fn read(
             }
             None => {
                 let (name, weight) = named(rest[..first].trim());
-                ((find_item(items, &name)?, weight), first)
+                match items.find(&name) {
+                    Err(unknown @ QueryError::UnknownId { .. }) if skip_unknown => {
+                        note(&format!("left out: {unknown}"));
+                        rest = after(rest, first);
+                        continue;
+                    }
+                    _ => ((find_item(items, &name)?, weight), first),
+                }
             }
         };
         history.push(entry);

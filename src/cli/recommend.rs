@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// stand in double quotes, '"Earth, Wind & Fire":3'; may be given several times
     #[arg(long, value_name = "ITEM[:WEIGHT],...", allow_hyphen_values = true)]
     history: Vec<String>,
+    /// Leave out items of --history that the model does not know; each is named on standard error
+    #[arg(long, requires = "history")]
+    skip_unknown: bool,
     /// Every user of the training, into the file of -o
     #[arg(long, requires = "output")]
     all: bool,
@@ -72,7 +75,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     match (&args.user, &args.output) {
         (Some(user), _) => for_user(&recommender, user, options, args.json, out),
         (None, Some(output)) => for_all(&recommender, options, output, args, out),
-        (None, None) => for_history(&recommender, &args.history, options, args.json, out),
+        (None, None) => for_history(&recommender, args, options, out),
     }
 }
 
@@ -96,18 +99,17 @@ fn for_user(
 
 fn for_history(
     recommender: &Recommender,
-    texts: &[String],
+    args: &Args,
     options: RecommendOptions<'_>,
-    json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut history = Vec::new();
-    for text in texts {
-        history::read(recommender, text, &mut history)?;
+    for text in &args.history {
+        history::read(recommender, text, args.skip_unknown, &mut history)?;
     }
     let hits = recommender.recommend_for(&history, options)?;
     let items = recommender.items();
-    if json {
+    if args.json {
         let entry = |&(position, weight): &(u32, f32)| {
             let mut item = json_item(items, position);
             item["weight"] = json_number(weight);

@@ -38,6 +38,25 @@ impl Answers {
         hits.take_while(|hit| hit.position != u32::MAX).collect()
     }
 
+    /// The same answers with an empty one for each false of `asked`, which has a true for each query
+    /// that was answered: the rows of a request of which only some could be asked.
+    ///
+    /// # Errors
+    /// If the system has no room for them.
+    pub fn spread(&self, asked: &[bool], missing: f32) -> Result<Answers, QueryError> {
+        let (n, k) = (asked.len(), self.k);
+        let (mut positions, mut distances) = (filled(n, k, u32::MAX)?, filled(n, k, missing)?);
+        let mut exact = vec![true; n];
+        let rows = asked.iter().enumerate().filter(|(_, asked)| **asked).map(|(row, _)| row);
+        for (query, row) in rows.take(self.exact.len()).enumerate() {
+            let (from, to) = (query * k..(query + 1) * k, row * k..(row + 1) * k);
+            positions[to.clone()].copy_from_slice(&self.positions[from.clone()]);
+            distances[to].copy_from_slice(&self.distances[from]);
+            exact[row] = self.exact[query];
+        }
+        Ok(Answers { k, positions, distances, exact })
+    }
+
     /// Lists side by side, each cut or filled to `k`, each with whether it is exact.
     pub(crate) fn from_lists(
         lists: &[(Vec<Hit>, bool)],

@@ -200,6 +200,12 @@ impl Index {
         &self.bytes
     }
 
+    /// Which file is mapped, so that two handles of one can be told; `None` for an index in memory.
+    #[must_use]
+    pub fn file_identity(&self) -> Option<store::FileIdentity> {
+        self.bytes.file_identity()
+    }
+
     /// Whether the bytes are a mapped file's rather than in memory.
     #[must_use]
     pub fn is_mapped(&self) -> bool {

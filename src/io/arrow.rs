@@ -8,20 +8,21 @@ use arrow_array::types::{
     Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrowPrimitiveType, StringArray};
+use arrow_array::{Array, ArrowPrimitiveType};
 use arrow_schema::{DataType, TimeUnit as ArrowUnit};
 
 use crate::error::{IdsError, ReadError};
-use crate::index::IdRef;
 use crate::recommend::{Interactions, InteractionsBuilder, TimeUnit};
 
 use super::BadRows;
+use super::arrow_ids::{IdArray, Texts};
 use super::source::format_error;
 use super::times;
 
 /// Collects the columns of Arrow batches, a batch at a time.
 ///
-/// Ids are integers of any width or Utf8 strings and keep their type; weights are any numbers or
+/// Ids are integers of any width, decimals without a fraction, strings, bytes that are UTF-8, or
+/// UUIDs, which become their canonical text; integers stay integers. Weights are any numbers or
 /// booleans; times are integers, kept as they are, or timestamps, dates and ISO 8601 text, which
 /// become seconds since 1970. A row with a null, an id that is -1 or beyond int64, a weight that is
 /// not finite or a time that is none cannot be read. Memory is that of [`InteractionsBuilder`].
@@ -169,14 +170,18 @@ const WORDED: usize = 5;
 
 /// The rows of a batch that are at fault, and what is wrong with the first ones.
 #[derive(Default)]
-struct Faults {
+pub(super) struct Faults {
     rows: Vec<bool>,
     worded: Vec<(usize, String)>,
 }
 
 impl Faults {
     /// Notes the rows of a column of `n` for which `fault` has something to say.
-    fn note<F: FnOnce() -> String>(&mut self, n: usize, fault: impl Fn(usize) -> Option<F>) {
+    pub(super) fn note<F: FnOnce() -> String>(
+        &mut self,
+        n: usize,
+        fault: impl Fn(usize) -> Option<F>,
+    ) {
         let mut worded = 0;
         for row in 0..n {
             let Some(problem) = fault(row) else { continue };
@@ -190,39 +195,15 @@ impl Faults {
     }
 
     /// What is wrong with a row.
-    fn of(&self, row: usize) -> Option<&str> {
+    pub(super) fn of(&self, row: usize) -> Option<&str> {
         let is_bad = self.rows.get(row).copied().unwrap_or(false);
         let worded = || self.worded.iter().find(|worded| worded.0 == row);
         is_bad.then(|| worded().map_or("it cannot be read", |worded| &worded.1))
     }
 }
 
-/// A column of ids.
-enum IdArray<'a> {
-    Int(Vec<i64>),
-    Text(&'a StringArray),
-}
-
-impl<'a> IdArray<'a> {
-    fn new(array: &'a dyn Array, what: &str, faults: &mut Faults) -> Result<IdArray<'a>, String> {
-        note_nulls(array, what, faults);
-        match (integers(array, what, faults), array.data_type()) {
-            (Some(integers), _) => Ok(IdArray::Int(integers)),
-            (None, DataType::Utf8) => Ok(IdArray::Text(array.as_string())),
-            (None, other) => Err(wrong_type(what, other, "integers or strings")),
-        }
-    }
-
-    fn get(&self, row: usize) -> IdRef<'_> {
-        match self {
-            IdArray::Int(values) => IdRef::Int(values[row]),
-            IdArray::Text(values) => IdRef::Text(values.value(row)),
-        }
-    }
-}
-
 /// A column of integers; None if it holds something else.
-fn integers(array: &dyn Array, what: &str, faults: &mut Faults) -> Option<Vec<i64>> {
+pub(super) fn integers(array: &dyn Array, what: &str, faults: &mut Faults) -> Option<Vec<i64>> {
     Some(match array.data_type() {
         DataType::Int8 => map::<Int8Type, _>(array, i64::from),
         DataType::Int16 => map::<Int16Type, _>(array, i64::from),
@@ -256,14 +237,18 @@ fn moments(array: &dyn Array, faults: &mut Faults) -> Result<(Vec<i64>, bool), S
         }
         DataType::Date32 => map::<Date32Type, _>(array, |days| i64::from(days) * times::DAY),
         DataType::Date64 => map::<Date64Type, _>(array, |v| v.div_euclid(1_000)),
-        DataType::Utf8 => return Ok(written(array.as_string(), faults)),
-        other => return Err(wrong_type("time", other, "integers, timestamps, dates or text")),
+        other => match Texts::new(array) {
+            Some(texts) => return Ok(written(texts, faults)),
+            None => {
+                return Err(wrong_type("time", other, "integers, timestamps, dates or text"));
+            }
+        },
     };
     Ok((moments, true))
 }
 
-fn written(texts: &StringArray, faults: &mut Faults) -> (Vec<i64>, bool) {
-    let parse = |row| times::parse(texts.value(row).as_bytes());
+fn written(texts: Texts<'_>, faults: &mut Faults) -> (Vec<i64>, bool) {
+    let parse = |row| times::parse(texts.get(row).as_bytes());
     let fault = |row| (!texts.is_null(row)).then(|| parse(row).err()).flatten();
     faults.note(texts.len(), |row| fault(row).map(|problem| || problem));
     let mut are_dates = true;
@@ -309,26 +294,29 @@ fn large(array: &dyn Array, what: &str, faults: &mut Faults) -> Vec<i64> {
     let values = array.as_primitive::<UInt64Type>().values();
     faults.note(values.len(), |row| {
         let value = values[row];
-        let problem = move || format!("the {what} is {value}, ids are at most {}", i64::MAX);
+        let problem = move || {
+            format!("the {what} is {value}, expected at most {}: cast the column to text", i64::MAX)
+        };
         i64::try_from(value).is_err().then_some(problem)
     });
     values.iter().map(|&value| i64::try_from(value).unwrap_or(0)).collect()
 }
 
-fn note_nulls(array: &dyn Array, what: &str, faults: &mut Faults) {
-    if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+pub(super) fn note_nulls(array: &dyn Array, what: &str, faults: &mut Faults) {
+    // Logical ones: a dictionary may hold a null among its values, and a column of nulls has no bits.
+    if let Some(nulls) = array.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
         let problem = || format!("the {what} is null: fill it in or drop the row");
         faults.note(array.len(), |row| nulls.is_null(row).then_some(problem));
     }
 }
 
-fn wrong_type(what: &str, got: &DataType, expected: &str) -> String {
+pub(super) fn wrong_type(what: &str, got: &DataType, expected: &str) -> String {
     format!("the {what} column holds {got}, expected {expected}: convert it")
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{BooleanArray, Float64Array, Int32Array, UInt64Array};
+    use arrow_array::{BooleanArray, Float64Array, Int32Array, StringArray, UInt64Array};
 
     use super::*;
     use crate::index::Ids;

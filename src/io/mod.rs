@@ -10,6 +10,8 @@
 pub mod annoy;
 #[cfg(feature = "tables")]
 mod arrow;
+#[cfg(feature = "tables")]
+mod arrow_ids;
 mod bad_rows;
 mod delimited;
 mod delimiter;
@@ -55,6 +57,8 @@ mod writer;
 
 #[cfg(feature = "tables")]
 pub use arrow::ArrowRows;
+#[cfg(feature = "tables")]
+pub use arrow_ids::arrow_ids;
 pub use bad_rows::BadRows;
 pub use delimiter::Delimiter;
 #[cfg(feature = "tables")]

@@ -32,9 +32,32 @@ pub use room::{Buffer, Draft, Room};
 #[derive(Clone)]
 pub struct Bytes(Source);
 
+/// Which file a map is of: equal for two maps of one file that was not changed between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+    /// When the file was last changed: an inode is used again after its file is gone.
+    changed: (i64, i64),
+}
+
+impl FileIdentity {
+    #[cfg(unix)]
+    fn of(metadata: &std::fs::Metadata) -> Option<FileIdentity> {
+        use std::os::unix::fs::MetadataExt;
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Some(FileIdentity { device: metadata.dev(), inode: metadata.ino(), changed })
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &std::fs::Metadata) -> Option<FileIdentity> {
+        None
+    }
+}
+
 #[derive(Clone)]
 enum Source {
-    Mapped(Arc<Mmap>),
+    Mapped(Arc<Mmap>, Option<FileIdentity>),
     Memory(Arc<Buffer>),
 }
 
@@ -51,7 +74,8 @@ impl Bytes {
     pub fn map(path: &Path, prefault: bool) -> Result<Bytes, OpenError> {
         let file = open_regular(path)?;
         let refused = |source| OpenError::Io { path: path.to_path_buf(), source };
-        if file.metadata().map_err(refused)?.len() == 0 {
+        let metadata = file.metadata().map_err(refused)?;
+        if metadata.len() == 0 {
             return Ok(Bytes::copy(&[]));
         }
         let map = map_file(&file)
@@ -59,7 +83,7 @@ impl Bytes {
         if prefault {
             pages::read_all(&map);
         }
-        Ok(Bytes(Source::Mapped(Arc::new(map))))
+        Ok(Bytes(Source::Mapped(Arc::new(map), FileIdentity::of(&metadata))))
     }
 
     /// Reads a whole file into memory: for file systems that do not map files. What happens to the
@@ -91,7 +115,7 @@ impl Bytes {
     pub fn lock(&self) -> io::Result<()> {
         match &self.0 {
             #[cfg(unix)]
-            Source::Mapped(map) => map.lock(),
+            Source::Mapped(map, _) => map.lock(),
             _ => Ok(()),
         }
     }
@@ -107,7 +131,16 @@ impl Bytes {
     /// Whether the bytes are a mapped file's.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
-        matches!(self.0, Source::Mapped(_))
+        matches!(self.0, Source::Mapped(..))
+    }
+
+    /// Which file is mapped; `None` for bytes in memory, and where the system cannot tell.
+    #[must_use]
+    pub fn file_identity(&self) -> Option<FileIdentity> {
+        match self.0 {
+            Source::Mapped(_, identity) => identity,
+            Source::Memory(_) => None,
+        }
     }
 }
 
@@ -122,7 +155,7 @@ impl std::ops::Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Source::Mapped(map) => map,
+            Source::Mapped(map, _) => map,
             Source::Memory(bytes) => (**bytes).as_ref(),
         }
     }
@@ -157,4 +190,27 @@ pub(crate) fn lock_limit() -> Option<u64> {
     return rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
     #[cfg(not(unix))]
     None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_maps_of_one_file_have_one_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = |name: &str| {
+            let bytes = Bytes::map(&folder.path().join(name), false).unwrap();
+            bytes.file_identity().unwrap()
+        };
+        std::fs::write(folder.path().join("a"), b"one").unwrap();
+        std::fs::write(folder.path().join("b"), b"one").unwrap();
+        assert_eq!(identity("a"), identity("a"));
+        assert_ne!(identity("a"), identity("b"));
+        let first = identity("a");
+        write_atomic(&folder.path().join("a"), b"two").unwrap();
+        assert_ne!(identity("a"), first);
+        assert_eq!(Bytes::copy(b"one").file_identity(), None);
+        assert_eq!(Bytes::read(&folder.path().join("a")).unwrap().file_identity(), None);
+    }
 }

@@ -224,6 +224,13 @@ fn recommend_from_a_history() {
     assert!(text.starts_with(first), "{text}");
     assert!(ask("101,Nothern 102").failure().contains("did you mean \"Northern 102\""));
     assert!(ask("101:nan").failure().contains("weight"));
+    let some = ["recommend", "m.nw", "--history", "101,999:4,gone", "--skip-unknown", "--json"];
+    let output = place.words(&some);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    for unknown in ["999", "gone"] {
+        assert!(told.contains(unknown), "{told}");
+    }
+    assert_eq!(ids(&output.json()["history"]), [101]);
 }
 
 #[test]
@@ -397,7 +404,7 @@ fn wrong_usage_ends_with_two() {
     for (words, told) in [
         ("", "Usage: nearwood <COMMAND>"),
         ("dance", "unrecognized subcommand 'dance'"),
-        ("build v.npy --metric cosine -o x.nw", "expected \"euclidean\", \"angular\", \"dot\""),
+        ("build v.npy --metric jaccard -o x.nw", "expected \"euclidean\" (\"l2\"), \"angular\""),
         ("build v.npy --metric dot", "--output <FILE>"),
         ("search i.nw --queries q.npy -k 0", "expected at least 1"),
         ("search i.nw --queries q.npy -k ten", "expected a whole number"),
