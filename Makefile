@@ -14,7 +14,7 @@ PACKAGES := target/packages
 RUST_SOURCES := Cargo.toml python/Cargo.toml $(shell find src python/src -name '*.rs')
 
 .PHONY: demo test test-rust test-python browser test-spark test-wheel check bench bench-peers \
-	instructions wheel sdist fuzz sanitize valgrind docs docs-rust clean
+	instructions wheel sdist fuzz sanitize valgrind miri docs docs-rust clean
 
 demo: $(VENV)/installed
 	$(BIN)/nearwood demo
@@ -108,7 +108,7 @@ fuzz:
 	set -e; for target in $(FUZZ_TARGETS); do \
 		mkdir -p fuzz/corpus/$$target; \
 		$(CARGO) fuzz run $$target fuzz/corpus/$$target tests/golden tests/fuzz_finds/$$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -timeout=30 -max_len=16384; \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=30 -max_len=65536; \
 	done
 
 # The tests of the rooms where `unsafe` stands, kernels and store, under AddressSanitizer on every
@@ -124,6 +124,18 @@ sanitize:
 valgrind:
 	CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="valgrind --quiet --error-exitcode=9" \
 		$(CARGO) test --release -p nearwood --no-default-features --lib -- --test-threads=1 $(UNSAFE_ROOMS)
+
+# Tests of what `unsafe` code does, by the rules of Rust and not by what a processor makes of it, under both
+# of Miri's models of borrowing. Miri takes minutes for what a processor does in milliseconds, so these are
+# the tests that it ends within an hour. It wants a nightly compiler with its component:
+# `rustup toolchain install nightly --component miri,rust-src`.
+MIRI_TESTS := index::spans kernel::dense::gradients kernel::dense::side::tests::a_row \
+	kernel::dense::equations::tests::what_cannot kernel::dense::dual::tests::a_lost
+miri:
+	set -e; for model in "" -Zmiri-tree-borrows; do \
+		MIRIFLAGS="-Zmiri-disable-isolation $$model" $(CARGO) +nightly miri test --target-dir target/miri \
+			-p nearwood --no-default-features --lib -- $(MIRI_TESTS); \
+	done
 
 # The site, into site/: look at it with `python -m http.server -d site`. A link to nowhere, or a page
 # that the menu lacks, is an error. The variable silences an advertisement for its successor.

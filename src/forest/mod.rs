@@ -27,4 +27,4 @@ pub use coded::{CodedRows, Workspace};
 pub use members::{has_products, member_width};
 pub use product::ProductCodes;
 pub use search::{Found, Request, Scratch, choose, enter, inverse_length, is_set, search, trace};
-pub use tree::Tree;
+pub use tree::{Leaf, Tree};

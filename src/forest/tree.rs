@@ -61,7 +61,8 @@ impl<'a> Tree<'a> {
 
     /// [`leaf`](Self::leaf), with the members' product codes where the file has them. The offsets are
     /// read once: another process may write to the mapped file, and all three must be as long.
-    pub(super) fn leaf_and_products(&self, leaf: u32) -> Option<Leaf<'a>> {
+    #[must_use]
+    pub fn leaf_and_products(&self, leaf: u32) -> Option<Leaf<'a>> {
         let (start, end) = span(self.leaf_offsets, leaf, self.members.len())?;
         Some(Leaf {
             members: &self.members[start..end],
@@ -90,9 +91,13 @@ impl<'a> Tree<'a> {
 }
 
 /// The members of a leaf, in each code that the file has.
-pub(super) struct Leaf<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Leaf<'a> {
+    /// The row of each slot.
     pub members: &'a [u32],
+    /// As [`Tree::codes`].
     pub codes: CodeRows<'a>,
+    /// Product codes.
     pub products: Option<ProductRows<'a>>,
 }
 

@@ -142,3 +142,26 @@ impl Walk<'_> {
         pool.take(keys, rows, self.until);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::NONE;
+    use crate::kernel::scattered::{ByteRows, Measure};
+
+    #[test]
+    fn a_walk_over_all_rows_keeps_no_more_than_the_largest_reach() {
+        // Each row lists the one before it: a walk from the last comes by all.
+        let n = 3 * MAX_REACH as u32;
+        let lists: Vec<u32> = (0..n).map(|row| row.checked_sub(1).unwrap_or(NONE)).collect();
+        let bytes = vec![128u8; 32 * n as usize];
+        let rows = ByteRows { bytes: &bytes, width: 32 };
+        let graph = Graph { rows, measure: Measure::Squares, lists: &lists, degree: 1 };
+        let until = Until { k: 1, slack: f32::INFINITY, reach: usize::MAX, zero: 0.0 };
+        let query = vec![128u8; graph.measure.query_len(32)];
+        let mut scratch = Scratch::default();
+        let compared = walk(graph, &query, &[n - 1], None, until, &mut scratch);
+        assert!(compared <= n as usize);
+        assert_eq!(scratch.found().count(), MAX_REACH);
+    }
+}

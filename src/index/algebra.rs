@@ -15,6 +15,7 @@ use super::builder::{self, MAX_TREE_NUMBER, Vectors, calibrated_with};
 use super::calibration::{self, Sample, Source};
 use super::compose::{calibrate, calibrate_walks};
 use super::names::view;
+use super::reach;
 use super::space::{MAX_TREES, Space};
 use crate::error::{BuildError, Error, OpenError};
 use crate::forest::Workspace;
@@ -290,7 +291,8 @@ fn same_forest(base: &Index, other: &Index, file: &str) -> Result<(), Error> {
 
 fn shared_keys(index: &Index) -> Vec<Key> {
     let keys = index.directory().sections().iter().map(|entry| entry.key);
-    keys.filter(|key| matches!(scope(key.kind), Scope::Whole | Scope::Rows)).collect()
+    let is_shared = |key: &Key| matches!(scope(key.kind), Scope::Whole | Scope::Rows);
+    keys.filter(|key| key.space == 0 && is_shared(key)).collect()
 }
 
 /// The first position whose rows differ.
@@ -318,7 +320,7 @@ fn weave(base: &Index, trees: &Trees<'_>, options: TreeOptions<'_>) -> Result<In
                 threads::run(options.n_threads, || compose(base, trees, options, &work, room))?;
             cancelled()?;
             draft.commit()?;
-            Index::from_shared(Bytes::map_or_read(path)?)?
+            Index::of_written(path)?
         }
         None => {
             let room = |length| Ok(Buffer::in_memory(length));
@@ -414,8 +416,8 @@ fn metadata(base: &Index, trees: &Trees<'_>, options: TreeOptions<'_>) -> String
 fn plan(base: &Index, trees: &Trees<'_>, metadata: usize) -> Layout {
     let mut layout = Layout::default();
     let len = |entry: &Entry| entry.range.len() / entry.key.kind.element().size();
-    let mut planted = false;
-    for entry in base.directory().sections() {
+    let (mut planted, mut missing) = (false, made(base, metadata));
+    for entry in base.directory().sections().iter().filter(|entry| entry.key.space == 0) {
         match scope(entry.key.kind) {
             Scope::Tree if planted => {}
             Scope::Tree => {
@@ -426,16 +428,38 @@ fn plan(base: &Index, trees: &Trees<'_>, metadata: usize) -> Layout {
                 }
                 planted = true;
             }
-            _ if entry.key.kind == Kind::Metadata => layout.add(entry.key, metadata),
-            _ => layout.add(entry.key, len(entry)),
+            // A file of an earlier version has another section in its place, or none.
+            Scope::Made => {
+                let kind = made_now(entry.key.kind);
+                if let Some(at) = missing.iter().position(|made| made.0 == kind) {
+                    let (kind, len) = missing.remove(at);
+                    layout.add(Key::new(kind, 0), len);
+                }
+            }
+            Scope::Whole | Scope::Rows | Scope::Graph => layout.add(entry.key, len(entry)),
         }
     }
-    for (kind, len) in [(Kind::Metadata, metadata), (Kind::Calibration, calibration::LEN)] {
-        if base.directory().range(Key::new(kind, 0)).is_none() {
-            layout.add(Key::new(kind, 0), len);
-        }
-    }
+    missing.into_iter().for_each(|(kind, len)| layout.add(Key::new(kind, 0), len));
     layout
+}
+
+/// The sections that are made for each file, with their lengths.
+fn made(base: &Index, metadata: usize) -> Vec<(Kind, usize)> {
+    let mut made = vec![
+        (Kind::Metadata, metadata),
+        (Kind::Positions, base.len()),
+        (Kind::Rows, base.len()),
+        (Kind::Calibration, calibration::LEN),
+    ];
+    if base.has_graph() {
+        made.push((Kind::GraphSlack, reach::LEN));
+    }
+    made
+}
+
+/// What this version writes in the place of a section that is made for each file.
+fn made_now(kind: Kind) -> Kind {
+    if kind == Kind::GraphReach { Kind::GraphSlack } else { kind }
 }
 
 fn tree_sections(index: &Index, at: u16) -> impl Iterator<Item = &Entry> {

@@ -314,7 +314,7 @@ impl Builder {
             Ok::<_, Error>(create(path, length)?)
         })?;
         draft.commit()?;
-        Ok(Index::from_shared(Bytes::map_or_read(path)?)?)
+        Index::of_written(path)
     }
 
     fn reckon<'a>(&'a self, vectors: Vectors<'a>) -> memory::Build<'a> {

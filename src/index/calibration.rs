@@ -8,6 +8,8 @@ use super::audience;
 use super::names::view;
 use super::search::Engine;
 use super::space::Space;
+use super::verify::wrong;
+use crate::error::OpenError;
 use crate::exact;
 use crate::forest::{self, Ask, Block, BlockScratch, Request, Scratch, search_block};
 use crate::metric::Metric;
@@ -42,6 +44,25 @@ pub struct Calibration {
     curves: Vec<(usize, Vec<(f64, f64)>)>,
     /// What share of the true neighbours is among the candidates that all 8-bit codes give.
     precision: f64,
+}
+
+/// That a section's values are such as a build measures: a search takes them at their word.
+pub(super) fn verify(values: &[f32]) -> Result<(), OpenError> {
+    let is_share = |share: f32| (0.0..=1.0).contains(&share);
+    for (at, step) in values.chunks_exact(3).enumerate() {
+        let is_sane = match step {
+            [k, budget, recall] => {
+                let is_known = NEIGHBOURS.iter().any(|&known| known as f32 == *k);
+                (is_known || *k == 0.0 || *k == PRECISION) && *budget >= 0.0 && is_share(*recall)
+            }
+            _ => true,
+        };
+        if !is_sane || !step[1].is_finite() {
+            let expected = "finite budgets, and recalls from 0 to 1";
+            return Err(wrong("the calibration", format!("{step:?} as step {at}"), expected));
+        }
+    }
+    Ok(())
 }
 
 /// Queries to calibrate with.

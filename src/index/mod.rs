@@ -12,9 +12,14 @@ mod builder;
 mod calibration;
 mod compose;
 mod curve;
+#[cfg(test)]
+mod failing;
 mod filter;
+mod fits;
 mod graph;
 mod grow;
+#[cfg(test)]
+mod hostile;
 mod ids;
 mod memory;
 mod names;
@@ -59,9 +64,9 @@ pub(crate) use plan::{check_effort, likely_budget};
 pub(crate) use search::check_finite;
 pub(crate) use space::first_unusable;
 pub(crate) use spans::SpanGuard;
-pub(crate) use verify::finite;
+pub(crate) use verify::usable;
 
-use crate::error::{OpenError, QueryError, SaveError};
+use crate::error::{Error, OpenError, QueryError, SaveError};
 use crate::forest::Tree;
 use crate::format::{Content, Directory, Key, Kind};
 use crate::kernel::bytes::packed_len;
@@ -160,6 +165,19 @@ impl Index {
         }
         let metric = main_metric(&directory)?;
         Index::of_space(bytes, directory, 0, metric)
+    }
+
+    /// Opens what was just written to a path: it is in its place, whatever comes of this.
+    fn of_written(path: &Path) -> Result<Index, Error> {
+        let opened = Bytes::map_or_read(path).and_then(Index::from_shared);
+        opened.map_err(|error| {
+            let source = match error {
+                OpenError::Io { source, .. } => source,
+                error => std::io::Error::other(error),
+            };
+            let (step, remedy) = ("opening it".into(), "the file is whole: open it again".into());
+            SaveError::Replaced { path: path.to_path_buf(), step, source, remedy }.into()
+        })
     }
 
     pub(crate) fn of_space(

@@ -14,6 +14,7 @@ use super::ids::{Id, Ids};
 use super::spans::SpanGuard;
 use crate::error::OpenError;
 use crate::format::{Directory, Image, Key, Kind, Layout};
+use crate::kernel::steps;
 
 /// Adds the sections that `ids` need.
 pub(crate) fn plan_ids(layout: &mut Layout, ids: &Ids, space: u16) {
@@ -131,6 +132,7 @@ fn probe(table: &[u32], hash: u32) -> impl Iterator<Item = u32> {
     let mask = table.len().wrapping_sub(1);
     // A damaged table may have no empty slot: every slot is then tried once.
     (0..table.len())
+        .inspect(|_| steps::add(1))
         .map(move |step| table[(hash as usize).wrapping_add(step) & mask])
         .take_while(|&slot| slot != 0)
         .map(|slot| slot - 1)
@@ -360,6 +362,9 @@ impl StoredIds {
             StoredIds::Sequential(_) => return Ok(()),
             StoredIds::Int { ids, table, .. } => {
                 let ids: &[i64] = view(file, ids);
+                if ids.contains(&-1) {
+                    return Err(wrong(what, "-1, which marks a missing result"));
+                }
                 if !is_table_of(view(file, table), n, |p| hash(&ids[p].to_le_bytes())) {
                     return Err(table_problem(what));
                 }

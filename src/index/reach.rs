@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::calibration::{ASKED, BLOCK, Sample, Truth, share_found};
 use super::names::view;
 use super::search::{Engine, keep_for};
+use super::verify::wrong;
 use super::walk::WalkMemory;
 use crate::error::OpenError;
 use crate::forest::Scratch;
@@ -25,6 +26,30 @@ const WIDTH: usize = 5;
 pub(super) const LEN: usize = MEASURED.len() * STEPS * WIDTH;
 /// Values of a step in files of format 1.0, whose walks had no slack: k, reach, compared, recall.
 const WIDTH_1_0: usize = 4;
+
+/// That a section's values are such as a build measures: finite, recalls shares, reaches no farther than
+/// the last step goes.
+pub(super) fn verify(kind: Kind, values: &[f32]) -> Result<(), OpenError> {
+    let width = if kind == Kind::GraphSlack { WIDTH } else { WIDTH_1_0 };
+    for (at, step) in values.chunks_exact(width).enumerate() {
+        let ([k, .., recall], Step { reach, .. }) = (step, step_of(&step[1..])) else { continue };
+        let known = MEASURED.iter().position(|measured| measured.0 as f32 == *k);
+        let farthest = known.map_or(1.0, |at| self::reach(at, STEPS - 1) as f64);
+        let is_sane = step.iter().all(|x| x.is_finite() && *x >= 0.0)
+            && *recall <= 1.0
+            && (known.is_some() || *k == 0.0)
+            && reach <= farthest;
+        if !is_sane {
+            let expected = "finite numbers, recalls up to 1 and reaches that a build measures";
+            return Err(wrong(
+                "the graph's calibration",
+                format!("{step:?} as step {at}"),
+                expected,
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// How a walk goes.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -259,6 +259,8 @@ fn fill_codes(image: &mut Image, (tiles, bias, scale): (&[u8], &[f32], &[f32]), 
 /// Where a space's sections are in a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Space {
+    /// Of the file.
+    pub number: u16,
     pub metric: Metric,
     pub dim: usize,
     pub n_rows: usize,
@@ -311,7 +313,19 @@ impl Space {
         };
         let mean = d.sized(Key::new(Kind::Mean, space), dim, "search")?;
         let graph = GraphRanges::open(d, space, metric, n_rows, dim)?;
-        Ok(Space { metric, dim, n_rows, vectors, code_scale, inverse_norms, mean, trees, graph })
+        let number = space;
+        Ok(Space {
+            number,
+            metric,
+            dim,
+            n_rows,
+            vectors,
+            code_scale,
+            inverse_norms,
+            mean,
+            trees,
+            graph,
+        })
     }
 
     pub(super) fn graph<'a>(&self, file: &'a [u8]) -> Option<Linked<'a>> {

@@ -7,7 +7,7 @@ use half::f16;
 
 use super::builder::Input;
 use super::names::view;
-use super::verify::{finite, wrong};
+use super::verify::{usable, wrong};
 use crate::error::{BuildError, OpenError};
 use crate::exact::{self, ByteVectors, Storage, Values};
 use crate::format::{Directory, Image, Key, Kind, Layout};
@@ -197,17 +197,19 @@ impl VectorRanges {
     }
 }
 
-/// That every value is finite, and that bits beyond the dimension are zeros.
+/// That every value is as a build takes it, and that bits beyond the dimension are zeros.
 pub(super) fn verify_vectors(values: Values<'_>, dim: usize) -> Result<(), OpenError> {
     match values {
-        Values::F32(values) => finite("vectors", values),
+        Values::F32(values) => usable("vectors", values),
         Values::F16(values) => match values.iter().position(|x| !x.is_finite()) {
             Some(at) => Err(wrong("half vectors", format!("{} at {at}", values[at]), "finite")),
             None => Ok(()),
         },
         Values::I8 { scales, offset, .. } => {
-            finite("byte scales", scales)?;
-            finite("byte offset", offset)
+            usable("byte scales", scales)?;
+            usable("byte offset", offset)?;
+            let most = |values: &[f32]| values.iter().fold(0f32, |most, x| most.max(x.abs()));
+            usable("byte vectors", &[most(offset) + 128.0 * most(scales)])
         }
         Values::Bits(bits) => match first_beyond(bits, dim) {
             Some(row) => {

@@ -1,43 +1,134 @@
 //! Everything that opening does not look at.
 
-use super::Index;
-use super::graph::Coded;
+use super::names::view;
+use super::space::first_unusable;
 use super::stored::verify_vectors;
+use super::{Index, calibration, fits, reach};
 use crate::error::OpenError;
 use crate::forest::Tree;
+use crate::format::{Key, Kind};
 use crate::graph::{Graph, NONE};
 
-/// Checks all checksums, then that numbers are finite, that rows and positions are each other's
-/// inverse, that every tree holds every row once, that offsets ascend, and that every id and label
-/// is found where it stands.
+/// Checks all checksums, then every section of the file that this space reads: that numbers are such
+/// as a build writes, that what names something names what is there, each once, and that codes,
+/// centres and constants are those of the vectors.
 pub(crate) fn verify(index: &Index) -> Result<(), OpenError> {
-    let (file, n) = (index.file(), index.len());
-    index.directory().verify(file)?;
-    let rows = index.space().rows(file);
-    verify_vectors(rows.values, rows.dim)?;
-    finite("code scale", &[index.space().code_scale(file)])?;
-    finite("inverse norms", rows.inverse_norms)?;
-    finite("mean", index.space().mean(file))?;
-    permutation(index)?;
-    for (number, tree) in index.space().trees(file).iter().enumerate() {
-        walk(tree, n, number)?;
-    }
-    if let Some(linked) = index.space().graph(file) {
-        match linked.coded {
-            Coded::Whole(scale) => finite("graph scale", &[scale])?,
-            Coded::Halves(steps, _) => finite("graph steps", steps.0)?,
-        }
-        lists(linked.graph, n)?;
-    }
-    index.ids.verify(file, n, "the ids")?;
-    index.labels.as_ref().map_or(Ok(()), |labels| labels.verify(file, n, "the labels"))
+    let directory = index.directory();
+    directory.verify(index.file())?;
+    let own = [0, index.space().number];
+    let sections = directory.sections().iter().filter(|entry| own.contains(&entry.key.space));
+    sections.map(|entry| entry.key).try_for_each(|key| section(index, key))
 }
 
-pub(crate) fn finite(what: &str, values: &[f32]) -> Result<(), OpenError> {
-    match values.iter().position(|x| !x.is_finite()) {
-        Some(at) => Err(wrong(what, format!("{} at {at}", values[at]), "finite numbers")),
+/// Checks what a section holds. Without a catch-all, so that a new kind is decided about here.
+fn section(index: &Index, key: Key) -> Result<(), OpenError> {
+    use Kind::*;
+    let (file, space, n) = (index.file(), index.space(), index.len());
+    let rows = space.rows(file);
+    // Codes, trees and graph are this space's own; vectors and names are everybody's.
+    let is_own = key.space == space.number;
+    match key.kind {
+        Metadata => metadata(file, index),
+        Vectors | BitVectors | HalfVectors | ByteVectors => verify_vectors(rows.values, rows.dim),
+        // With the byte vectors.
+        ByteScales | ByteOffset => Ok(()),
+        Positions => permutation(index),
+        // With the positions.
+        Rows => Ok(()),
+        InverseNorms if is_own => fits::inverse_norms(rows),
+        Mean if is_own => usable("mean", space.mean(file)),
+        CodeScale if is_own => steps("code scale", &[space.code_scale(file)]),
+        Members if is_own => match space.trees(file).get(usize::from(key.tree)) {
+            Some(tree) => verify_tree(index, tree, key.tree),
+            None => Ok(()),
+        },
+        // With the members.
+        GroupOffsets | GroupTiles | GroupBias | GroupScale | LeafOffsets | LeafTiles | LeafBias
+        | LeafScale | MemberTiles | MemberBias | MemberScale | ProductTiles => Ok(()),
+        ProductBooks if is_own => usable("product books", values(index, key)),
+        Calibration if is_own => calibration::verify(values(index, key)),
+        GraphReach | GraphSlack if is_own => reach::verify(key.kind, values(index, key)),
+        GraphScale if is_own => steps("graph scale", values(index, key)),
+        GraphSteps if is_own => graph_steps(values(index, key)),
+        GraphLists | GraphLinks if is_own => verify_graph(index),
+        // With the lists.
+        GraphCodes | GraphHalves => Ok(()),
+        IntIds | TextIdOffsets if key.space == 0 => index.ids.verify(file, n, "the ids"),
+        LabelOffsets => {
+            index.labels.as_ref().map_or(Ok(()), |labels| labels.verify(file, n, "the labels"))
+        }
+        // With the offsets, or the integers.
+        TextIdBytes | IdTable | LabelBytes | LabelTable => Ok(()),
+        // Another space's, which is another index.
+        InverseNorms | Mean | CodeScale | Members | ProductBooks | Calibration | GraphReach
+        | GraphSlack | GraphScale | GraphSteps | GraphLists | GraphLinks | IntIds
+        | TextIdOffsets => Ok(()),
+        // A recommender's, which checks them; a model's are checked when it is opened.
+        UserFactors | SeenOffsets | SeenItems | ItemWeights | HalfUserFactors | SeenWeights => {
+            Ok(())
+        }
+    }
+}
+
+/// The values of a section of numbers that is there.
+fn values(index: &Index, key: Key) -> &[f32] {
+    index.directory().range(key).map_or(&[], |range| view(index.file(), &range))
+}
+
+fn metadata(file: &[u8], index: &Index) -> Result<(), OpenError> {
+    let range = index.directory().range(Key::new(Kind::Metadata, 0)).unwrap_or(0..0);
+    let parsed: Option<serde_json::Value> = serde_json::from_slice(&file[range].to_vec()).ok();
+    match parsed.is_some_and(|value| value.is_object()) {
+        true => Ok(()),
+        false => Err(wrong("the metadata", "something else".into(), "a JSON object")),
+    }
+}
+
+/// That values are finite and as small as a build takes them.
+pub(crate) fn usable(what: &str, values: &[f32]) -> Result<(), OpenError> {
+    match first_unusable(values) {
+        Some(at) => Err(wrong(what, format!("{} at {at}", values[at]), "numbers below 1e16")),
         None => Ok(()),
     }
+}
+
+/// That units of codes are numbers that a build may find.
+fn steps(what: &str, values: &[f32]) -> Result<(), OpenError> {
+    usable(what, values)?;
+    match values.iter().find(|&&x| x < 0.0) {
+        Some(x) => Err(wrong(what, x.to_string(), "0 or more")),
+        None => Ok(()),
+    }
+}
+
+fn graph_steps(values: &[f32]) -> Result<(), OpenError> {
+    usable("graph steps", values)?;
+    steps("graph steps", values.split_last().map_or(&[], |(step, _)| std::slice::from_ref(step)))
+}
+
+fn verify_tree(index: &Index, tree: &Tree<'_>, number: u16) -> Result<(), OpenError> {
+    let (file, space, what) = (index.file(), index.space(), format!("tree {number}"));
+    walk(tree, index.len(), &what)?;
+    if (space.number, number) == (0, 0) {
+        in_order(tree, &what)?;
+    }
+    fits::tree(space, file, tree, &what)
+}
+
+/// That rows stand in the order of the first tree's leaves: counts of a filter's rows go by it.
+fn in_order(tree: &Tree<'_>, what: &str) -> Result<(), OpenError> {
+    let filled = tree.members.iter().filter(|row| **row != u32::MAX);
+    match filled.zip(0u32..).find(|(row, at)| *row != at) {
+        Some((row, at)) => Err(wrong(what, format!("row {row} as member {at}"), "rows in order")),
+        None => Ok(()),
+    }
+}
+
+fn verify_graph(index: &Index) -> Result<(), OpenError> {
+    let (file, space) = (index.file(), index.space());
+    let Some(linked) = space.graph(file) else { return Ok(()) };
+    lists(linked.graph, index.len())?;
+    fits::graph(space, file, linked.graph, linked.coded)
 }
 
 fn permutation(index: &Index) -> Result<(), OpenError> {
@@ -76,25 +167,24 @@ fn lists(graph: Graph<'_>, n_rows: usize) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn walk(tree: &Tree<'_>, n_rows: usize, number: usize) -> Result<(), OpenError> {
-    let what = format!("tree {number}");
-    walk_groups(tree, &what)?;
+fn walk(tree: &Tree<'_>, n_rows: usize, what: &str) -> Result<(), OpenError> {
+    walk_groups(tree, what)?;
     let mut seen = vec![false; n_rows];
     for leaf in 0..tree.leaves.bias.len() as u32 {
-        let (members, codes) = tree.leaf(leaf).ok_or_else(|| gap(&what, "leaf", leaf))?;
+        let (members, codes) = tree.leaf(leaf).ok_or_else(|| gap(what, "leaf", leaf))?;
         for (&row, bias) in members.iter().zip(codes.bias).filter(|(row, _)| **row != u32::MAX) {
             let is_new = seen.get_mut(row as usize).is_some_and(|s| !std::mem::replace(s, true));
             if !is_new {
-                return Err(wrong(&what, format!("row {row} twice or unknown"), "each row once"));
+                return Err(wrong(what, format!("row {row} twice or unknown"), "each row once"));
             }
             // What is infinitely far only fills a tile: no search comes there.
             if !bias.is_finite() || !tree.leaves.bias[leaf as usize].is_finite() {
-                return Err(wrong(&what, format!("row {row} out of reach"), "each row in reach"));
+                return Err(wrong(what, format!("row {row} out of reach"), "each row in reach"));
             }
         }
     }
     match seen.iter().position(|seen| !seen) {
-        Some(row) => Err(wrong(&what, format!("no leaf with row {row}"), "each row once")),
+        Some(row) => Err(wrong(what, format!("no leaf with row {row}"), "each row once")),
         None => Ok(()),
     }
 }
@@ -116,7 +206,7 @@ fn walk_groups(tree: &Tree<'_>, what: &str) -> Result<(), OpenError> {
     }
 }
 
-fn gap(what: &str, part: &str, number: u32) -> OpenError {
+pub(super) fn gap(what: &str, part: &str, number: u32) -> OpenError {
     wrong(what, format!("{part} {number} out of place"), "ascending offsets, all in reach")
 }
 

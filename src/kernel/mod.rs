@@ -37,6 +37,7 @@ pub mod isa;
 pub mod product;
 pub mod scattered;
 pub mod screen;
+pub(crate) mod steps;
 pub mod vector;
 
 pub use aligned::Aligned;

@@ -10,7 +10,7 @@ use crate::als::{FoldIn, Params};
 use crate::error::{Entry, Error, OpenError, QueryError, SaveError, TrainError, quoted};
 use crate::format::{Content, Directory, Key, Kind};
 use crate::index::{
-    BatchOptions, Effort, Filter, Hit, Id, Ids, Index, SpanGuard, StoredIds, finite, main_metric,
+    BatchOptions, Effort, Filter, Hit, Id, Ids, Index, SpanGuard, StoredIds, main_metric, usable,
     view,
 };
 use crate::metric::Metric;
@@ -187,8 +187,8 @@ impl Recommender {
         self.items.verify()?;
         self.similar.verify()?;
         artefact::verify_seen(self.seen_table(), self.items.len())?;
-        finite("user factors", self.user_factors())?;
-        finite("item weights", &self.weights.item_factors)?;
+        usable("user factors", self.user_factors())?;
+        usable("item weights", &self.weights.item_factors)?;
         self.users.verify(&self.bytes, self.n_users, "the users' ids")
     }
 

@@ -163,9 +163,12 @@ impl std::ops::Deref for Bytes {
 
 fn map_file(file: &File) -> io::Result<Mmap> {
     system::check_map()?;
-    // SAFETY: the map is only ever read, as plain bytes of which any value is valid, and the
-    // reader checks what it finds there, so a file changed underneath gives wrong answers or
-    // errors. What cannot be guarded against is said at `Bytes::map`.
+    // SAFETY: the map is only ever read, as plain bytes and numbers of which any value is valid.
+    // Rust takes shared memory for constant, which it is as long as no process writes to the file:
+    // that is the condition, and nearwood keeps it, since it replaces files and never writes into
+    // one. Should another process break it, readers limit the harm: what a length or an index is
+    // taken from is copied out of the map, checked, and only then used; text is copied and then
+    // checked. Answers may then be wrong. Truncation cannot be guarded against: see `Bytes::map`.
     match unsafe { Mmap::map(file) } {
         Err(error) if is_unmappable(&error) => {
             // Some file systems (FUSE without a cache) refuse shared maps alone.

@@ -15,6 +15,12 @@ static BEFORE: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many bytes this thread has asked for in all; 0 where this allocator is not the global one.
+pub fn asked() -> usize {
+    ASKED.with(Cell::get)
 }
 
 /// How often this thread has asked for memory.
@@ -51,6 +57,7 @@ fn release(bytes: usize) {
 fn note(bytes: usize) {
     // A thread that is ending has no counter any more.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+    let _ = ASKED.try_with(|asked| asked.set(asked.get() + bytes));
     LARGEST.fetch_max(bytes, Ordering::Relaxed);
 }
 

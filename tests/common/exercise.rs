@@ -1,20 +1,51 @@
-//! Every operation on a file that may be damaged: answers and errors are all right, a panic is not.
+//! Every operation on a file that may be damaged. Answers and errors are all right; a panic is not, nor
+//! is memory out of proportion to the file, nor a wrong answer from a file that `verify` calls whole.
 
 use nearwood::als::ModelFile;
+use nearwood::format::Content;
 use nearwood::index::Searcher;
 use nearwood::recommend::RecommendOptions;
 use nearwood::{BatchOptions, Effort, Filter, Id, Index, RadiusOptions, Recommender};
 
+use super::allocator::asked;
+use super::sane;
+
 const EFFORTS: [Effort; 3] = [Effort::Recall(0.7), Effort::Budget(9), Effort::Exact];
+
+/// What is asked of an index at once may take, in bytes of the file, and beside it: the answers to all
+/// questions together, some hundred of them, each of which copies what the file holds once at most.
+const TIMES: usize = 200;
+const BESIDE: usize = 16 << 20;
+
+/// Runs `ask`, which may not ask for more memory than a file of this length accounts for.
+fn bounded<T>(len: usize, ask: impl FnOnce() -> T) -> T {
+    let before = asked();
+    let answer = ask();
+    let taken = asked() - before;
+    assert!(taken <= TIMES * len + BESIDE, "{taken} bytes asked for, by a file of {len}");
+    answer
+}
 
 /// Opens bytes as an index and asks everything; whether they opened.
 pub fn as_index(bytes: &[u8]) -> bool {
-    Index::from_bytes(bytes).map(|index| ask_index(&index)).is_ok()
+    let Ok(index) = Index::from_bytes(bytes) else { return false };
+    bounded(bytes.len(), || ask_index(&index));
+    // Of a recommender its verification holds more.
+    if index.content() == Content::Index && index.verify().is_ok() {
+        sane::check(&index);
+    }
+    true
 }
 
 /// Opens bytes as a recommender and asks everything; whether they opened.
 pub fn as_recommender(bytes: &[u8]) -> bool {
-    Recommender::from_bytes(bytes).map(|r| ask_recommender(&r)).is_ok()
+    let Ok(recommender) = Recommender::from_bytes(bytes) else { return false };
+    bounded(bytes.len(), || ask_recommender(&recommender));
+    if recommender.verify().is_ok() {
+        sane::check(recommender.items());
+        sane::check(recommender.similarity());
+    }
+    true
 }
 
 /// Opens bytes as a model and asks everything; whether they opened.
@@ -82,6 +113,10 @@ fn ask_names(index: &Index) {
         let _ = index.find(name).map_err(|e| e.to_string());
     }
     let _ = (index.position(&Id::Int(i64::MAX)), index.ids().len());
+    let positions = 0..index.len() as u32;
+    let texts = positions.filter_map(|p| index.label(p)).map(|label| label.len()).sum::<usize>();
+    assert!(texts <= 3 * index.as_bytes().len(), "{texts} bytes of labels");
+    let _ = index.tree_shapes();
 }
 
 pub fn ask_recommender(r: &Recommender) {

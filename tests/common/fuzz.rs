@@ -3,12 +3,12 @@
 
 use std::sync::LazyLock;
 
-use nearwood::Metric;
 use nearwood::recommend::Weighting;
+use nearwood::{Metric, Storage};
 
 use super::exercise::{as_index, as_model, as_recommender};
 use super::file::{ENTRY_SIZE, HEADER_SIZE, entry_field, get, n_sections, reseal, sections};
-use super::{Naming, small_graph, small_index, small_recommender};
+use super::{Naming, small_graph, small_index, small_recommender, small_stored};
 
 /// Opens bytes as they are, and with the checksums made right; whether the latter opened.
 pub fn open(bytes: &[u8]) -> bool {
@@ -37,29 +37,68 @@ fn seal(bytes: &mut [u8]) {
     reseal(bytes);
 }
 
-/// Whole files: an index for every metric, two with a graph, and a recommender. A model's payload is read whole by who
-/// opens it: the other target does that.
-static WHOLE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+/// Small whole files: an index for every metric and storage, with a graph and without, and a
+/// recommender. A model's payload is read whole when it is opened: the other target does that.
+pub fn small_files() -> &'static [Vec<u8>] {
+    &SMALL
+}
+
+static SMALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let naming = [Naming::Sequential, Naming::Ints, Naming::TextsAndLabels];
     let indexes = Metric::ALL.into_iter().zip(naming.into_iter().cycle());
     let mut files: Vec<Vec<u8>> =
         indexes.map(|(m, naming)| small_index(m, 24, naming).as_bytes().to_vec()).collect();
-    let graphs = [Metric::Euclidean, Metric::Angular].map(|metric| small_graph(metric, 40));
-    files.extend(graphs.iter().map(|index| index.as_bytes().to_vec()));
+    let walked = Metric::ALL.into_iter().filter(|metric| *metric != Metric::Dot);
+    files.extend(walked.map(|metric| small_graph(metric, 40).as_bytes().to_vec()));
+    for storage in [Storage::Float16, Storage::Int8] {
+        files.push(small_stored(Metric::Euclidean, storage).as_bytes().to_vec());
+    }
     files.push(small_recommender(12, 20, Weighting::Bm25).as_bytes().to_vec());
     files
 });
+
+/// Files large enough for time and memory to show what is read again and again: leaves in groups, names
+/// and seen items by the thousand.
+static LARGE: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let indexes = [
+        small_index(Metric::Euclidean, 3000, Naming::TextsAndLabels),
+        small_graph(Metric::Angular, 3000),
+    ];
+    let mut files: Vec<Vec<u8>> = indexes.iter().map(|index| index.as_bytes().to_vec()).collect();
+    files.push(small_recommender(1500, 300, Weighting::Raw).as_bytes().to_vec());
+    files
+});
+
+/// Alternates the least and the largest of a section's elements: offsets then go to and fro.
+pub fn swing(bytes: &mut [u8], size: usize) {
+    let key = |slot: &&[u8]| slot.iter().rev().copied().collect::<Vec<u8>>();
+    let Some(largest) = bytes.chunks_exact(size).max_by_key(key).map(<[u8]>::to_vec) else {
+        return;
+    };
+    for (at, slot) in bytes.chunks_exact_mut(size).enumerate() {
+        if at % 2 == 0 { slot.fill(0) } else { slot.copy_from_slice(&largest) }
+    }
+}
 
 /// Damages the payload of a whole file, makes its checksums right and asks everything; whether it
 /// opened. The first byte says which file, every eight after it where and what: so the fuzzer need
 /// not find its way through header and table.
 pub fn payload(bytes: &[u8]) -> bool {
     let Some((&which, damage)) = bytes.split_first() else { return false };
-    let mut file = WHOLE[which as usize % WHOLE.len()].clone();
-    let first = sections(&file)[0].bytes.start;
+    let which = usize::from(which) % (SMALL.len() + LARGE.len());
+    let mut file = SMALL.iter().chain(&*LARGE).nth(which).cloned().unwrap_or_default();
+    let parts = sections(&file);
+    let first = parts[0].bytes.start;
     for part in damage.as_chunks::<8>().0 {
         let [a, b, c, how, value @ ..] = *part;
-        let mut at = first + u32::from_le_bytes([a, b, c, 0]) as usize % (file.len() - first - 4);
+        let at = u32::from_le_bytes([a, b, c, 0]) as usize;
+        // Half of the damages are of words, the other half of whole sections.
+        if how & 2 == 2 {
+            let section = parts[at % parts.len()].bytes.clone();
+            damage_section(&mut file[section], how, value);
+            continue;
+        }
+        let mut at = first + at % (file.len() - first - 4);
         if how & 1 == 1 {
             at -= at % 4;
         }
@@ -70,6 +109,19 @@ pub fn payload(bytes: &[u8]) -> bool {
     }
     seal(&mut file);
     as_index(&file) | as_recommender(&file)
+}
+
+fn damage_section(section: &mut [u8], how: u8, value: [u8; 4]) {
+    let size = if how & 1 == 1 { 8 } else { 4 };
+    match how >> 2 & 3 {
+        0 => swing(section, size),
+        1 => section.chunks_exact_mut(4).for_each(|word| word.copy_from_slice(&value)),
+        2 => section.reverse(),
+        _ => {
+            let by = usize::from(value[0]) % section.len().max(1);
+            section.rotate_left(by);
+        }
+    }
 }
 
 /// Feeds bytes to a reader of files, which the first byte names.

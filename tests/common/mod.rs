@@ -10,6 +10,7 @@ pub mod file;
 pub mod fuzz;
 #[cfg(feature = "cli")]
 pub mod place;
+pub mod sane;
 
 use std::fs;
 use std::path::Path;

@@ -9,9 +9,16 @@ mod common;
 
 mod algebra;
 mod annoy;
+mod costly;
 mod determinism;
 mod fuzz_finds;
 mod golden;
 mod hostile_input;
+mod operations;
 mod out_of_core;
 mod storage;
+mod whole;
+
+/// So that what a damaged file makes a search ask for is bounded.
+#[global_allocator]
+static ALLOCATOR: common::allocator::Counting = common::allocator::Counting;

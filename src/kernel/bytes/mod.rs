@@ -12,8 +12,8 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use super::Isa;
 use super::code::{CodeRows, GROUP, MAX_DIM, TILE};
+use super::{Isa, steps};
 
 /// Scores every row: `out[r] = bias[r] + scale * sum |row - query|`, the last step one fused
 /// multiply-add. The rows' own scales are not used.
@@ -21,6 +21,7 @@ use super::code::{CodeRows, GROUP, MAX_DIM, TILE};
 /// # Panics
 /// If the lengths do not fit together.
 pub fn score_l1(query: &[u8], scale: f32, rows: CodeRows<'_>, out: &mut [f32]) {
+    steps::add(out.len());
     score_with::<false>(Isa::active(), query, scale, rows, out);
 }
 
@@ -29,6 +30,7 @@ pub fn score_l1(query: &[u8], scale: f32, rows: CodeRows<'_>, out: &mut [f32]) {
 /// # Panics
 /// If the lengths do not fit together.
 pub fn score_bits(query: &[u8], rows: CodeRows<'_>, out: &mut [f32]) {
+    steps::add(out.len());
     score_with::<true>(Isa::active(), query, 1.0, rows, out);
 }
 

@@ -12,7 +12,7 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use super::Isa;
+use super::{Isa, steps};
 
 /// Rows in a tile.
 pub const TILE: usize = 16;
@@ -58,6 +58,7 @@ impl CodeRows<'_> {
 /// # Panics
 /// If the lengths do not fit together.
 pub fn score(query: CodeQuery<'_>, rows: CodeRows<'_>, out: &mut [f32]) {
+    steps::add(out.len());
     score_with(Isa::active(), query, rows, out);
 }
 
@@ -67,6 +68,7 @@ pub fn score(query: CodeQuery<'_>, rows: CodeRows<'_>, out: &mut [f32]) {
 /// # Panics
 /// If the lengths do not fit together.
 pub fn score4(queries: [CodeQuery<'_>; 4], rows: CodeRows<'_>, out: [&mut [f32]; 4]) {
+    steps::add(4 * rows.bias.len());
     score4_with(Isa::active(), queries, rows, out);
 }
 

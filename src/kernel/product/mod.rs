@@ -17,8 +17,8 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use super::Isa;
 use super::code::TILE;
+use super::{Isa, steps};
 
 /// Entries of a part's codebook.
 pub const ENTRIES: usize = 16;
@@ -64,6 +64,7 @@ pub fn tile_bytes(parts: usize) -> usize {
 /// # Panics
 /// If the lengths do not fit together.
 pub fn scan(query: ProductQuery<'_>, rows: ProductRows<'_>, next: &[u8], out: &mut [f32]) {
+    steps::add(out.len());
     scan_with(Isa::active(), query, rows, next, out);
 }
 

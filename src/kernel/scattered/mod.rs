@@ -10,8 +10,8 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use super::Isa;
 use super::code::MAX_DIM;
+use super::{Isa, steps};
 
 /// Rows of bytes have a multiple of this width.
 pub const STEP: usize = 16;
@@ -78,6 +78,7 @@ impl ByteRows<'_> {
 /// If the query is not [as wide as rows are](Measure::query_len), a row does not exist, or there are not
 /// as many outputs.
 pub fn distances(measure: Measure, query: &[u8], rows: ByteRows<'_>, ids: &[u32], out: &mut [f32]) {
+    steps::add(ids.len());
     distances_with(Isa::active(), measure, query, rows, ids, out);
 }
 
