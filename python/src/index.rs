@@ -165,7 +165,7 @@ impl PyIndex {
     ///     path: str or PathLike.
     ///     prefault: Read the whole file into memory now.
     ///     lock: Read it and keep it in physical memory, never paged out, until the index is gone.
-    ///     verify: Check every checksum and everything the file names; reads the whole file.
+    ///     verify: Check every checksum and every section; reads the whole file.
     ///     in_memory: Copy the file into the memory of this process rather than map it. For file
     ///         systems that do not map files (some network and container mounts).
     ///

@@ -147,7 +147,7 @@ impl PyRecommender {
     /// Args:
     ///     path: str or PathLike.
     ///     prefault: Read the whole file into memory now.
-    ///     verify: Check every checksum and everything the file names; reads the whole file.
+    ///     verify: Check every checksum and every section; reads the whole file.
     ///     in_memory: Copy the file into the memory of this process rather than map it. For file
     ///         systems that do not map files (some network and container mounts).
     ///

@@ -21,7 +21,7 @@ use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::progress::{Report, Work};
 use crate::random::Random;
-use crate::store::{Buffer, Bytes, Draft};
+use crate::store::{Buffer, Draft};
 use crate::threads;
 
 /// Vectors of one dimension, row after row, borrowed.

@@ -12,8 +12,6 @@ mod builder;
 mod calibration;
 mod compose;
 mod curve;
-#[cfg(test)]
-mod failing;
 mod filter;
 mod fits;
 mod graph;

@@ -19,6 +19,8 @@ mod delimiter;
 mod encoding;
 #[cfg(feature = "tables")]
 mod everybody;
+#[cfg(test)]
+mod failing;
 pub mod fvecs;
 #[cfg(feature = "tables")]
 mod header;

@@ -7,7 +7,8 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::{Ids, Index, TreeOptions, Vectors};
+use super::npy;
+use crate::index::{Builder, Ids, Index, TreeOptions, Vectors};
 use crate::metric::Metric;
 use crate::store::system::Call;
 use crate::store::system::faults::during;
@@ -21,7 +22,7 @@ fn values() -> Vec<f32> {
     (0..N * 3).map(|i| ((i * 37) % 101) as f32 / 7.0).collect()
 }
 
-fn build(first_tree: usize) -> super::Builder {
+fn build(first_tree: usize) -> Builder {
     let builder = Index::builder(Metric::Euclidean).leaf_size(8).first_tree(first_tree);
     builder.ids(Ids::Int((0..N as i64).map(|i| 3 * i).collect())).threads(Some(1))
 }
@@ -114,4 +115,10 @@ fn trees_leave_the_old_file_or_the_new_one_whichever_call_fails() {
     hold("merge", &|path| {
         Index::merge(&[&one, &other], to(path)).map(drop).map_err(|e| e.to_string())
     });
+}
+
+#[test]
+fn an_array_leaves_the_old_file_or_the_new_one_whichever_call_fails() {
+    let values = values();
+    hold("npy", &|path| npy::write(path, &values, 3).map_err(|e| e.to_string()));
 }
