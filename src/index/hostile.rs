@@ -89,8 +89,9 @@ fn a_walk_that_would_keep_every_row_is_left_to_the_leaves() {
     assert!(bad.verify().is_err());
     for effort in [Effort::Recall(0.9), Effort::Budget(100)] {
         assert!(!matches!(plan(&bad, effort, None, 10, 0), Plan::Walk(_)), "{effort:?}");
-        assert!(matches!(plan(&good, effort, None, 10, 0), Plan::Walk(_)), "{effort:?}");
     }
+    // Of vectors this short the leaves are faster for a recall.
+    assert!(matches!(plan(&good, Effort::Budget(100), None, 10, 0), Plan::Walk(_)));
 }
 
 /// Combinations of bits that CRC-32 does not see: it is linear over them.
