@@ -226,7 +226,7 @@ fn recommend_from_a_history() {
     assert!(ask("101:nan").failure().contains("weight"));
     let some = ["recommend", "m.nw", "--history", "101,999:4,gone", "--skip-unknown", "--json"];
     let output = place.words(&some);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = &output.err;
     for unknown in ["999", "gone"] {
         assert!(told.contains(unknown), "{told}");
     }
