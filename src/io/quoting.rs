@@ -292,11 +292,13 @@ fn closing(line: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The fields of a record: their text one after the other.
+/// The fields of a record: places in one text.
 #[derive(Default)]
 pub(super) struct Fields {
     text: Vec<u8>,
-    ends: Vec<usize>,
+    places: Vec<(usize, usize)>,
+    /// Where the quoted field that is being read begins.
+    start: usize,
     /// Whether a quoted field is open at the end of what was scanned.
     open: bool,
 }
@@ -315,17 +317,17 @@ pub(super) enum Scan {
 impl Fields {
     pub(super) fn clear(&mut self) {
         self.text.clear();
-        self.ends.clear();
+        self.places.clear();
         self.open = false;
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     pub(super) fn get(&self, at: usize) -> Option<&[u8]> {
-        let start = if at == 0 { 0 } else { *self.ends.get(at - 1)? };
-        Some(&self.text[start..*self.ends.get(at)?])
+        let &(start, end) = self.places.get(at)?;
+        Some(&self.text[start..end])
     }
 
     /// How many bytes the fields have.
@@ -339,19 +341,32 @@ impl Fields {
     }
 
     fn push(&mut self, text: &[u8]) {
+        let start = self.text.len();
         self.text.extend_from_slice(text);
-        self.ends.push(self.text.len());
+        self.places.push((start, self.text.len()));
     }
 
     /// Splits at every delimiter.
     pub(super) fn split(&mut self, line: &[u8], delimiter: Delimiter) {
         let line = delimiter.trimmed(line);
+        let base = self.text.len();
+        // One copy for all fields.
+        self.text.extend_from_slice(line);
         let mut at = 0;
-        while let Some(found) = delimiter.find(line, at) {
-            self.push(&line[at..found.start]);
-            at = found.end;
+        if let Delimiter::Byte(byte) = delimiter
+            && !delimiter.is_blank()
+        {
+            for found in memchr::memchr_iter(byte, line) {
+                self.places.push((base + at, base + found));
+                at = found + 1;
+            }
+        } else {
+            while let Some(found) = delimiter.find(line, at) {
+                self.places.push((base + at, base + found.start));
+                at = found.end;
+            }
         }
-        self.push(&line[at..]);
+        self.places.push((base + at, base + line.len()));
     }
 
     /// Splits a line of a file that seems to quote nothing.
@@ -379,11 +394,13 @@ impl Fields {
 
     /// A field whose doubled quotes are made single.
     fn unquoted(&mut self, mut text: &[u8]) {
+        let start = self.text.len();
         while let Some(at) = text.windows(2).position(|pair| pair == b"\"\"") {
             self.text.extend_from_slice(&text[..=at]);
             text = &text[at + 2..];
         }
-        self.push(text);
+        self.text.extend_from_slice(text);
+        self.places.push((start, self.text.len()));
     }
 
     /// Splits a line of a file that quotes, or goes on within a field that is open. With `escapes` a
@@ -409,11 +426,11 @@ impl Fields {
                     }
                     continue;
                 }
-                (self.open, at) = (true, open + 1);
+                (self.open, self.start, at) = (true, self.text.len(), open + 1);
             }
             let Some(end) = self.scan_quoted(line, at, quote, escapes) else { return Scan::Open };
             self.open = false;
-            self.ends.push(self.text.len());
+            self.places.push((self.start, self.text.len()));
             match after(line, end, delimiter) {
                 Some(next) if next > line.len() => return Scan::Whole,
                 Some(next) => at = next,
