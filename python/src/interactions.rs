@@ -187,10 +187,10 @@ impl PyInteractions {
     ///     format: "table", "lists", "parquet" or "arrow"; None: told from the file.
     ///     errors: What becomes of rows that cannot be read: "raise", or "skip" to count them
     ///         (`n_skipped`).
-    ///     delimiter: What stands between the fields of a table: a character, "tab", "space" (any run
-    ///         of blanks) or "::"; None: told from the first lines.
-    ///     quote: What quotes fields: "double", "single", "none" or a character; None: double quotes,
-    ///         unless the first lines tell that the file quotes nothing.
+    ///     delimiter: Delimiter of a table: a character, "tab", "space" (any run of blanks) or "::";
+    ///         None: taken from the first lines.
+    ///     quote: Quotes around fields: "double", "single", "none" or a character; None: double quotes,
+    ///         unless the first lines show that the file quotes nothing.
     ///     header: Whether the first line of a table names its columns; None: unless all columns are
     ///         given by number.
     ///     encoding: Of text, such as "latin-1"; None: UTF-8, or UTF-16 if a mark says so.
@@ -454,7 +454,7 @@ fn is_skip(errors: &str) -> PyResult<bool> {
     }
 }
 
-/// What a name stands for, if there is one.
+/// Parses a name, if there is one.
 fn parsed<T: FromStr<Err = String>>(name: Option<&str>) -> PyResult<Option<T>> {
     name.map(|name| name.parse().map_err(value_error)).transpose()
 }

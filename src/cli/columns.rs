@@ -27,15 +27,15 @@ pub(super) struct ColumnArgs {
     /// The column of weights (play counts, for instance); without it each row weighs 1
     #[arg(long, value_name = "COLUMN")]
     weight: Option<String>,
-    /// table, lists, parquet or arrow (Feather) [default: told from the file]
+    /// table, lists, parquet or arrow (Feather) [default: taken from the file]
     #[arg(long)]
     format: Option<Format>,
-    /// What stands between the fields of a table: a character, tab, space (any run of blanks) or ::
-    /// [default: told from the first lines]
+    /// Delimiter of a table: a character, tab, space (any run of blanks) or :: [default: taken from the
+    /// first lines]
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<Delimiter>,
-    /// What quotes the fields of a table: double, single, none or a character [default: double, unless
-    /// the first lines tell that the file quotes nothing]
+    /// Quotes around fields of a table: double, single, none or a character [default: double, unless the
+    /// first lines show that the file quotes nothing]
     #[arg(long, value_name = "QUOTE")]
     quote: Option<Quote>,
     /// The first line of a table names its columns, also if columns are given by number
@@ -116,10 +116,10 @@ pub(super) struct NamesArgs {
     /// The column of names in --names, by name or by number from 0 [default: 1]
     #[arg(long, value_name = "COLUMN", requires = "names")]
     names_label: Option<String>,
-    /// What stands between the fields of --names [default: told from its first lines]
+    /// Delimiter of --names [default: taken from its first lines]
     #[arg(long, value_name = "CHARACTER", requires = "names")]
     names_delimiter: Option<Delimiter>,
-    /// What quotes the fields of --names [default: told from its first lines]
+    /// Quotes around fields of --names [default: taken from its first lines]
     #[arg(long, value_name = "QUOTE", requires = "names")]
     names_quote: Option<Quote>,
 }

@@ -24,7 +24,7 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// What is asked for and, for the rest, what the first lines of a file tell.
+    /// Takes what is asked for and, for the rest, what the first lines of a file show.
     pub(super) fn guess(
         head: &[u8],
         delimiter: Option<Delimiter>,
@@ -220,7 +220,7 @@ impl Records {
         fields.len() == self.width
     }
 
-    /// What is wrong with the record's quotes.
+    /// Describes what is wrong with the record's quotes.
     pub(super) fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
@@ -235,7 +235,7 @@ impl Records {
         self.width
     }
 
-    /// What stands between the fields.
+    /// The delimiter in use.
     pub(super) fn delimiter(&self) -> Delimiter {
         self.dialect.delimiter
     }
@@ -255,7 +255,7 @@ impl Records {
         line_error(&self.path, self.line, problem)
     }
 
-    /// What to say of a record with too few or too many fields.
+    /// Describes a record with too few or too many fields.
     pub(super) fn width_problem(&self) -> String {
         let (got, expected) = (self.len(), self.width);
         let delimiter = self.dialect.delimiter;

@@ -1,4 +1,4 @@
-//! What stands between the fields of a line.
+//! Delimiters: the mark between the fields of a line, and how it is guessed.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use super::quoting::without_quoted;
 /// How many lines are compared to find the delimiter.
 const LOOK: usize = 50;
 
-/// What stands between the fields of a line.
+/// Delimiter between the fields of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delimiter {
     /// One ASCII character. A space stands for any run of spaces and tabs, and those at either end

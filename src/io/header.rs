@@ -2,7 +2,7 @@
 
 use crate::index::canonical_int;
 
-/// What columns of users and items are called, in lower case and without `_`, `-` and blanks.
+/// Usual names of columns of users and items, in lower case and without `_`, `-` and blanks.
 const NAMES: [&str; 33] = [
     "user",
     "userid",

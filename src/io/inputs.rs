@@ -1,4 +1,4 @@
-//! Which files are read: one, several, those of a folder, those that match a pattern.
+//! The files that are read: one, several, those of a folder, those that match a pattern.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ const LOGS: [(&str, &str); 3] = [
     (".hoodie", "a Hudi table: read it with a library for Hudi"),
     ("metadata/version-hint.text", "an Iceberg table: read it with the package pyiceberg"),
 ];
-/// What Hive writes for no value.
+/// Hive's word for no value.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A file to read, and the columns that the names of its folders give: `day=2024-01-31`.

@@ -82,10 +82,10 @@ pub struct ReadOptions {
     pub time: Option<String>,
     /// None: told from the extension and the first bytes.
     pub format: Option<Format>,
-    /// What stands between the fields of a table. None: told from the first lines.
+    /// Delimiter of a table. None: taken from the first lines.
     pub delimiter: Option<Delimiter>,
-    /// What quotes the fields of a table. None: double quotes, if the first lines do not tell that
-    /// the file quotes nothing.
+    /// Quotes around fields of a table. None: double quotes, unless the first lines show that the file
+    /// quotes nothing.
     pub quote: Option<Quote>,
     /// Whether a table's first line names its columns. None: unless every column is given by
     /// number; a first line that looks like a header is then an error.
@@ -202,7 +202,7 @@ pub fn read_all_interactions<P: AsRef<Path>>(
     all.finish()
 }
 
-/// What was collected of some files.
+/// Rows collected from some files.
 enum Collected {
     None,
     Text(Box<Rows>),

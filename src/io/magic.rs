@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes, where no reader here takes it.
+//! Names of file formats by their first bytes, for files that no reader here takes.
 
 /// (first bytes, what the file is, what to do with it).
 const KNOWN: [(&[u8], &str, &str); 30] = [
@@ -37,7 +37,7 @@ const KNOWN: [(&[u8], &str, &str); 30] = [
 /// How many bytes are searched for control characters.
 const SAMPLE: usize = 1 << 12;
 
-/// What a file is that no reader of text takes, and what to do with it.
+/// Names a file that no reader of text takes, and says what to do with it.
 pub(super) fn not_text(head: &[u8]) -> Option<String> {
     let (what, remedy) = named(head).or_else(|| is_binary(head).then_some(BINARY))?;
     Some(format!("got {what}, expected text: {remedy}"))
@@ -45,7 +45,7 @@ pub(super) fn not_text(head: &[u8]) -> Option<String> {
 
 const BINARY: (&str, &str) = ("binary data", "write the table as CSV or Parquet");
 
-/// What a file is and what to do with it, if its first bytes tell.
+/// Names a file and says what to do with it, if its first bytes show what it is.
 pub(super) fn named(head: &[u8]) -> Option<(&'static str, &'static str)> {
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return Some(zip(head));
@@ -110,7 +110,7 @@ fn is_binary(head: &[u8]) -> bool {
     count > 8 && count * 20 > sample.len()
 }
 
-/// Which UTF-16 a text without a byte order mark is in, if nearly all of it is ASCII.
+/// The kind of UTF-16 that a text without a byte order mark is in, if nearly all of it is ASCII.
 #[cfg(feature = "tables")]
 pub(super) fn utf16_without_mark(head: &[u8]) -> Option<&'static str> {
     let pairs = head[..head.len().min(SAMPLE)].as_chunks::<2>().0;

@@ -23,9 +23,9 @@ pub struct NamesOptions {
     pub id: Option<String>,
     /// The column of names, by name or by number from 0. None: the second.
     pub name: Option<String>,
-    /// What stands between the fields. None: told from the first lines.
+    /// Delimiter. None: taken from the first lines.
     pub delimiter: Option<Delimiter>,
-    /// What quotes the fields. None: told from the first lines.
+    /// Quotes around fields. None: taken from the first lines.
     pub quote: Option<Quote>,
     /// The encoding. None: UTF-8, or UTF-16 if its mark says so.
     #[cfg(feature = "tables")]

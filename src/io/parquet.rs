@@ -131,7 +131,7 @@ pub(super) fn guarded<T, E: fmt::Display>(
 const LONGEST: usize = 300;
 const DAMAGED: &str = "copy the file again, or write it again";
 
-/// What to do about an error of the decoder.
+/// Says what to do about an error of the decoder.
 fn hint(problem: &str) -> &'static str {
     let says = |words: &[&str]| {
         let lower = problem.to_ascii_lowercase();

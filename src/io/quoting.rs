@@ -83,7 +83,7 @@ impl Quoting {
     }
 }
 
-/// What the first lines of a file tell of its quotes.
+/// Evidence of quoting in the first lines of a file.
 #[derive(Default)]
 struct Evidence {
     lines: usize,

@@ -13,7 +13,7 @@ use super::times;
 
 /// How many of the first rows are looked at for a header.
 const LOOK: usize = 100;
-/// What databases, R and pandas write for a missing value.
+/// Words that databases, R and pandas write for a missing value.
 const NULLS: [&str; 9] = ["\\N", "NULL", "null", "NaN", "nan", "None", "NA", "<NA>", "N/A"];
 
 /// Adds the rows of a table; `partitions` are columns with one value for all of them.

@@ -62,7 +62,7 @@ impl FromStr for HalfLife {
     }
 }
 
-/// Users and what a decay left of them.
+/// Counts of users that a decay left with next to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Faded {
     /// Users who had weight before.
@@ -199,7 +199,7 @@ fn shown(time: i64, unit: TimeUnit) -> String {
     date.map_or(time.to_string(), |date| date.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-/// What whole numbers that are times seem to be.
+/// Scale that times given as whole numbers seem to have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scale {
     /// Units since 1970: their name, and how many a second has.

@@ -55,11 +55,11 @@ pub struct Interactions {
     pub times: Option<Vec<i64>>,
     /// The earliest time of each stored entry, if rows with different times were summed; else none.
     pub first_times: Option<Vec<i64>>,
-    /// What is known of the unit of the times.
+    /// The unit of the times, if it is known.
     pub time_unit: TimeUnit,
 }
 
-/// What is known of the unit of times.
+/// Unit of times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TimeUnit {
     /// Nothing: they were given as whole numbers.
