@@ -361,3 +361,17 @@ def test_empty_ids_are_refused_everywhere(tmp_path: Path) -> None:
             nw.Interactions.read(tmp_path / name, user="user", item="item")
     with pytest.raises(ValueError, match=told):
         nw.Interactions.from_matrix(sp.csr_matrix(np.eye(2)), user_ids=users)
+
+
+def test_odd_ids_are_read_back_from_what_is_written(tmp_path: Path) -> None:
+    items = ["a\nb", "c\r\nd", 'say "x"', "tab\tbed", "com,ma", "semi;colon", "é", "00"]
+    users = ['"u"', "v\nw", "x,y", "z"]
+    pairs = [(user, item) for user in users[:2] for item in items]
+    pairs += [(user, item) for user in users[2:] for item in items[::3]]
+    data = nw.Interactions.from_columns(*zip(*pairs, strict=True))
+    rec = nw.Recommender.fit(data, factors=2, progress=False)
+    for name in ("r.csv", "r.parquet"):
+        rec.recommend_all(k=8, out=tmp_path / name, include_seen=True)
+        read = nw.Interactions.read(tmp_path / name, user="user", item="item")
+        assert set(read.user_ids) == set(users) and set(read.item_ids) == set(items), name
+        assert read.nnz == len(users) * len(items)
