@@ -8,8 +8,9 @@ use nearwood::io::npy;
 
 use crate::common::place::{Done, Place, circle};
 
-/// Clears the screen, rings, sets the title, in one byte and in two, and reverses the line.
-const NASTY: &str = "\x1b[2J\x07\u{9b}31m\u{202e}";
+/// Clears the screen, begins a title, changes colours by one character, and reverses the line. A bell
+/// in every line would make a text file binary data to its reader.
+const NASTY: &str = "\x1b[2J\x1b]0;\u{9b}31m\u{202e}";
 
 fn steers(c: char) -> bool {
     (c.is_control() && c != '\n') || c == '\u{202e}'
