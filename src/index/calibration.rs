@@ -48,7 +48,8 @@ pub struct Calibration {
 
 /// That a section's values are such as a build measures: a search takes them at their word.
 pub(super) fn verify(values: &[f32]) -> Result<(), OpenError> {
-    let is_share = |share: f32| (0.0..=1.0).contains(&share);
+    // A mean of shares may be rounded up.
+    let is_share = |share: f32| (0.0..=1.0001).contains(&share);
     for (at, step) in values.chunks_exact(3).enumerate() {
         let is_sane = match step {
             [k, budget, recall] => {

@@ -209,7 +209,8 @@ pub(super) fn verify_vectors(values: Values<'_>, dim: usize) -> Result<(), OpenE
             usable("byte scales", scales)?;
             usable("byte offset", offset)?;
             let most = |values: &[f32]| values.iter().fold(0f32, |most, x| most.max(x.abs()));
-            usable("byte vectors", &[most(offset) + 128.0 * most(scales)])
+            // A code's share of the range about the mean is up to twice as large as the largest value.
+            usable("byte vectors", &[(most(offset) + 128.0 * most(scales)) / 4.0])
         }
         Values::Bits(bits) => match first_beyond(bits, dim) {
             Some(row) => {
