@@ -18,10 +18,15 @@ pub use file::{OpenError, SaveError};
 use text::{at, name, problem as clean};
 pub use text::{is_steering, listed, printable, quoted};
 
+pub use crate::memory::OutOfMemory;
+
 /// Any error of this crate.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Error {
+    /// The system refused memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// An index could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -82,6 +87,9 @@ pub enum IdsError {
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The system refused memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// There are no vectors.
     #[error("got no vectors: an index needs at least one row")]
     Empty,
@@ -217,6 +225,9 @@ impl BuildError {
 #[derive(Debug, Clone, PartialEq, ThisError)]
 #[non_exhaustive]
 pub enum QueryError {
+    /// The system refused memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// The query has another dimension than the index.
     #[error("the query has {got} values, the index holds vectors of {expected}")]
     Dimension {
@@ -281,6 +292,9 @@ pub enum QueryError {
 #[derive(Debug, Clone, PartialEq, ThisError)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// The system refused memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// No users, no items or no interactions.
     #[error(
         "got {users} users, {items} items and {interactions} interactions: training needs at least one of each"
@@ -358,6 +372,9 @@ pub enum TrainError {
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum ReadError {
+    /// The system refused memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// The system refused.
     #[error("could not read {}: {source}", at(path))]
     Io {

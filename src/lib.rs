@@ -7,6 +7,7 @@
 compile_error!("nearwood maps little-endian files and serves little-endian machines only");
 
 pub mod error;
+pub mod memory;
 mod metric;
 pub mod progress;
 mod random;

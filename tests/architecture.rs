@@ -9,7 +9,7 @@ use std::process::Command;
 /// The rooms by floor. A room imports from floors below and, on its own, from rooms named before
 /// it; so no cycle can be.
 const FLOORS: [&[&str]; 8] = [
-    &["error", "metric", "progress", "random", "threads"],
+    &["memory", "error", "metric", "progress", "random", "threads"],
     &["kernel", "format", "store"],
     &["quant", "exact"],
     &["forest", "graph", "als"],

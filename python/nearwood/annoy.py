@@ -122,6 +122,8 @@ class AnnoyIndex:
             raise Exception("You can't build a loaded index")
         if self._built or self._items is None:
             raise Exception("You can't build a built index")
+        if n_jobs < -1 or n_jobs == 0:
+            raise ValueError(f"n_jobs is {n_jobs}, expected at least 1, or -1 for all cores")
         if n_trees < -1:
             raise ValueError(f"n_trees is {n_trees}, expected -1 or more")
         self._n_trees = max(n_trees, 0)

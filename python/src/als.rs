@@ -10,15 +10,17 @@ use numpy::PyArray2;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
+use crate::bulk;
 use crate::convert;
 use crate::errors::OrRaise;
 use crate::fitting::{self, Fit, Validation};
 use crate::held::Held;
 use crate::interactions::interactions;
-use crate::options::{Count, named, optional, path_of};
+use crate::options::{Count, Threads, named, path_of, threads};
 use crate::ranking::{Fitted, Question, mask, number, numbers, others, rankings};
 use crate::ranking::{distinct, whole_or_none};
 use crate::train;
+use crate::watch;
 
 /// Implicit-feedback alternating least squares: a vector for every user and every item.
 ///
@@ -75,7 +77,7 @@ impl PyAls {
         solver: &str,
         #[pyo3(from_py_with = named::cg_steps)] cg_steps: Count,
         #[pyo3(from_py_with = named::random_state)] random_state: u64,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
     ) -> PyResult<PyAls> {
         let params = Params {
             factors: factors.0,
@@ -86,7 +88,7 @@ impl PyAls {
             unobserved_weight,
             regularization_scaling,
             seed: random_state,
-            n_threads: optional(n_threads),
+            n_threads: threads(n_threads),
             ..Params::default()
         };
         let params = train::named(params, confidence, solver)?;
@@ -176,14 +178,22 @@ impl PyAls {
     #[getter]
     fn user_factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let fitted = self.fitted()?;
-        convert::owned_matrix(py, fitted.model.user_factors.clone(), self.params.factors)
+        convert::owned_matrix(
+            py,
+            bulk::copied(py, &fitted.model.user_factors)?,
+            self.params.factors,
+        )
     }
 
     /// (n_items, factors) float32; zeros for an item without interactions. A copy.
     #[getter]
     fn item_factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let fitted = self.fitted()?;
-        convert::owned_matrix(py, fitted.model.item_factors.clone(), self.params.factors)
+        convert::owned_matrix(
+            py,
+            bulk::copied(py, &fitted.model.item_factors)?,
+            self.params.factors,
+        )
     }
 
     /// The objective after each epoch.
@@ -223,7 +233,7 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let fitted = self.fitted()?;
         let rows = fitted.rows(user_items, "user_items")?;
-        let vectors = py.detach(|| fitted.folded(&rows)).or_raise()?;
+        let vectors = watch::detach(py, || fitted.folded(&rows))?.or_raise()?;
         convert::owned_matrix(py, vectors, self.params.factors)
     }
 
@@ -245,7 +255,7 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let fitted = self.fitted()?;
         let rows = interactions(item_users, "item_users")?;
-        let vectors = py.detach(|| fitted.model.fold_in_items(&rows.matrix)).or_raise()?;
+        let vectors = watch::detach(py, || fitted.model.fold_in_items(&rows.matrix))?.or_raise()?;
         convert::owned_matrix(py, vectors, self.params.factors)
     }
 
@@ -364,7 +374,8 @@ impl PyAls {
         fitted.model.items(&[itemid]).or_raise()?;
         let given = user_items.map(|rows| fitted.rows(rows, "user_items")).transpose()?;
         let (items, weights) = fitted.row(userid, given.as_ref().map(|rows| &rows.matrix))?;
-        let why = py.detach(|| fitted.fold_in()?.explain(items, weights, itemid)).or_raise()?;
+        let why =
+            watch::detach(py, || fitted.fold_in()?.explain(items, weights, itemid))?.or_raise()?;
         Ok((why.score, why.contributions.into_iter().take(N.0).collect()))
     }
 
@@ -408,11 +419,12 @@ impl PyAls {
             Some(rows) => {
                 let rows = interactions(rows, "item_users")?;
                 convert::same_rows("item_users", rows.matrix.n_rows(), own.len())?;
-                py.detach(|| fitted.model.fold_in_items(&rows.matrix)).or_raise()?
+                watch::detach(py, || fitted.model.fold_in_items(&rows.matrix))?.or_raise()?
             }
         };
         let allowed = others(&own, include_self, mask.as_deref());
-        let lists = py.detach(|| fitted.model.nearest_items(&vectors, N.0, &allowed)).or_raise()?;
+        let lists = watch::detach(py, || fitted.model.nearest_items(&vectors, N.0, &allowed))?
+            .or_raise()?;
         convert::tuple(py, rankings(py, &lists, N.0, one)?)
     }
 
@@ -437,7 +449,8 @@ impl PyAls {
         let mask = mask(fitted.model.n_users, "user", users, filter_users)?;
         let vectors = fitted.model.users(&own).or_raise()?;
         let allowed = others(&own, include_self, mask.as_deref());
-        let lists = py.detach(|| fitted.model.nearest_users(&vectors, N.0, &allowed)).or_raise()?;
+        let lists = watch::detach(py, || fitted.model.nearest_users(&vectors, N.0, &allowed))?
+            .or_raise()?;
         convert::tuple(py, rankings(py, &lists, N.0, one)?)
     }
 
@@ -521,7 +534,7 @@ impl PyAls {
     /// How many entries of a matrix the model was trained on, users and items by number.
     fn _trained_on(&self, user_items: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (fitted, rows) = (self.fitted()?, interactions(user_items, "user_items")?);
-        Ok(user_items.py().detach(|| rows.matrix.n_shared(&fitted.data.matrix)))
+        Ok(watch::detach(user_items.py(), || rows.matrix.n_shared(&fitted.data.matrix))?)
     }
 
     /// Writes the trained model to a file, atomically.
@@ -543,7 +556,7 @@ impl PyAls {
         let (fitted, path) = (self.fitted()?, path_of(path)?);
         let storage: Storage = storage.parse().or_raise()?;
         let data = interactions.then_some(&fitted.data.matrix);
-        py.detach(|| ModelFile::write(path, &fitted.model, data, storage)).or_raise()
+        watch::detach(py, || ModelFile::write(path, &fitted.model, data, storage))?.or_raise()
     }
 
     /// Reads a model that :meth:`save` wrote, checking every byte.
@@ -557,21 +570,23 @@ impl PyAls {
     ///     FormatError: If it is damaged or no model.
     #[staticmethod]
     #[pyo3(signature = (path, *, n_threads=None))]
-    fn load(path: &Bound<'_, PyAny>, n_threads: Option<Count>) -> PyResult<PyAls> {
+    fn load(path: &Bound<'_, PyAny>, n_threads: Option<Threads>) -> PyResult<PyAls> {
         let file = path_of(path)?;
-        let file = path.py().detach(|| ModelFile::open(file)).or_raise()?;
-        let params = Params { n_threads: optional(n_threads), ..file.model.params.clone() };
+        let file = watch::detach(path.py(), || ModelFile::open(file))?.or_raise()?;
+        let params = Params { n_threads: threads(n_threads), ..file.model.params.clone() };
         PyAls::of_file(params, file)
     }
 
     /// Pickling and copying: the parameters, and the bytes of a file if there is a model.
     fn __reduce__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let (py, own) = (slf.py(), slf.get());
-        let file = |fitted: Arc<Fitted>| {
-            ModelFile::to_bytes(&fitted.model, Some(&fitted.data.matrix), Storage::Float32)
+        let file = |fitted: Arc<Fitted>| -> PyResult<Bound<'py, PyBytes>> {
+            let (model, data) = (&fitted.model, &fitted.data.matrix);
+            let made = || ModelFile::to_bytes(model, Some(data), Storage::Float32);
+            let file = watch::detach(py, made)?.or_raise()?;
+            bulk::bytes(py, file.as_ref())
         };
-        let file = own.fitted().ok().map(file).transpose().or_raise()?;
-        let bytes = file.as_ref().map(|file| PyBytes::new(py, file.as_ref()));
+        let bytes = own.fitted().ok().map(file).transpose()?;
         let restore = slf.get_type().getattr("_restore")?;
         (restore, (own.params.to_json(), bytes)).into_pyobject(py)
     }

@@ -61,7 +61,7 @@ fn watched(
     let progress = Progress::new(Some(&bar), label)?;
     let heard = progress.is_heard();
     let work = |watched: &watch::Watched| work(&|done, total| watched.go_on(heard, done, total));
-    let forest = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
+    let forest = watch::run(py, work, progress.listener())?;
     Ok(AnnoyForest(Arc::new(forest.or_raise()?)))
 }
 
@@ -134,7 +134,7 @@ impl AnnoyForest {
         include_distances: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let n = n.unwrap_or(self.0.n_items());
-        let found = py.detach(|| self.0.search(query, n, search_k)).or_raise()?;
+        let found = watch::detach(py, || self.0.search(query, n, search_k))?.or_raise()?;
         let items = PyList::new(py, found.iter().map(|hit: &Neighbour| hit.item))?;
         if !include_distances {
             return Ok(items.into_any());
@@ -163,7 +163,7 @@ impl AnnoyForest {
     /// Writes our file.
     fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
-        path.py().detach(|| self.0.save(file)).or_raise()
+        watch::detach(path.py(), || self.0.save(file))?.or_raise()
     }
 
     /// The n nearest to a vector, all if None; search_k of None: n times the trees.
@@ -207,7 +207,7 @@ impl AnnoyForest {
 
     /// The items again, to add more to them.
     fn items(&self, py: Python<'_>) -> PyResult<AnnoyItems> {
-        Ok(AnnoyItems(py.detach(|| self.0.items()).or_raise()?))
+        Ok(AnnoyItems(watch::detach(py, || self.0.items())?.or_raise()?))
     }
 
     /// The largest item number plus one.

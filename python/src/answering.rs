@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nearwood::error::QueryError;
-use nearwood::{Answers, BatchOptions, Filter, Index, RadiusOptions, Within};
+use nearwood::{BatchOptions, Filter, Within};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyTuple};
@@ -13,9 +13,6 @@ use crate::errors::OrRaise;
 use crate::filter::filter;
 use crate::index::PyIndex;
 use crate::watch;
-
-/// Batches above this many queries look for Ctrl-C after every so many.
-const BLOCK: usize = 4096;
 
 impl PyIndex {
     /// The filter of a call.
@@ -37,8 +34,9 @@ impl PyIndex {
         match queries {
             Queries::One(query) => self.one(py, convert::values(&query)?, options, told),
             Queries::Many(queries) => {
-                let mut answers =
-                    search_blocks(py, &self.index, convert::values(&queries)?, options)?;
+                let (index, queries) = (&*self.index, convert::values(&queries)?);
+                let found = watch::detach(py, || index.search_batch(queries, options))?;
+                let mut answers = found.or_raise()?;
                 let exact = std::mem::take(&mut answers.exact);
                 let pair = convert::answers(py, &self.index, answers, false)?;
                 match told {
@@ -57,13 +55,13 @@ impl PyIndex {
         told: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (index, k) = (&*self.index, options.k);
-        let found = py.detach(|| {
+        let found = watch::detach(py, || {
             index.with_searcher(|searcher| {
                 searcher.k(k).effort(options.effort).filter(options.filter);
                 let hits = searcher.search(query).map(<[_]>::to_vec)?;
                 Ok::<_, QueryError>((hits, searcher.was_exact()))
             })
-        });
+        })?;
         let (hits, exact) = found.or_raise()?;
         let pair = convert::hits(py, index, &hits, k)?;
         match told {
@@ -85,54 +83,4 @@ impl PyIndex {
             false => convert::tuple(py, pair),
         }
     }
-}
-
-/// Searches within a radius with the interpreter released, in blocks that Ctrl-C can part.
-pub(crate) fn radius_blocks(
-    py: Python<'_>,
-    index: &Index,
-    queries: &[f32],
-    radius: f64,
-    options: RadiusOptions<'_>,
-) -> PyResult<Vec<Within>> {
-    if queries.len() <= index.dim() {
-        return py.detach(|| index.radius(queries, radius, options)).or_raise();
-    }
-    let work = |watched: &watch::Watched| {
-        let mut all = Vec::new();
-        for block in queries.chunks(BLOCK / 16 * index.dim()) {
-            if watched.stopped() {
-                break;
-            }
-            all.extend(index.radius(block, radius, options)?);
-        }
-        Ok::<_, QueryError>(all)
-    };
-    watch::run(py, work, |_, _| Ok(true))?.or_raise()
-}
-
-/// Answers a batch with the interpreter released; a long one in blocks that Ctrl-C can part.
-fn search_blocks(
-    py: Python<'_>,
-    index: &Index,
-    queries: &[f32],
-    options: BatchOptions<'_>,
-) -> PyResult<Answers> {
-    if queries.len() <= BLOCK * index.dim() {
-        return py.detach(|| index.search_batch(queries, options)).or_raise();
-    }
-    let work = |watched: &watch::Watched| {
-        let mut all = index.search_batch(&[], options)?;
-        for block in queries.chunks(BLOCK * index.dim()) {
-            if watched.stopped() {
-                break;
-            }
-            let answers = index.search_batch(block, options)?;
-            all.positions.extend(answers.positions);
-            all.distances.extend(answers.distances);
-            all.exact.extend(answers.exact);
-        }
-        Ok::<_, QueryError>(all)
-    };
-    watch::run(py, work, |_, _| Ok(true))?.or_raise()
 }

@@ -17,6 +17,7 @@ use pyo3_arrow::input::AnyArray;
 
 use crate::errors::value_error;
 use crate::ids::{self, Given};
+use crate::watch;
 
 /// Whether an object exports itself. pandas does so by way of pyarrow, with a copy: numpy reads it
 /// as well without.
@@ -80,7 +81,7 @@ impl Column {
         if column.chunks.iter().all(|chunk| chunk.is_empty()) {
             return Ok(Given::Ids(IdColumn::Int(Vec::new())));
         }
-        let ids = py.detach(|| arrow_ids(&column.chunks, what));
+        let ids = watch::detach(py, || arrow_ids(&column.chunks, what))?;
         ids.map(Given::Ids).map_err(|e| value_error(e.to_string()))
     }
 
@@ -113,7 +114,7 @@ impl Column {
         if !self.holds_lists() {
             return Ok(flat(py, &self.chunks, &self.kind)?.cast_into()?);
         }
-        let lists = py.detach(|| Lists::read(&self.chunks))?;
+        let lists = watch::detach(py, || Lists::read(&self.chunks))??;
         let rows: usize = self.chunks.iter().map(|chunk| chunk.len()).sum();
         let kind = lists.values.first().map_or(DataType::Float32, |v| v.data_type().clone());
         let values = flat(py, &lists.values, &kind)?;

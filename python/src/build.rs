@@ -28,6 +28,6 @@ pub fn run(
             Some(path) => builder.build_to_with(path, vectors, &told),
         }
     };
-    let index = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
+    let index = watch::run(py, work, progress.listener())?;
     index.or_raise()
 }

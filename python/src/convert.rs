@@ -347,16 +347,6 @@ pub fn same_dim(what: &str, got: usize, expected: usize) -> PyResult<()> {
     }
 }
 
-/// The vectors of positions, (m, d).
-pub fn vectors<'py>(
-    py: Python<'py>,
-    index: &Index,
-    positions: &[u32],
-) -> PyResult<Bound<'py, PyAny>> {
-    let rows = positions.iter().filter_map(|&position| index.vector(position));
-    Ok(owned_matrix(py, rows.flat_map(|row| row.into_owned()).collect(), index.dim())?.into_any())
-}
-
 /// What an index is and was built with.
 pub fn info<'py>(py: Python<'py>, index: &Index) -> PyResult<Bound<'py, PyDict>> {
     let info = json(py, &index.metadata().to_string())?.cast_into::<PyDict>()?;

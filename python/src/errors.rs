@@ -2,6 +2,7 @@
 //!
 //! | what | Python |
 //! |---|---|
+//! | no memory | `MemoryError` |
 //! | a bad argument | `ValueError` (`TypeError` where the type is wrong) |
 //! | an id that is not there | `nearwood.UnknownIdError`, a `KeyError` |
 //! | the system refuses | `OSError`; a missing file `FileNotFoundError` |
@@ -16,7 +17,7 @@ use nearwood::Error;
 use nearwood::error::{
     BuildError, OpenError, QueryError, ReadError, SaveError, TrainError, printable,
 };
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyUserWarning, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 
 pyo3::import_exception!(nearwood._errors, FormatError);
@@ -38,6 +39,12 @@ impl<T, E: Into<Error>> OrRaise<T> for Result<T, E> {
 pub fn exception(error: Error) -> PyErr {
     let text = printable(&error.to_string());
     match error {
+        Error::OutOfMemory(_)
+        | Error::Build(BuildError::OutOfMemory(_))
+        | Error::Open(OpenError::OutOfMemory(_))
+        | Error::Query(QueryError::OutOfMemory(_))
+        | Error::Train(TrainError::OutOfMemory(_))
+        | Error::Read(ReadError::OutOfMemory(_)) => PyMemoryError::new_err(text),
         Error::Open(
             OpenError::Io { source, path }
             | OpenError::Lock { source, path, .. }

@@ -17,7 +17,7 @@ use crate::als::PyAls;
 use crate::convert;
 use crate::errors::{OrRaise, value_error, warn};
 use crate::interactions::{PyInteractions, interactions};
-use crate::options::{Count, Counts, named, optional};
+use crate::options::{Counts, Threads, named, threads};
 use crate::ranking::Fitted;
 use crate::recommender::PyRecommender;
 use crate::watch::{self, Watched};
@@ -220,13 +220,13 @@ pub fn evaluate<'py>(
     exact: bool,
     include_seen: bool,
     #[pyo3(from_py_with = named::seed)] seed: u64,
-    n_threads: Option<Count>,
+    n_threads: Option<Threads>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let ranks = Ranks::new(model)?;
     let train = train.map(|train| interactions(train, "train")).transpose()?;
     let test = interactions(test, "test")?;
     let ks = k.map_or(vec![20], |ks| ks.0);
-    let options = Options { ks, seed, include_seen, n_threads: optional(n_threads) };
+    let options = Options { ks, seed, include_seen, n_threads: threads(n_threads) };
     let asked = Asked { options, effort: convert::effort(recall, None, exact)?, baselines };
     let (train, test) = matched(&ranks, train, &test).or_raise()?;
     let ready = match &ranks {
@@ -266,7 +266,7 @@ pub fn split(
             )));
         }
     };
-    let parts: Result<_, TrainError> = py.detach(|| data.split(split, seed));
+    let parts: Result<_, TrainError> = watch::detach(py, || data.split(split, seed))?;
     let parts = parts.or_raise()?;
     if parts.test.matrix.nnz() == 0 && data.matrix.nnz() > 0 {
         let why = match split {

@@ -9,6 +9,7 @@ use nearwood::recommend::Weighting;
 use nearwood::{Ids, Interactions};
 use pyo3::prelude::*;
 
+use crate::bulk;
 use crate::convert;
 use crate::errors::{OrRaise, warn};
 use crate::interactions::interactions;
@@ -16,7 +17,7 @@ use crate::options::Named;
 use crate::ranking::Fitted;
 use crate::scalar::is_bool;
 use crate::train;
-use crate::watch::Watched;
+use crate::watch::{self, Watched};
 
 /// What early stopping is measured by.
 pub enum Validation {
@@ -45,7 +46,7 @@ impl Validation {
         if all.into_iter().all(numbered) {
             return Ok(Validation::Matrix(held));
         }
-        let aligned = py.detach(|| align_to(&held, data)).or_raise()?;
+        let aligned = watch::detach(py, || align_to(&held, data))?.or_raise()?;
         if aligned.entries_dropped > 0 {
             let (dropped, n) = (aligned.entries_dropped, aligned.n_entries());
             let text = "of validation are left out: user_items does not have their user or item";
@@ -57,7 +58,8 @@ impl Validation {
 
 /// The items' vectors to continue a training from; a warning says which items are gone.
 pub fn start(py: Python<'_>, data: &Interactions, before: &Fitted) -> PyResult<Vec<f32>> {
-    let start = py.detach(|| data.continue_from(&before.model, &before.data)).or_raise()?;
+    let start =
+        watch::detach(py, || data.continue_from(&before.model, &before.data))?.or_raise()?;
     if start.gone > 0 {
         let text = "are not in user_items: warm_start drops them";
         warn(py, &format!("{} of the model's {} items {text}", start.gone, before.model.n_items))?;
@@ -119,9 +121,11 @@ pub fn of_factors(
     user_items: Option<&Bound<'_, PyAny>>,
     params: &Params,
 ) -> PyResult<Fitted> {
+    let py = users.py();
     let (users, items) =
         (rows(users, "user_factors", params)?, rows(items, "item_factors", params)?);
-    let model = Model::from_factors(users, items, params.clone()).or_raise()?;
+    let made = || Model::from_factors(users, items, params.clone());
+    let model = watch::detach(py, made)?.or_raise()?;
     let data = match user_items {
         Some(rows) => interactions(rows, "user_items")?,
         None => nothing_seen(&model).or_raise()?,
@@ -134,7 +138,7 @@ pub fn of_factors(
 fn rows(object: &Bound<'_, PyAny>, what: &str, params: &Params) -> PyResult<Vec<f32>> {
     let matrix = convert::matrix(object, what)?;
     convert::same_dim(what, matrix.as_array().ncols(), params.factors)?;
-    Ok(convert::values(&matrix)?.to_vec())
+    bulk::copied(object.py(), convert::values(&matrix)?)
 }
 
 /// A model that was saved.

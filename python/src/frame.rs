@@ -13,6 +13,7 @@ use pyo3_arrow::PyRecordBatchReader;
 
 use crate::errors::{OrRaise, unknown_id, value_error};
 use crate::ids;
+use crate::watch;
 
 /// Rows that are read at a time: polars and pandas export a frame as one batch, however long.
 const ROWS: usize = 1 << 20;
@@ -54,7 +55,7 @@ pub fn interactions(
     let stream = narrow.extract::<PyRecordBatchReader>().and_then(PyRecordBatchReader::into_reader);
     let Ok(stream) = stream else { return Ok(None) };
     let columns = Columns::find(&stream.schema(), names)?;
-    py.detach(|| read(stream, &columns, skip_bad)).map(Some)
+    watch::detach(py, || read(stream, &columns, skip_bad))?.map(Some)
 }
 
 /// The table with no more columns than are needed, where it can do that.

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::errors::OrRaise;
 use crate::sparse;
+use crate::watch;
 
 /// The values of a canonical CSR matrix weighted by BM25, or without k1 and b by TF-IDF.
 #[pyfunction]
@@ -17,10 +18,10 @@ pub fn implicit_weights<'py>(
     b: Option<f64>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let matrix = sparse::csr(matrix, "X")?;
-    let weights = py.detach(|| match (k1, b) {
+    let weights = watch::detach(py, || match (k1, b) {
         (Some(k1), Some(b)) => implicit::bm25(&matrix, k1, b),
         _ => implicit::tfidf(&matrix),
-    });
+    })?;
     Ok(PyArray1::from_vec(py, weights))
 }
 
@@ -34,7 +35,8 @@ pub fn implicit_leave_out<'py>(
     seed: u64,
 ) -> PyResult<Bound<'py, PyArray1<bool>>> {
     let matrix = sparse::csr(matrix, "ratings")?;
-    let held = py.detach(|| implicit::leave_out(&matrix, k, train_only, seed)).or_raise()?;
+    let held =
+        watch::detach(py, || implicit::leave_out(&matrix, k, train_only, seed))?.or_raise()?;
     Ok(PyArray1::from_vec(py, held))
 }
 
@@ -48,6 +50,6 @@ pub fn implicit_ranked(
 ) -> PyResult<(f64, f64, f64, f64)> {
     let rankings: Vec<i64> = rankings.extract()?;
     let held = sparse::csr(held, "test_user_items")?;
-    let ranked = py.detach(|| implicit::ranked(&rankings, k, &held)).or_raise()?;
+    let ranked = watch::detach(py, || implicit::ranked(&rankings, k, &held))?.or_raise()?;
     Ok((ranked.precision, ranked.map, ranked.ndcg, ranked.auc))
 }

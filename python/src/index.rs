@@ -7,16 +7,17 @@ use nearwood::{Ids, Index, Metric, RadiusOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
-use crate::answering::radius_blocks;
 use crate::build;
+use crate::bulk;
 use crate::convert::{self, Queries};
 use crate::errors::{OrRaise, value_error};
 use crate::filter::Token;
 use crate::ids::{self, Order};
 use crate::input;
 use crate::looking::recall_curve;
-use crate::options::{Count, Counts, named, optional, path_of};
+use crate::options::{Count, Counts, Threads, named, optional, path_of, threads};
 use crate::planting::Planting;
+use crate::watch;
 
 /// Vectors and the trees to search them: built here, or mapped from a file.
 ///
@@ -115,7 +116,7 @@ impl PyIndex {
         #[pyo3(from_py_with = named::n_trees)] n_trees: Option<Count>,
         #[pyo3(from_py_with = named::leaf_size)] leaf_size: Option<Count>,
         #[pyo3(from_py_with = named::seed)] seed: u64,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         progress: Option<&Bound<'_, PyAny>>,
         calibration_queries: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
@@ -124,7 +125,7 @@ impl PyIndex {
         #[pyo3(from_py_with = named::memory_limit)] memory_limit: Option<Count>,
     ) -> PyResult<PyIndex> {
         let metric: Metric = metric.parse().or_raise()?;
-        let mut builder = Index::builder(metric).seed(seed).threads(optional(n_threads));
+        let mut builder = Index::builder(metric).seed(seed).threads(threads(n_threads));
         builder = builder.storage(storage.parse().or_raise()?);
         builder = builder.memory_limit(optional(memory_limit)).graph(graph);
         builder = builder.first_tree(optional(first_tree).unwrap_or(0));
@@ -190,7 +191,7 @@ impl PyIndex {
                 "lock and in_memory are both True: lock keeps a map in memory",
             ));
         }
-        let opened = path.py().detach(|| {
+        let opened = watch::detach(path.py(), || {
             let index = match (in_memory, lock, prefault) {
                 (true, ..) => Index::open_in_memory(file),
                 (_, true, _) => Index::open_locked(file),
@@ -201,7 +202,7 @@ impl PyIndex {
                 index.verify()?;
             }
             Ok::<_, nearwood::error::OpenError>(index)
-        });
+        })?;
         Ok(PyIndex::new(opened.or_raise()?))
     }
 
@@ -213,7 +214,9 @@ impl PyIndex {
     #[staticmethod]
     fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyIndex> {
         let bytes = convert::bytes_of(data)?;
-        Ok(PyIndex::new(Index::from_bytes(bytes.as_bytes()).or_raise()?))
+        let bytes = bytes.as_bytes();
+        let opened = watch::detach(data.py(), || Index::from_bytes(bytes))?;
+        Ok(PyIndex::new(opened.or_raise()?))
     }
 
     /// Checks every checksum of a file and everything that its sections name.
@@ -223,10 +226,10 @@ impl PyIndex {
     #[staticmethod]
     fn verify(path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
-        let verified = path.py().detach(|| {
+        let verified = watch::detach(path.py(), || {
             let index = Index::from_shared(Bytes::map_or_read(&file)?)?;
             index.verify()
-        });
+        })?;
         verified.or_raise()
     }
 
@@ -261,7 +264,7 @@ impl PyIndex {
         py: Python<'_>,
         #[pyo3(from_py_with = named::n)] n: Count,
         calibration_queries: Option<&Bound<'_, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         progress: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyIndex> {
@@ -283,7 +286,7 @@ impl PyIndex {
         py: Python<'_>,
         #[pyo3(from_py_with = named::numbers)] numbers: Counts,
         calibration_queries: Option<&Bound<'_, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         progress: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyIndex> {
@@ -306,7 +309,7 @@ impl PyIndex {
         py: Python<'_>,
         indexes: Vec<PyRef<'_, PyIndex>>,
         calibration_queries: Option<&Bound<'_, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         progress: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyIndex> {
@@ -330,12 +333,12 @@ impl PyIndex {
     ///     OSError: If it cannot be written; the message says whether the old file was replaced.
     fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
-        path.py().detach(|| self.index.save(file)).or_raise()
+        watch::detach(path.py(), || self.index.save(file))?.or_raise()
     }
 
     /// The bytes of the file.
-    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.index.as_bytes())
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        bulk::bytes(py, self.index.as_bytes())
     }
 
     /// The k nearest vectors of one query or of many.
@@ -373,12 +376,12 @@ impl PyIndex {
         #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         return_exact: bool,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let effort = convert::effort(recall, optional(budget), false)?;
         let allowed = self.filter(filter)?;
-        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
+        let options = convert::batch(k.0, effort, allowed.as_deref(), threads(n_threads));
         self.answer(py, input::queries(queries, &self.index)?, options, return_exact)
     }
 
@@ -418,24 +421,25 @@ impl PyIndex {
         #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         return_exact: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let effort = convert::effort(recall, optional(budget), false)?;
         let allowed = self.filter(filter)?;
-        let n_threads = optional(n_threads);
+        let n_threads = threads(n_threads);
         let options = RadiusOptions { effort, filter: allowed.as_deref(), n_threads };
+        let index = &*self.index;
         match input::queries(queries, &self.index)? {
             Queries::One(query) => {
                 let query = convert::values(&query)?;
                 convert::same_dim("the query", query.len(), self.index.dim())?;
-                let found = radius_blocks(py, &self.index, query, r, options)?;
+                let found = watch::detach(py, || index.radius(query, r, options))?.or_raise()?;
                 let first = found.first().cloned().unwrap_or_default();
                 self.within(py, &first, return_exact).map(Bound::into_any)
             }
             Queries::Many(queries) => {
                 let values = convert::values(&queries)?;
-                let found = radius_blocks(py, &self.index, values, r, options)?;
+                let found = watch::detach(py, || index.radius(values, r, options))?.or_raise()?;
                 let pairs: PyResult<Vec<_>> =
                     found.iter().map(|within| self.within(py, within, return_exact)).collect();
                 Ok(PyList::new(py, pairs?)?.into_any())
@@ -455,11 +459,11 @@ impl PyIndex {
         queries: &Bound<'py, PyAny>,
         #[pyo3(from_py_with = named::k)] k: Count,
         filter: Option<&Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let effort = convert::effort(None, None, true)?;
         let allowed = self.filter(filter)?;
-        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
+        let options = convert::batch(k.0, effort, allowed.as_deref(), threads(n_threads));
         self.answer(py, input::queries(queries, &self.index)?, options, false)
     }
 
@@ -485,7 +489,7 @@ impl PyIndex {
         #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let one = ids::is_one(ids);
         let positions = match one {
@@ -494,8 +498,9 @@ impl PyIndex {
         };
         let effort = convert::effort(recall, optional(budget), false)?;
         let allowed = self.filter(filter)?;
-        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
-        let answers = py.detach(|| self.index.search_positions(&positions, options, include_self));
+        let options = convert::batch(k.0, effort, allowed.as_deref(), threads(n_threads));
+        let answers =
+            watch::detach(py, || self.index.search_positions(&positions, options, include_self))?;
         convert::tuple(py, convert::answers(py, &self.index, answers.or_raise()?, one)?)
     }
 
@@ -514,16 +519,16 @@ impl PyIndex {
         #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         #[pyo3(from_py_with = named::budget)] budget: Option<Count>,
         filter: Option<&Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
     ) -> PyResult<f64> {
         let effort = convert::effort(recall, optional(budget), false)?;
         let allowed = self.filter(filter)?;
-        let options = convert::batch(k.0, effort, allowed.as_deref(), optional(n_threads));
+        let options = convert::batch(k.0, effort, allowed.as_deref(), threads(n_threads));
         let Queries::Many(queries) = input::queries(queries, &self.index)? else {
             return Err(value_error("queries have 1 dimensions, expected 2, (m, d)"));
         };
         let values = convert::values(&queries)?;
-        py.detach(|| self.index.recall(values, options)).or_raise()
+        watch::detach(py, || self.index.recall(values, options))?.or_raise()
     }
 
     /// What searches find and how fast, by the work they may do: measured against brute force, one
@@ -558,10 +563,10 @@ impl PyIndex {
         queries: Option<&Bound<'py, PyAny>>,
         #[pyo3(from_py_with = named::k)] k: Count,
         #[pyo3(from_py_with = named::budgets)] budgets: Option<Counts>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let budgets = budgets.map(|budgets| budgets.0);
-        let n_threads = optional(n_threads);
+        let n_threads = threads(n_threads);
         recall_curve(py, &self.index, queries, k.0, budgets.as_deref(), n_threads)
     }
 
@@ -571,7 +576,7 @@ impl PyIndex {
     ///     KeyError: If the id is not there.
     fn vector<'py>(&self, py: Python<'py>, id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let position = ids::position(&self.index, id)?;
-        convert::vectors(py, &self.index, &[position])?.call_method1("reshape", (-1,))
+        bulk::vectors(py, &self.index, &[position])?.call_method1("reshape", (-1,))
     }
 
     /// The vectors of ids, (m, d) float32.
@@ -583,7 +588,7 @@ impl PyIndex {
         py: Python<'py>,
         ids: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        convert::vectors(py, &self.index, &ids::positions(&self.index, ids)?)
+        bulk::vectors(py, &self.index, &ids::positions(&self.index, ids)?)
     }
 
     /// The id that a person means by `name`: an id itself, or else a label.
@@ -674,7 +679,7 @@ impl PyIndex {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let make = PyType::new::<PyIndex>(py).getattr("from_bytes")?;
-        (make, (self.to_bytes(py),)).into_pyobject(py)
+        (make, (self.to_bytes(py)?,)).into_pyobject(py)
     }
 
     /// An index never changes: its copy is itself.

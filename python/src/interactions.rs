@@ -21,6 +21,7 @@ use crate::ids;
 use crate::options::{Count, Named, named, path_as_given};
 use crate::scalar::{is_bool, shown};
 use crate::sparse;
+use crate::watch;
 
 /// Who had what, and how often: a users x items matrix with the ids of its rows and columns.
 ///
@@ -138,10 +139,10 @@ impl PyInteractions {
         let dated = times.is_some_and(ids::are_dates);
         let times = times.map(|times| ids::times(times, "times")).transpose()?;
         let (user_ids, item_ids) = (ids::column(users, "users")?, ids::column(items, "items")?);
-        let made = users
-            .py()
-            .detach(|| Interactions::from_columns(user_ids, item_ids, weights, times))
-            .or_raise();
+        let made = watch::detach(users.py(), || {
+            Interactions::from_columns(user_ids, item_ids, weights, times)
+        })?
+        .or_raise();
         let time_unit = if dated { TimeUnit::Seconds } else { TimeUnit::Unknown };
         made.map(|data| PyInteractions::new(Interactions { time_unit, ..data }))
     }
@@ -236,7 +237,7 @@ impl PyInteractions {
             skip_bad_rows: is_skip(errors)?,
             keep_null_ids,
         };
-        let read = path.py().detach(|| read_all_interactions(&paths, &options));
+        let read = watch::detach(path.py(), || read_all_interactions(&paths, &options))?;
         read.or_raise().map(PyInteractions::counted)
     }
 
@@ -266,7 +267,7 @@ impl PyInteractions {
         let weighting: Weighting = weighting.parse().or_raise()?;
         let half_life = half_life.map(half_life_of).transpose()?;
         let now = now.map(moment).transpose()?;
-        let data = py.detach(|| (*self.data).clone().weighted(weighting)).or_raise()?;
+        let data = watch::detach(py, || (*self.data).clone().weighted(weighting))?.or_raise()?;
         match half_life {
             Some(half_life) => faded(py, data, half_life, now),
             None => Ok(PyInteractions::new(data)),
@@ -297,7 +298,7 @@ impl PyInteractions {
     ) -> PyResult<PyInteractions> {
         let (py, now) = (half_life.py(), now.map(moment).transpose()?);
         let half_life = half_life_of(half_life)?;
-        let data = py.detach(|| (*self.data).clone());
+        let data = watch::detach(py, || (*self.data).clone())?;
         faded(py, data, half_life, now)
     }
 
@@ -493,7 +494,7 @@ fn faded(
     half_life: HalfLife,
     now: Option<i64>,
 ) -> PyResult<PyInteractions> {
-    let (data, left) = py.detach(|| data.decayed_counted(half_life, now)).or_raise()?;
+    let (data, left) = watch::detach(py, || data.decayed_counted(half_life, now))?.or_raise()?;
     if left.faded > 0 {
         let text = format!(
             "{} of {} users keep less than a millionth of their weight: nothing is learnt of them",

@@ -6,6 +6,7 @@ mod annoy;
 mod answering;
 mod arrow;
 mod build;
+mod bulk;
 mod cli;
 mod convert;
 mod errors;
@@ -33,11 +34,17 @@ mod tuning;
 mod unknown;
 mod watch;
 
+use nearwood::kernel::Reserved;
 use pyo3::prelude::*;
+
+/// What Rust allocates in this module.
+#[global_allocator]
+static ALLOCATOR: Reserved = Reserved;
 
 /// What nearwood is made of; use it through `nearwood`.
 #[pymodule]
 mod _core {
+    use numpy::PyArrayMethods;
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
@@ -66,6 +73,13 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        nearwood::memory::keep_reserve();
+        // rust-numpy panics where its first look at numpy's C interface fails, which a signal does.
+        // Here it is looked at before any call can be interrupted, numpy itself being imported first.
+        py.import("numpy")?;
+        py.check_signals()?;
+        drop(numpy::PyArray1::<f32>::zeros(py, 0, false).try_readonly());
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let solvers = nearwood::als::Solver::ALL.map(nearwood::als::Solver::name);
         module.add("SOLVERS", PyTuple::new(module.py(), solvers)?)

@@ -17,7 +17,7 @@ use crate::errors::{OrRaise, value_error, warn};
 use crate::index::PyIndex;
 use crate::input;
 use crate::interactions::interactions;
-use crate::options::{Count, Counts, named, optional, path_named};
+use crate::options::{Count, Counts, Threads, named, path_named, threads};
 use crate::recommender::PyRecommender;
 use crate::watch::{self, Watched};
 
@@ -68,7 +68,7 @@ impl Shown {
         }
         let path = path_named(source, "source")?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok((source.py().detach(|| Shown::open(&path)).or_raise()?, name))
+        Ok((watch::detach(source.py(), || Shown::open(&path))?.or_raise()?, name))
     }
 
     fn open(path: &Path) -> Result<Shown, OpenError> {
@@ -186,7 +186,7 @@ pub fn report<'py>(
     #[pyo3(from_py_with = named::items)] items: Count,
     title: Option<&str>,
     #[pyo3(from_py_with = named::seed)] seed: u64,
-    n_threads: Option<Count>,
+    n_threads: Option<Threads>,
 ) -> PyResult<()> {
     let (shown, name) = Shown::of(source)?;
     let out = path_named(out, "out")?;
@@ -198,7 +198,7 @@ pub fn report<'py>(
     }
     let queries = queries.map(|queries| rows(queries, shown.items())).transpose()?;
     let test = test.map(|test| interactions(test, "test")).transpose()?;
-    let n_threads = optional(n_threads);
+    let n_threads = threads(n_threads);
     let title = title.or(name.as_deref()).unwrap_or(PageOptions::default().title);
     let asked = Asked {
         speed,
@@ -210,5 +210,5 @@ pub fn report<'py>(
     let work = |watched: &Watched| asked.html(&shown, watched);
     let (html, told) = watch::run(py, work, |_, _| Ok(true))?.or_raise()?;
     told.iter().try_for_each(|text| warn(py, text))?;
-    py.detach(|| write_atomic(&out, html.as_bytes())).or_raise()
+    watch::detach(py, || write_atomic(&out, html.as_bytes()))?.or_raise()
 }

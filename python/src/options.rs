@@ -1,6 +1,7 @@
 //! Arguments that several classes share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -158,27 +159,66 @@ pub fn path_as_given(object: &Bound<'_, PyAny>, name: &str) -> PyResult<PathBuf>
     path.extract()
 }
 
+/// A number of threads; `None` within: all cores.
+#[derive(Clone, Copy)]
+pub struct Threads(pub Option<usize>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Threads {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Threads> {
+        if object.is_instance_of::<PyBool>() {
+            let text = format!("n_threads is {}, expected an int", *object);
+            return Err(PyTypeError::new_err(text));
+        }
+        // More than fits is as much as can be: the crate has a limit of its own.
+        let is_huge = |error: &PyErr| error.is_instance_of::<PyOverflowError>(object.py());
+        let value = match object.extract::<i64>() {
+            Err(error) if is_huge(&error) && object.gt(0)? => i64::MAX,
+            other => other?,
+        };
+        match value {
+            -1 => Ok(Threads(None)),
+            1.. => Ok(Threads(Some(value as usize))),
+            _ => Err(PyValueError::new_err(format!(
+                "n_threads is {value}, expected at least 1, or -1 or None for all cores"
+            ))),
+        }
+    }
+}
+
+/// The number of threads that was asked for.
+pub fn threads(n_threads: Option<Threads>) -> Option<usize> {
+    n_threads.and_then(|threads| threads.0)
+}
+
 /// Who is told how far a long call is.
+#[derive(Clone)]
 pub enum Progress {
     /// Nobody.
     Silent,
     /// A callable(done, total).
-    Call(Py<PyAny>),
+    Call(Arc<Py<PyAny>>),
 }
 
 impl Progress {
-    /// False or None: nobody. True: a bar, if standard error is a terminal. Else a callable.
+    /// False or None: nobody. True: a bar. Else a callable.
     pub fn new(object: Option<&Bound<'_, PyAny>>, label: &str) -> PyResult<Progress> {
-        let Some(object) = object else { return Ok(Progress::Silent) };
+        let Some(object) = object.filter(|object| !object.is_none()) else {
+            return Ok(Progress::Silent);
+        };
         if let Ok(wanted) = object.cast::<PyBool>() {
             if !wanted.is_true() {
                 return Ok(Progress::Silent);
             }
             let bar = object.py().import("nearwood._progress")?.call_method1("bar", (label,))?;
-            return Ok(if bar.is_none() { Progress::Silent } else { Progress::Call(bar.unbind()) });
+            return Ok(match bar.is_none() {
+                true => Progress::Silent,
+                false => Progress::Call(Arc::new(bar.unbind())),
+            });
         }
         match object.is_callable() {
-            true => Ok(Progress::Call(object.clone().unbind())),
+            true => Ok(Progress::Call(Arc::new(object.clone().unbind()))),
             false => {
                 Err(PyTypeError::new_err("progress is neither a bool nor a callable(done, total)"))
             }
@@ -196,5 +236,11 @@ impl Progress {
             Progress::Silent => Ok(()),
             Progress::Call(call) => call.call1(py, (report.done, report.total)).map(drop),
         }
+    }
+
+    /// Passes reports on, and goes on.
+    pub fn listener(&self) -> impl FnMut(Python<'_>, &Report) -> PyResult<bool> + Send + 'static {
+        let progress = self.clone();
+        move |py, report| progress.tell(py, report).map(|()| true)
     }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::convert;
 use crate::errors::OrRaise;
 use crate::index::PyIndex;
-use crate::options::{Count, Progress, optional, path_of};
+use crate::options::{Progress, Threads, path_of, threads};
 use crate::watch;
 
 /// What belongs to a new index of trees.
@@ -23,13 +23,13 @@ impl<'a, 'py> Planting<'a, 'py> {
     /// From the keyword arguments of a call.
     pub fn new(
         queries: Option<&'a Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         progress: Option<&Bound<'_, PyAny>>,
         path: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let path = path.map(path_of).transpose()?;
         let progress = Progress::new(progress, "building")?;
-        Ok(Planting { queries, n_threads: optional(n_threads), progress, path })
+        Ok(Planting { queries, n_threads: threads(n_threads), progress, path })
     }
 
     /// Makes the index with the interpreter released.
@@ -51,8 +51,7 @@ impl<'a, 'py> Planting<'a, 'py> {
             let (queries, path) = (given.as_deref(), path.as_deref());
             make(TreeOptions { queries, n_threads, path, progress: &progress })
         };
-        let heard_by = &self.progress;
-        let index = watch::run(py, work, |py, report| heard_by.tell(py, report).map(|()| true))?;
+        let index = watch::run(py, work, self.progress.listener())?;
         Ok(PyIndex::new(index.or_raise()?))
     }
 }

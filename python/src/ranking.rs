@@ -17,9 +17,6 @@ use crate::interactions::interactions;
 use crate::scalar::{Scalar, shown};
 use crate::watch;
 
-/// Longer questions look for Ctrl-C after every so many users.
-const BLOCK: usize = 4096;
-
 /// A trained model, what it was trained on, and what is made of it at the first need.
 pub struct Fitted {
     pub model: Arc<Model>,
@@ -64,7 +61,8 @@ impl Fitted {
     /// Rows whose columns are the model's items: those of `Interactions` are found by id.
     pub fn rows(&self, object: &Bound<'_, PyAny>, what: &str) -> PyResult<Interactions> {
         let rows = interactions(object, what)?;
-        let matrix = object.py().detach(|| rows.in_columns_of(&self.data.items)).or_raise()?;
+        let matrix =
+            watch::detach(object.py(), || rows.in_columns_of(&self.data.items))?.or_raise()?;
         let (users, items) = (rows.users.clone(), self.data.items.clone());
         Ok(Interactions { users, items, ..Interactions::from_matrix(matrix) })
     }
@@ -78,7 +76,7 @@ impl Fitted {
         recalculate: bool,
     ) -> PyResult<Vec<f32>> {
         match (given, recalculate) {
-            (Some(rows), true) => py.detach(|| self.folded(rows)).or_raise(),
+            (Some(rows), true) => watch::detach(py, || self.folded(rows))?.or_raise(),
             (None, true) => Err(value_error("recalculate_user needs user_items")),
             (_, false) => self.model.users(users).or_raise(),
         }
@@ -119,22 +117,9 @@ pub struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The rankings, with the interpreter released; a long question in blocks that Ctrl-C can part.
+    /// The rankings, with the interpreter released.
     pub fn answer(&self, py: Python<'_>) -> PyResult<Vec<Ranking>> {
-        if self.users.len() <= BLOCK {
-            return py.detach(|| self.block(0, self.users.len())).or_raise();
-        }
-        let work = |watched: &watch::Watched| {
-            let mut all = Vec::with_capacity(self.users.len());
-            for first in (0..self.users.len()).step_by(BLOCK) {
-                if watched.stopped() {
-                    break;
-                }
-                all.extend(self.block(first, self.users.len().min(first + BLOCK))?);
-            }
-            Ok::<_, QueryError>(all)
-        };
-        watch::run(py, work, |_, _| Ok(true))?.or_raise()
+        watch::detach(py, || self.block(0, self.users.len()))?.or_raise()
     }
 
     fn block(&self, first: usize, end: usize) -> Result<Vec<Ranking>, QueryError> {

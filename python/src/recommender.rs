@@ -12,13 +12,14 @@ use numpy::PyArray2;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
+use crate::bulk;
 use crate::convert::{self, Pair};
 use crate::errors::OrRaise;
 use crate::filter::{Token, filter, no_mask_of_numbers};
 use crate::history;
 use crate::ids::{self, Order};
 use crate::interactions::interactions;
-use crate::options::{Count, Progress, named, optional, path_named, path_of};
+use crate::options::{Count, Progress, Threads, named, path_named, path_of, threads};
 use crate::train;
 use crate::unknown::Unknown;
 use crate::watch;
@@ -110,7 +111,7 @@ impl PyRecommender {
         solver: &str,
         #[pyo3(from_py_with = named::cg_steps)] cg_steps: Count,
         #[pyo3(from_py_with = named::random_state)] random_state: u64,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         progress: Option<&Bound<'_, PyAny>>,
         callback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyRecommender> {
@@ -124,7 +125,7 @@ impl PyRecommender {
             unobserved_weight,
             regularization_scaling,
             seed: random_state,
-            n_threads: optional(n_threads),
+            n_threads: threads(n_threads),
             ..Params::default()
         };
         let options = FitOptions {
@@ -165,7 +166,7 @@ impl PyRecommender {
         in_memory: bool,
     ) -> PyResult<PyRecommender> {
         let file = path_of(path)?;
-        let opened = path.py().detach(|| {
+        let opened = watch::detach(path.py(), || {
             let rec = match (in_memory, prefault) {
                 (true, _) => Recommender::open_in_memory(file),
                 (_, true) => Recommender::open_prefault(file),
@@ -175,7 +176,7 @@ impl PyRecommender {
                 rec.verify()?;
             }
             Ok::<_, OpenError>(rec)
-        });
+        })?;
         Ok(PyRecommender::new(opened.or_raise()?))
     }
 
@@ -186,7 +187,9 @@ impl PyRecommender {
     #[staticmethod]
     fn from_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyRecommender> {
         let bytes = convert::bytes_of(data)?;
-        Ok(PyRecommender::new(Recommender::from_bytes(bytes.as_bytes()).or_raise()?))
+        let bytes = bytes.as_bytes();
+        let opened = watch::detach(data.py(), || Recommender::from_bytes(bytes))?;
+        Ok(PyRecommender::new(opened.or_raise()?))
     }
 
     /// Checks every checksum of a file and everything that its sections name.
@@ -196,10 +199,10 @@ impl PyRecommender {
     #[staticmethod]
     fn verify(path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
-        let verified = path.py().detach(|| {
+        let verified = watch::detach(path.py(), || {
             let rec = Recommender::from_shared(Bytes::map_or_read(&file)?)?;
             rec.verify()
-        });
+        })?;
         verified.or_raise()
     }
 
@@ -209,12 +212,12 @@ impl PyRecommender {
     ///     OSError: If the path cannot be written.
     fn save(&self, path: &Bound<'_, PyAny>) -> PyResult<()> {
         let file = path_of(path)?;
-        path.py().detach(|| self.rec.save(file)).or_raise()
+        watch::detach(path.py(), || self.rec.save(file))?.or_raise()
     }
 
     /// The bytes of the file.
-    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.rec.as_bytes())
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        bulk::bytes(py, self.rec.as_bytes())
     }
 
     /// The best items for one user or many.
@@ -250,7 +253,7 @@ impl PyRecommender {
         #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         exact: bool,
         filter: Option<&Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         unknown: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let asked = self.asked(k, include_seen, recall, exact, filter, n_threads)?;
@@ -258,7 +261,8 @@ impl PyRecommender {
             let Some(user) = self.one_user(user, unknown)? else {
                 return self.hits(py, &[], asked.k);
             };
-            let hits = py.detach(|| self.rec.recommend(user, asked.options())).or_raise()?;
+            let hits =
+                watch::detach(py, || self.rec.recommend(user, asked.options()))?.or_raise()?;
             return self.hits(py, &hits, asked.k);
         }
         convert::tuple(py, self.lists(py, &self.users_of(user, "user", unknown)?, &asked)?)
@@ -303,7 +307,7 @@ impl PyRecommender {
         #[pyo3(from_py_with = named::recall)] recall: Option<f64>,
         exact: bool,
         filter: Option<&Bound<'py, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
         resume: bool,
         progress: Option<&Bound<'py, PyAny>>,
         unknown: &str,
@@ -321,7 +325,7 @@ impl PyRecommender {
         let users: Option<Vec<u32>> = users.map(|users| users.into_iter().flatten().collect());
         let options = EverybodyOptions { recommend, users: users.as_deref(), resume };
         let work = |watched: &watch::Watched| self.write(&out, options, watched);
-        let rows = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
+        let rows = watch::run(py, work, progress.listener())?;
         Ok(rows.or_raise()?.into_pyobject(py)?.into_any())
     }
 
@@ -351,9 +355,9 @@ impl PyRecommender {
         filter: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let position = self.item(item)?;
-        let asked = self.asked(k, false, recall, exact, filter, Some(Count(1)))?;
+        let asked = self.asked(k, false, recall, exact, filter, Some(Threads(Some(1))))?;
         let options = convert::batch(k.0, asked.effort, asked.filter.as_deref(), Some(1));
-        let hits = py.detach(|| self.rec.similar(position, options)).or_raise()?;
+        let hits = watch::detach(py, || self.rec.similar(position, options))?.or_raise()?;
         convert::tuple(py, convert::hits(py, self.rec.similarity(), &hits, k.0)?)
     }
 
@@ -386,8 +390,9 @@ impl PyRecommender {
         unknown: &str,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let history = history::of(history, self.rec.items(), unknown)?;
-        let asked = self.asked(k, include_seen, recall, exact, filter, Some(Count(1)))?;
-        let hits = py.detach(|| self.rec.recommend_for(&history, asked.options())).or_raise()?;
+        let asked = self.asked(k, include_seen, recall, exact, filter, Some(Threads(Some(1))))?;
+        let hits =
+            watch::detach(py, || self.rec.recommend_for(&history, asked.options()))?.or_raise()?;
         self.hits(py, &hits, asked.k)
     }
 
@@ -403,7 +408,7 @@ impl PyRecommender {
         unknown: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         let history = history::of(history, self.rec.items(), unknown)?;
-        let vector = py.detach(|| self.rec.fold_in(&history)).or_raise()?;
+        let vector = watch::detach(py, || self.rec.fold_in(&history))?.or_raise()?;
         Ok(numpy::PyArray1::from_vec(py, vector).into_any())
     }
 
@@ -446,7 +451,7 @@ impl PyRecommender {
     #[getter]
     fn item_factors<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let all: Vec<u32> = (0..self.rec.items().len() as u32).collect();
-        convert::vectors(py, self.rec.items(), &all)
+        bulk::vectors(py, self.rec.items(), &all)
     }
 
     /// The users' ids: int64, or an object array of str. A copy.
@@ -495,7 +500,7 @@ impl PyRecommender {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let make = PyType::new::<PyRecommender>(py).getattr("from_bytes")?;
-        (make, (self.to_bytes(py),)).into_pyobject(py)
+        (make, (self.to_bytes(py)?,)).into_pyobject(py)
     }
 
     /// A recommender never changes: its copy is itself.
@@ -525,14 +530,14 @@ impl PyRecommender {
         recall: Option<f64>,
         exact: bool,
         allowed: Option<&Bound<'_, PyAny>>,
-        n_threads: Option<Count>,
+        n_threads: Option<Threads>,
     ) -> PyResult<Asked> {
         Ok(Asked {
             k: k.0,
             include_seen,
             effort: convert::effort(recall, None, exact)?,
             filter: filter(allowed, self.rec.items(), self.token)?,
-            n_threads: optional(n_threads),
+            n_threads: threads(n_threads),
         })
     }
 
@@ -594,7 +599,8 @@ impl PyRecommender {
         asked: &Asked,
     ) -> PyResult<Pair<'py>> {
         let known: Vec<u32> = users.iter().flatten().copied().collect();
-        let answers = py.detach(|| self.rec.recommend_batch(&known, asked.options())).or_raise()?;
+        let answers =
+            watch::detach(py, || self.rec.recommend_batch(&known, asked.options()))?.or_raise()?;
         let answers = match known.len() == users.len() {
             true => answers,
             false => {

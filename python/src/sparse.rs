@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::convert::{as_array, as_f32, kind};
 use crate::errors::{OrRaise, value_error};
+use crate::watch;
 
 /// A sparse matrix as the crate's: CSR and COO are read as they are, others through their `tocsr`.
 pub fn csr(matrix: &Bound<'_, PyAny>, what: &str) -> PyResult<Csr> {
@@ -35,7 +36,7 @@ fn compressed(matrix: &Bound<'_, PyAny>) -> PyResult<Csr> {
         let text = format!("indptr has {} values, expected {}", indptr.len(), n_rows + 1);
         return Err(value_error(text));
     }
-    py.detach(|| Csr::from_parts(n_cols, indptr, indices, values)).or_raise()
+    watch::detach(py, || Csr::from_parts(n_cols, indptr, indices, values))?.or_raise()
 }
 
 fn triplets(matrix: &Bound<'_, PyAny>) -> PyResult<Csr> {
@@ -44,7 +45,7 @@ fn triplets(matrix: &Bound<'_, PyAny>) -> PyResult<Csr> {
     let rows = whole::<u32>(&matrix.getattr(intern!(py, "row"))?, "row")?;
     let columns = whole::<u32>(&matrix.getattr(intern!(py, "col"))?, "col")?;
     let values = weights(&matrix.getattr(intern!(py, "data"))?, "data")?;
-    py.detach(|| Csr::from_triplets(n_rows, n_cols, &rows, &columns, &values)).or_raise()
+    watch::detach(py, || Csr::from_triplets(n_rows, n_cols, &rows, &columns, &values))?.or_raise()
 }
 
 fn shape(matrix: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {

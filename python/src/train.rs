@@ -57,7 +57,7 @@ pub fn run<T: Send>(
 ) -> PyResult<T> {
     let progress = Progress::new(progress, "training")?;
     let callback = callback.map(|callback| callback.clone().unbind());
-    let listen = |py: Python<'_>, report: &Report| {
+    let listen = move |py: Python<'_>, report: &Report| {
         progress.tell(py, report)?;
         match &callback {
             None => Ok(true),

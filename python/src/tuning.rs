@@ -12,7 +12,7 @@ use pyo3::types::PyString;
 use crate::convert;
 use crate::errors::{OrRaise, warn};
 use crate::interactions::interactions;
-use crate::options::{Count, Named, Progress, named, optional, path_named};
+use crate::options::{Count, Named, Progress, Threads, named, path_named, threads};
 use crate::scalar::shown;
 use crate::train;
 use crate::watch::{self, Watched};
@@ -84,7 +84,7 @@ pub fn tune_py<'py>(
     #[pyo3(from_py_with = named::patience)] patience: Count,
     journal: Option<&Bound<'py, PyAny>>,
     #[pyo3(from_py_with = named::random_state)] random_state: u64,
-    n_threads: Option<Count>,
+    n_threads: Option<Threads>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let data = interactions(data, "data")?;
@@ -99,7 +99,7 @@ pub fn tune_py<'py>(
     let base = Params {
         iterations: iterations.0,
         seed: random_state,
-        n_threads: optional(n_threads),
+        n_threads: threads(n_threads),
         ..Params::default()
     };
     let base = train::named(base, confidence, solver)?;
@@ -143,7 +143,7 @@ fn search<'py>(
         let told: Vec<String> = found.left_out.iter().map(told).collect();
         Ok::<_, Error>((found.report(options)?, told))
     };
-    let found = watch::run(py, work, |py, report| progress.tell(py, report).map(|()| true))?;
+    let found = watch::run(py, work, progress.listener())?;
     let (report, told) = found.or_raise()?;
     told.iter().try_for_each(|text| warn(py, text))?;
     convert::json(py, &report.to_string())

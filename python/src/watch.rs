@@ -1,19 +1,31 @@
-//! Long calls: the work runs on a thread of its own while the caller's, with the interpreter
-//! released, waits for reports and looks at signals.
+//! Long calls: the work runs with the interpreter released, and the caller's thread looks at signals
+//! about every 50 ms.
 //!
-//! Callbacks run on the caller's thread. What they raise, and Ctrl-C, stops the work at its next
-//! question and is then raised from the call. (Only Python's main thread ever sees signals;
-//! elsewhere the look at them does nothing.)
+//! Every call that releases the interpreter does so here, through [`detach`] or [`run`], never by
+//! `Python::detach` (a test of the sources holds it). Where the work uses a thread pool, the caller's
+//! thread looks while it waits; otherwise the work itself looks from inside (see
+//! `nearwood::progress`). So no thread is needed, and a look comes by time and not by count.
+//! Callbacks run on the caller's thread. What they raise, Ctrl-C, and an exception that another thread
+//! sets by `PyThreadState_SetAsyncExc` end the work and are raised from the call. (Only Python's main
+//! thread ever sees signals.)
 
-use std::panic::resume_unwind;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Thread};
 
+use nearwood::error::OutOfMemory;
+use nearwood::progress::{self, interruptible};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
-/// How long a Ctrl-C may wait to be seen.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// Threads other than Python's main one look at only every so many questions: they see no signals,
+/// and each look waits for the interpreter.
+const OTHERS: u32 = 8;
 
 /// What the work says to the caller's thread.
 pub struct Report {
@@ -27,15 +39,11 @@ pub struct Report {
     reply: Sender<bool>,
 }
 
-enum Message {
-    Report(Report),
-    Over,
-}
-
 /// The work's end of the line.
 pub struct Watched {
-    stop: AtomicBool,
-    outbox: Sender<Message>,
+    stop: Arc<AtomicBool>,
+    outbox: Mutex<Sender<Report>>,
+    caller: Thread,
 }
 
 impl Watched {
@@ -53,71 +61,138 @@ impl Watched {
     pub fn report(&self, done: usize, total: usize, loss: f64) -> bool {
         let (reply, answer) = channel();
         let report = Report { done, total, loss, reply };
-        let sent = self.outbox.send(Message::Report(report));
-        sent.is_ok() && answer.recv().unwrap_or(false)
+        let sent = self.outbox.lock().unwrap_or_else(PoisonError::into_inner).send(report);
+        if sent.is_err() {
+            return false;
+        }
+        match thread::current().id() == self.caller.id() {
+            true => progress::ask(),
+            false => self.caller.unpark(),
+        }
+        answer.recv().unwrap_or(false)
     }
 }
 
-/// Says that the work is over, however it ends.
-struct Over(Sender<Message>);
+/// What the caller's thread does when it is asked whether to go on.
+struct Looks<F> {
+    inbox: Receiver<Report>,
+    stop: Arc<AtomicBool>,
+    on_report: RefCell<F>,
+    raised: RefCell<Option<PyErr>>,
+    asked: Cell<u32>,
+    is_main: Cell<Option<bool>>,
+}
 
-impl Drop for Over {
-    fn drop(&mut self) {
-        // Fails only if nobody listens any more.
-        let _ = self.0.send(Message::Over);
+impl<F: FnMut(Python<'_>, &Report) -> PyResult<bool>> Looks<F> {
+    fn go_on(&self) -> bool {
+        if self.raised.borrow().is_none() {
+            self.look();
+        }
+        while let Ok(report) = self.inbox.try_recv() {
+            let is_over = self.raised.borrow().is_some();
+            let answer = !is_over && self.tell(&report);
+            // Nobody waits for the answer if the work ended meanwhile.
+            let _ = report.reply.send(answer);
+        }
+        let go_on = self.raised.borrow().is_none();
+        self.stop.store(!go_on, Ordering::Relaxed);
+        go_on
+    }
+
+    fn tell(&self, report: &Report) -> bool {
+        let Ok(mut on_report) = self.on_report.try_borrow_mut() else { return true };
+        let answer = Python::try_attach(|py| on_report(py, report)).unwrap_or(Ok(true));
+        answer.unwrap_or_else(|raised| {
+            self.raised.replace(Some(raised));
+            false
+        })
+    }
+
+    /// Looks at signals and at what other threads have raised here.
+    fn look(&self) {
+        self.asked.set(self.asked.get().wrapping_add(1));
+        if self.is_main.get() == Some(false) && !self.asked.get().is_multiple_of(OTHERS) {
+            return;
+        }
+        // Not where the interpreter is being shut down: the work then ends with the process.
+        let looked = Python::try_attach(|py| {
+            pending(py)?;
+            if self.is_main.get().is_none() {
+                // This runs Python code, where a signal may be raised.
+                self.is_main.set(Some(is_main(py)?));
+            }
+            Ok(())
+        });
+        if let Some(Err(raised)) = looked {
+            self.raised.replace(Some(raised));
+        }
     }
 }
 
-/// Runs `work`; `on_report` answers its reports on this thread with whether to go on.
+fn is_main(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import(intern!(py, "threading"))?;
+    let main = threading.call_method0(intern!(py, "main_thread"))?;
+    let ident: u64 = main.getattr(intern!(py, "ident"))?.extract()?;
+    let own: u64 = threading.call_method0(intern!(py, "get_ident"))?.extract()?;
+    Ok(ident == own)
+}
+
+/// What a signal's handler or another thread raises on this one.
+pub fn pending(py: Python<'_>) -> PyResult<()> {
+    static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    py.check_signals()?;
+    // Exceptions set from another thread are raised where Python code runs.
+    NOTHING
+        .get_or_try_init(py, || py.eval(c"lambda: None", None, None).map(Bound::unbind))?
+        .call0(py)?;
+    Ok(())
+}
+
+/// Runs `work` with the interpreter released.
+///
+/// # Errors
+/// What a signal raised meanwhile, and `MemoryError`.
+pub fn detach<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    run(py, |_| work(), |_, _| Ok(true))
+}
+
+/// Runs `work` with the interpreter released; `on_report` answers its reports on this thread with
+/// whether to go on.
+///
+/// # Errors
+/// What `on_report` or a signal raised meanwhile, and `MemoryError`.
 pub fn run<T: Send>(
     py: Python<'_>,
     work: impl FnOnce(&Watched) -> T + Send,
-    on_report: impl FnMut(Python<'_>, &Report) -> PyResult<bool> + Send,
+    on_report: impl FnMut(Python<'_>, &Report) -> PyResult<bool> + Send + 'static,
 ) -> PyResult<T> {
-    let (outbox, inbox) = channel();
-    let over = Over(outbox.clone());
-    let watched = Watched { stop: AtomicBool::new(false), outbox };
-    let (result, raised) = py.detach(move || {
-        std::thread::scope(|scope| {
-            let watched = &watched;
-            let worker = scope.spawn(move || {
-                let _over = over;
-                work(watched)
-            });
-            let raised = wait(&inbox, &watched.stop, on_report);
-            (worker.join().unwrap_or_else(|panic| resume_unwind(panic)), raised)
-        })
+    let (done, raised) = py.detach(move || {
+        let (outbox, inbox) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let looks = Rc::new(Looks {
+            inbox,
+            stop: stop.clone(),
+            on_report: RefCell::new(on_report),
+            raised: RefCell::new(None),
+            asked: Cell::new(0),
+            is_main: Cell::new(None),
+        });
+        let watched = Watched { stop, outbox: Mutex::new(outbox), caller: thread::current() };
+        let asked = looks.clone();
+        let done = nearwood::memory::catch(|| {
+            interruptible(Rc::new(move || asked.go_on()), || work(&watched))
+        });
+        (done, looks.raised.take())
     });
-    raised.map_or(Ok(result), Err)
+    match (done, raised) {
+        (_, Some(raised)) => Err(raised),
+        (Ok(Ok(result)), None) => Ok(result),
+        (Ok(Err(progress::Interrupted)), None) => Err(PyKeyboardInterrupt::new_err(())),
+        (Err(out), None) => Err(out_of_memory(&out)),
+    }
 }
 
-/// Serves reports until the work is over; what was raised on the way.
-fn wait(
-    inbox: &Receiver<Message>,
-    stop: &AtomicBool,
-    mut on_report: impl FnMut(Python<'_>, &Report) -> PyResult<bool>,
-) -> Option<PyErr> {
-    let mut raised: Option<PyErr> = None;
-    loop {
-        let message = inbox.recv_timeout(PATIENCE);
-        if raised.is_none() {
-            raised = Python::attach(|py| py.check_signals()).err();
-        }
-        match message {
-            Ok(Message::Over) => return raised,
-            Ok(Message::Report(report)) => {
-                let answer = match &raised {
-                    Some(_) => Ok(false),
-                    None => Python::attach(|py| on_report(py, &report)),
-                };
-                // Nobody waits for the answer if the work ended meanwhile.
-                let _ = report.reply.send(*answer.as_ref().unwrap_or(&false));
-                raised = raised.or(answer.err());
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-        }
-        if raised.is_some() {
-            stop.store(true, Ordering::Relaxed);
-        }
-    }
+/// The `MemoryError` of a buffer that could not be had.
+pub fn out_of_memory(error: &OutOfMemory) -> PyErr {
+    PyMemoryError::new_err(error.to_string())
 }

@@ -1,6 +1,11 @@
 //! The user-item matrix in compressed sparse rows.
 
 use crate::error::TrainError;
+use crate::{memory, progress};
+
+/// Entries, and rows, between two looks for an interruption.
+const ENTRIES: usize = 1 << 16;
+const ROWS: usize = 1 << 8;
 
 /// A sparse matrix in compressed rows: users x items, or items x users once transposed.
 ///
@@ -27,32 +32,36 @@ impl Csr {
         cols: &[u32],
         values: &[f32],
     ) -> Result<Csr, TrainError> {
-        if rows.len() != cols.len() || rows.len() != values.len() {
-            return Err(mismatch(
-                "the number of columns and values",
-                format!("{} and {}", cols.len(), values.len()),
-                format!("{}, one for each row index", rows.len()),
-            ));
-        }
-        if let Some(&row) = rows.iter().find(|&&r| r as usize >= n_rows) {
-            return Err(mismatch("a row index", row.to_string(), format!("below {n_rows}")));
-        }
-        let mut indptr = vec![0u64; n_rows + 1];
-        for &r in rows {
-            indptr[r as usize + 1] += 1;
-        }
-        for i in 0..n_rows {
-            indptr[i + 1] += indptr[i];
-        }
-        let mut next = indptr.clone();
-        let (mut indices, mut sorted) = (vec![0u32; cols.len()], vec![0f32; cols.len()]);
-        for ((&r, &c), &v) in rows.iter().zip(cols).zip(values) {
-            let at = next[r as usize] as usize;
-            indices[at] = c;
-            sorted[at] = v;
-            next[r as usize] += 1;
-        }
-        Csr::from_parts(n_cols, indptr, indices, sorted)
+        memory::attempt(|| {
+            if rows.len() != cols.len() || rows.len() != values.len() {
+                return Err(mismatch(
+                    "the number of columns and values",
+                    format!("{} and {}", cols.len(), values.len()),
+                    format!("{}, one for each row index", rows.len()),
+                ));
+            }
+            if let Some(&row) = rows.iter().find(|&&r| r as usize >= n_rows) {
+                return Err(mismatch("a row index", row.to_string(), format!("below {n_rows}")));
+            }
+            let mut indptr = memory::zeroed(n_rows + 1);
+            for &r in progress::checked(rows.iter(), ENTRIES) {
+                indptr[r as usize + 1] += 1;
+            }
+            for i in 0..n_rows {
+                indptr[i + 1] += indptr[i];
+            }
+            let mut next: Vec<u64> = memory::copied(&indptr);
+            let (mut indices, mut sorted) =
+                (memory::zeroed(cols.len()), memory::zeroed(cols.len()));
+            let entries = rows.iter().zip(cols).zip(values);
+            for ((&r, &c), &v) in progress::checked(entries, ENTRIES) {
+                let at = next[r as usize] as usize;
+                indices[at] = c;
+                sorted[at] = v;
+                next[r as usize] += 1;
+            }
+            Csr::from_parts(n_cols, indptr, indices, sorted)
+        })
     }
 
     /// A matrix from offsets, column indices and values; unsorted rows are sorted and duplicates
@@ -68,11 +77,12 @@ impl Csr {
     ) -> Result<Csr, TrainError> {
         check_parts(n_cols, &indptr, &indices, &values)?;
         let mut matrix = Csr { n_cols, indptr, indices, values };
-        let sorted = (0..matrix.n_rows()).all(|r| matrix.row(r).0.is_sorted_by(|a, b| a < b));
+        let sorted = progress::checked(0..matrix.n_rows(), ROWS)
+            .all(|r| matrix.row(r).0.is_sorted_by(|a, b| a < b));
         if !sorted {
             matrix.sort_rows();
         }
-        for row in 0..matrix.n_rows() {
+        for row in progress::checked(0..matrix.n_rows(), ROWS) {
             let (columns, values) = matrix.row(row);
             if let Some(at) = values.iter().position(|v| !v.is_finite()) {
                 let (column, value) = (columns[at] as usize, values[at]);
@@ -132,16 +142,16 @@ impl Csr {
     /// entries.
     #[must_use]
     pub fn transpose(&self) -> Csr {
-        let mut indptr = vec![0u64; self.n_cols + 1];
-        for &c in &self.indices {
+        let mut indptr = memory::zeroed(self.n_cols + 1);
+        for &c in progress::checked(self.indices.iter(), ENTRIES) {
             indptr[c as usize + 1] += 1;
         }
         for i in 0..self.n_cols {
             indptr[i + 1] += indptr[i];
         }
-        let mut next = indptr.clone();
-        let (mut indices, mut values) = (vec![0u32; self.nnz()], vec![0f32; self.nnz()]);
-        for row in 0..self.n_rows() {
+        let mut next: Vec<u64> = memory::copied(&indptr);
+        let (mut indices, mut values) = (memory::zeroed(self.nnz()), memory::zeroed(self.nnz()));
+        for row in progress::checked(0..self.n_rows(), ROWS) {
             let (columns, row_values) = self.row(row);
             for (&c, &v) in columns.iter().zip(row_values) {
                 let at = next[c as usize] as usize;
@@ -158,7 +168,7 @@ impl Csr {
     /// # Errors
     /// If `f` gives a value that is not finite.
     pub fn map_values(mut self, f: impl Fn(f32) -> f32) -> Result<Csr, TrainError> {
-        self.values.iter_mut().for_each(|v| *v = f(*v));
+        progress::checked(self.values.iter_mut(), ENTRIES).for_each(|v| *v = f(*v));
         Csr::from_parts(self.n_cols, self.indptr, self.indices, self.values)
     }
 
@@ -166,7 +176,7 @@ impl Csr {
         let mut write = 0usize;
         let mut entries: Vec<(u32, f32)> = Vec::new();
         let mut start = 0usize;
-        for row in 0..self.n_rows() {
+        for row in progress::checked(0..self.n_rows(), ROWS) {
             let end = self.indptr[row + 1] as usize;
             entries.clear();
             entries.extend((start..end).map(|i| (self.indices[i], self.values[i])));

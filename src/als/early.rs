@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use super::model::Model;
 use super::train::Epoch;
+use crate::memory;
 
 /// Ends a training once its measure has not risen for some epochs, and goes back to the best one.
 ///
@@ -54,7 +55,8 @@ impl<'a> EarlyStopping<'a> {
         self.measured.push(value);
         let is_better = self.best.as_ref().is_none_or(|best| value > best.value);
         if is_better && !value.is_nan() {
-            let (users, items) = (epoch.user_factors.to_vec(), epoch.item_factors.to_vec());
+            let (users, items) =
+                (memory::copied(epoch.user_factors), memory::copied(epoch.item_factors));
             self.best = Some(Best { epoch: self.measured.len(), value, users, items });
         }
         let since = self.measured.len() - self.best.as_ref().map_or(0, |best| best.epoch);

@@ -11,6 +11,7 @@ use super::params::Params;
 use super::solve::{Fixed, Scratch, solve_alone};
 use super::whitening::Whitening;
 use crate::error::TrainError;
+use crate::memory;
 use crate::threads;
 
 /// Gives users a vector from their interactions alone, the items' factors being fixed: the users'
@@ -55,15 +56,17 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
     }
 
     fn of(fixed: F, params: &Params, sides: Sides) -> Result<FoldIn<F>, TrainError> {
-        params.check()?;
-        let (factors, d) = (fixed.as_ref(), params.factors);
-        let others = whole_rows(&format!("{}s", sides.1), factors, d)?;
-        let gramian = threads::run(params.n_threads, || Gramian::of(factors, d));
-        let objective = Objective::new(params);
-        let matrix = gramian.scaled(objective.unobserved);
-        let whitening = Whitening::new(&gramian, &objective, Method::Exact, others, d);
-        let params = params.clone();
-        Ok(FoldIn { factors: fixed, params, objective, gramian, matrix, whitening, sides })
+        memory::attempt(|| {
+            params.check()?;
+            let (factors, d) = (fixed.as_ref(), params.factors);
+            let others = whole_rows(&format!("{}s", sides.1), factors, d)?;
+            let gramian = threads::run(params.n_threads, || Gramian::of(factors, d));
+            let objective = Objective::new(params);
+            let matrix = gramian.scaled(objective.unobserved);
+            let whitening = Whitening::new(&gramian, &objective, Method::Exact, others, d);
+            let params = params.clone();
+            Ok(FoldIn { factors: fixed, params, objective, gramian, matrix, whitening, sides })
+        })
     }
 
     /// How many items there are: the columns that a row may have.
@@ -83,21 +86,27 @@ impl<F: AsRef<[f32]>> FoldIn<F> {
     /// If the rows have another number of columns, a weight is refused, or a row has no finite
     /// solution.
     pub fn fold_in(&self, rows: &Csr) -> Result<Vec<f32>, TrainError> {
-        if rows.n_cols() != self.n_items() {
-            return Err(TrainError::Matrix {
-                what: "the number of columns of the rows to fold in".into(),
-                got: rows.n_cols().to_string(),
-                expected: format!("{}, one for each {} of the model", self.n_items(), self.sides.1),
-            });
-        }
-        self.objective.check(rows)?;
-        let mut out = vec![0f32; rows.n_rows() * self.params.factors];
-        let (few, step) = (self.are_few(rows), self.half_step());
-        threads::run(self.params.n_threads, || match few {
-            true => step.one_by_one(rows, &mut out),
-            false => step.run(rows, &mut out, Terms::None).map(|_| ()),
-        })?;
-        Ok(out)
+        memory::attempt(|| {
+            if rows.n_cols() != self.n_items() {
+                return Err(TrainError::Matrix {
+                    what: "the number of columns of the rows to fold in".into(),
+                    got: rows.n_cols().to_string(),
+                    expected: format!(
+                        "{}, one for each {} of the model",
+                        self.n_items(),
+                        self.sides.1
+                    ),
+                });
+            }
+            self.objective.check(rows)?;
+            let mut out = memory::zeroed(rows.n_rows() * self.params.factors);
+            let (few, step) = (self.are_few(rows), self.half_step());
+            threads::run(self.params.n_threads, || match few {
+                true => step.one_by_one(rows, &mut out),
+                false => step.run(rows, &mut out, Terms::None).map(|_| ()),
+            })?;
+            Ok(out)
+        })
     }
 
     /// Whether rows take less time one by one than together, where all items are rotated first.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::turns;
 use crate::kernel::dense::{Equations, padded};
+use crate::threads;
 
 /// Rows summed in float32 before the sum goes over to float64.
 const BLOCK: usize = 256;
@@ -34,7 +35,7 @@ impl Gramian {
         for wave in factors.chunks(WAVE * BLOCK * d) {
             let rows = wave.chunks(BLOCK * d).collect();
             let blocks = turns::each(rows, || Block::new(d), Block::sum);
-            values.par_chunks_mut(n).enumerate().for_each(|(i, sums)| {
+            threads::for_each(values.par_chunks_mut(n).enumerate(), |(i, sums)| {
                 for block in &blocks {
                     let row = &block[i * n..][..n];
                     sums.iter_mut().zip(row).for_each(|(sum, &b)| *sum += f64::from(b));

@@ -16,6 +16,8 @@ use super::turns;
 use super::whitening::Whitening;
 use crate::error::TrainError;
 use crate::kernel::dense::{Ladder, padded};
+use crate::progress;
+use crate::threads;
 
 /// Rows whose terms of the loss are summed by themselves, before the sums are.
 const SUMMED: usize = 256;
@@ -96,17 +98,15 @@ impl HalfStep<'_> {
     /// row's own.
     pub(super) fn one_by_one(&self, rows: &Csr, out: &mut [f32]) -> Result<(), TrainError> {
         let d = self.fixed.d;
-        let failed = out
-            .par_chunks_mut(d)
-            .enumerate()
-            .map_init(
-                || Scratch::new(d),
-                |scratch, (row, x)| {
-                    let (columns, values) = rows.row(row);
-                    solve_alone(scratch, &self.fixed, columns, values, x).err().map(|_| row)
-                },
-            )
-            .find_map_first(|failed| failed);
+        let failed = threads::map_init(
+            out.par_chunks_mut(d).enumerate(),
+            || Scratch::new(d),
+            |scratch, (row, x): (usize, &mut [f32])| {
+                let (columns, values) = rows.row(row);
+                solve_alone(scratch, &self.fixed, columns, values, x).err().map(|_| row)
+            },
+        )
+        .find_map_first(|failed| failed);
         failed.map_or(Ok(()), |row| Err(self.singular(row)))
     }
 
@@ -132,6 +132,7 @@ impl Run<'_> {
     fn block(&self, work: &mut Workspace, block: &mut Block<'_>) -> Result<Vec<f64>, TrainError> {
         work.clear(block.len());
         for at in 0..block.len() {
+            progress::check();
             let (columns, values) = block.row(at);
             match self.fixed.way(values) {
                 Way::Zero => block.vector(at).fill(0.0),
@@ -150,6 +151,7 @@ impl Run<'_> {
         self.side_by_side(work, block);
         work.hand_over(self.fixed.whitening, block);
         for at in std::mem::take(&mut work.lost) {
+            progress::check();
             self.in_unknowns(work, block, at)?;
         }
         Ok(self.loss(work, block))
@@ -195,6 +197,7 @@ impl Run<'_> {
         self.fixed.whitening.rotate_into(&work.gathered, &mut work.padded, &mut work.before);
         for (i, &at) in work.to_improve.iter().enumerate() {
             let (columns, values) = block.row(at);
+            progress::check();
             let x = &mut work.rotated[work.pending.len() * n..][..n];
             x.copy_from_slice(&work.before[i * n..][..n]);
             if let Some(&next) = work.to_improve.get(i + 1) {

@@ -3,7 +3,9 @@
 use super::model::Model;
 use crate::error::QueryError;
 use crate::exact::{self, Rows, inverse_norm};
+use crate::memory;
 use crate::metric::Metric;
+use crate::progress;
 use crate::threads;
 
 /// Whether a vector (by its number among those asked for) may be answered with a row.
@@ -122,24 +124,30 @@ impl Model {
         n: usize,
         allowed: Allowed<'_>,
     ) -> Result<Vec<Ranking>, QueryError> {
-        check(vectors, n, self.factors)?;
-        let mut queries = vectors.to_vec();
-        let ranked = threads::run(self.params.n_threads, || {
-            let inverse_norms: Vec<f32> = match metric {
-                Metric::Angular => factors.chunks_exact(self.factors).map(inverse_norm).collect(),
-                _ => Vec::new(),
+        memory::attempt(|| {
+            check(vectors, n, self.factors)?;
+            let mut queries = memory::copied(vectors);
+            let ranked = threads::run(self.params.n_threads, || {
+                let inverse_norms: Vec<f32> = match metric {
+                    Metric::Angular => {
+                        let rows = progress::checked(factors.chunks_exact(self.factors), 1 << 12);
+                        rows.map(inverse_norm).collect()
+                    }
+                    _ => Vec::new(),
+                };
+                let dim = self.factors;
+                let rows =
+                    Rows { metric, dim, values: factors.into(), inverse_norms: &inverse_norms };
+                queries.chunks_exact_mut(dim).for_each(|query| rows.prepare(query));
+                let n = n.min(rows.len());
+                exact::search(rows, &queries, n, |at, row| allowed(at, row).then_some(row))
+            });
+            let scored = |(list, vector): (Vec<(f32, u32)>, &[f32])| match known(vector) {
+                true => list.into_iter().map(|(key, row)| (row, -key)).collect(),
+                false => Vec::new(),
             };
-            let dim = self.factors;
-            let rows = Rows { metric, dim, values: factors.into(), inverse_norms: &inverse_norms };
-            queries.chunks_exact_mut(dim).for_each(|query| rows.prepare(query));
-            let n = n.min(rows.len());
-            exact::search(rows, &queries, n, |at, row| allowed(at, row).then_some(row))
-        });
-        let scored = |(list, vector): (Vec<(f32, u32)>, &[f32])| match known(vector) {
-            true => list.into_iter().map(|(key, row)| (row, -key)).collect(),
-            false => Vec::new(),
-        };
-        Ok(ranked.into_iter().zip(vectors.chunks_exact(self.factors)).map(scored).collect())
+            Ok(ranked.into_iter().zip(vectors.chunks_exact(self.factors)).map(scored).collect())
+        })
     }
 }
 
@@ -165,7 +173,7 @@ fn gather(
     rows: &[u32],
     what: &'static str,
 ) -> Result<Vec<f32>, QueryError> {
-    let mut vectors = Vec::with_capacity(rows.len() * d);
+    let mut vectors = memory::with_capacity(rows.len() * d);
     for &row in rows {
         let vector = (row as usize).checked_mul(d).and_then(|at| factors.get(at..at + d));
         vectors.extend_from_slice(vector.ok_or_else(|| QueryError::UnknownId {

@@ -8,6 +8,7 @@ use super::objective::Objective;
 use super::repair;
 use super::whitening::Whitening;
 use crate::kernel::dense::{Blocks, Dual, Equations, Gradients, Ladder, Row, padded};
+use crate::threads;
 
 /// Entries summed in float32 before the sum goes over to float64: a popular item may have millions,
 /// and a float32 sum of that many loses the small ones.
@@ -199,19 +200,18 @@ fn sum_long_row(scratch: &mut Scratch, fixed: &Fixed<'_>, columns: &[u32], value
     scratch.wide.extend(fixed.matrix.iter().map(|&v| f64::from(v)));
     scratch.wide.resize(side + fixed.d, 0.0);
     if columns.len() > GIANT {
-        let parts: Vec<Vec<f64>> = columns
-            .par_chunks(GIANT / 4)
-            .zip(values.par_chunks(GIANT / 4))
-            .map_init(
-                || Scratch::new(fixed.d),
-                |own, (columns, values)| {
-                    own.wide.clear();
-                    own.wide.resize(side + fixed.d, 0.0);
-                    add_segments(own, fixed, columns, values);
-                    own.wide.clone()
-                },
-            )
-            .collect();
+        let chunks = columns.par_chunks(GIANT / 4).zip(values.par_chunks(GIANT / 4));
+        let parts: Vec<Vec<f64>> = threads::map_init(
+            chunks,
+            || Scratch::new(fixed.d),
+            |own, (columns, values)| {
+                own.wide.clear();
+                own.wide.resize(side + fixed.d, 0.0);
+                add_segments(own, fixed, columns, values);
+                own.wide.clone()
+            },
+        )
+        .collect();
         for part in parts {
             scratch.wide.iter_mut().zip(part).for_each(|(w, v)| *w += v);
         }

@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use crate::error::TrainError;
+use crate::memory;
 use crate::random::Random;
+use crate::threads;
 
 /// The stream of the first block of users; far from the small numbers that trees use.
 const STREAM: u64 = 0x616c_7300_0000_0000;
@@ -35,8 +37,9 @@ pub enum Start<'a> {
 /// Random users' factors, `n` x `d`.
 pub(super) fn random(seed: u64, n: usize, d: usize) -> Vec<f32> {
     let scale = 0.1 / (d as f64).sqrt();
-    let mut factors = vec![0f32; n * d];
-    factors.par_chunks_mut(BLOCK * d).enumerate().for_each(|(block, rows)| {
+    let mut factors = memory::zeroed(n * d);
+    let blocks = factors.par_chunks_mut(BLOCK * d).enumerate();
+    threads::for_each(blocks, |(block, rows): (usize, &mut [f32])| {
         let mut random = Random::new(seed, STREAM + block as u64);
         rows.iter_mut().for_each(|v| *v = (scale + random.normal() * scale) as f32);
     });

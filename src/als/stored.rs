@@ -14,6 +14,7 @@ use super::params::Params;
 use crate::error::{BuildError, Error, OpenError, TrainError};
 use crate::exact::{Storage, halves};
 use crate::format::{Content, Directory, Header, Image, Key, Kind, Layout};
+use crate::memory;
 use crate::metric::Metric;
 use crate::store::{self, Buffer, Bytes};
 
@@ -276,7 +277,7 @@ fn read_factors(
             let range = d.sized(key(half), values, PURPOSE)?;
             Ok(view::<f16>(file, range).iter().map(|v| v.to_f32()).collect())
         }
-        None => Ok(view::<f32>(file, d.sized(key(single), values, PURPOSE)?).to_vec()),
+        None => Ok(memory::copied(view::<f32>(file, d.sized(key(single), values, PURPOSE)?))),
     }
 }
 
@@ -287,10 +288,11 @@ fn interactions(
     items: usize,
 ) -> Result<Option<Csr>, OpenError> {
     let Some(range) = d.range(key(Kind::SeenItems)) else { return Ok(None) };
-    let indices = view::<u32>(file, range).to_vec();
+    let indices = memory::copied(view::<u32>(file, range));
     let weights = d.sized(key(Kind::SeenWeights), indices.len(), PURPOSE)?;
     let offsets = d.sized(key(Kind::SeenOffsets), users.saturating_add(1), PURPOSE)?;
-    let (offsets, weights) = (view::<u64>(file, offsets).to_vec(), view(file, weights).to_vec());
+    let (offsets, weights) =
+        (memory::copied(view::<u64>(file, offsets)), memory::copied(view(file, weights)));
     let wrong = |e: TrainError| invalid("the interactions", e.to_string(), "a sound matrix");
     Csr::from_parts(items, offsets, indices, weights).map(Some).map_err(wrong)
 }

@@ -15,6 +15,7 @@ use super::start::{self, Start};
 use super::whitening::Whitening;
 use crate::error::TrainError;
 use crate::kernel::Aligned;
+use crate::memory;
 use crate::threads;
 
 /// An epoch that has just ended.
@@ -102,7 +103,11 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// If a parameter, the start or a weight is refused, the matrix is empty, a row has no finite
     /// solution, or `interrupt` said so.
-    pub fn fit(mut self, users: &Csr) -> Result<Model, TrainError> {
+    pub fn fit(self, users: &Csr) -> Result<Model, TrainError> {
+        memory::attempt(|| self.train(users))
+    }
+
+    fn train(mut self, users: &Csr) -> Result<Model, TrainError> {
         self.params.check()?;
         check_matrix(users)?;
         let objective = Objective::new(&self.params);

@@ -1,6 +1,7 @@
 //! The basis in which the part that all rows share is tridiagonal.
 
 use crate::kernel::dense::{Banded, Ladder, padded};
+use crate::progress;
 
 /// A = Q T Q' for a symmetric matrix A: Q orthogonal, T tridiagonal.
 ///
@@ -24,6 +25,7 @@ impl Tridiagonal {
         let mut reflections = Vec::with_capacity(d);
         let mut beside = Vec::with_capacity(d);
         for k in 0..d.saturating_sub(1) {
+            progress::check();
             let (above, below) = a.split_at_mut((k + 1) * d);
             let (v, off) = reflection(&above[k * d + k + 1..]);
             reflect_both_sides(below, d, k + 1, &v);
@@ -82,6 +84,7 @@ fn product(reflections: &[Vec<f64>], d: usize) -> Vec<f64> {
     q.iter_mut().step_by(d + 1).for_each(|v| *v = 1.0);
     let mut p = vec![0f64; d];
     for (k, v) in reflections.iter().enumerate().rev() {
+        progress::check();
         let (first, rows) = (k + 1, &mut q[(k + 1) * d..]);
         p[first..].fill(0.0);
         for (row, &v) in rows.chunks_exact(d).zip(v) {

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::csr::Csr;
+use crate::progress::Flag;
 
 /// Rows of a part at most: enough for short rows to find others of their length.
 pub(super) const ROWS: usize = 256;
@@ -28,10 +29,11 @@ pub(super) fn each<J: Send, W, T: Send>(
     let n = jobs.len();
     let queue = Mutex::new(jobs.into_iter().enumerate());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let flag = Flag::current();
     let thread = |_| {
         let (mut work, mut done) = (None, vec![]);
         while let Some((at, job)) = next() {
-            done.push((at, run(work.get_or_insert_with(&make), job)));
+            done.push((at, flag.run(|| run(work.get_or_insert_with(&make), job))));
         }
         done
     };

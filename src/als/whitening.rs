@@ -7,6 +7,7 @@ use super::tridiagonal::Tridiagonal;
 use super::turns;
 use crate::kernel::Aligned;
 use crate::kernel::dense::{self, Banded, BlockStarts, Ladder, padded};
+use crate::progress;
 
 /// Rows rotated by one thread at a time.
 const BLOCK: usize = 256;
@@ -40,7 +41,7 @@ impl Whitening {
         let most_entries = method.most_entries(d);
         let counts = if objective.is_scaled() { most_entries } else { 0 };
         let ladder = |m| tridiagonal.ladder(f64::from(objective.ridge(m, others)));
-        let ladders = (0..=counts).map(ladder).collect();
+        let ladders = progress::checked(0..=counts, 1).map(ladder).collect();
         let banded = tridiagonal.banded();
         let starts = BlockStarts::new(&banded, d);
         Whitening { d, tridiagonal, ladders, most_entries, banded, starts }

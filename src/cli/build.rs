@@ -57,8 +57,8 @@ pub(super) struct Args {
     /// The same seed gives the same file, at any number of threads
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The most memory to allocate, such as 500MB or 2GB: a file larger than that is built from a
     /// float32 .npy on the disk, without a graph

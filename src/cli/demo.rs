@@ -51,8 +51,8 @@ pub(super) struct Args {
     /// Of the data and the training
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// Keep the recommender in this file
     #[arg(long, value_name = "FILE")]

@@ -48,8 +48,8 @@ pub(super) struct Args {
     /// Of the order of items with equal scores
     #[arg(long, default_value_t)]
     seed: u64,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use crate::error::{BuildError, Error, OpenError, QueryError, ReadError, SaveError, TrainError};
+use crate::error::{
+    BuildError, Error, OpenError, OutOfMemory, QueryError, ReadError, SaveError, TrainError,
+};
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -71,4 +73,4 @@ macro_rules! told_as_they_are {
     };
 }
 
-told_as_they_are!(BuildError, QueryError, ReadError, TrainError);
+told_as_they_are!(OutOfMemory, BuildError, QueryError, ReadError, TrainError);

@@ -33,8 +33,8 @@ pub(super) struct Args {
     /// The same seed gives the same file, at any number of threads
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]

@@ -34,6 +34,7 @@ use std::io::{self, BufWriter, Write};
 use clap::{Parser, Subcommand};
 
 use crate::error::{is_steering, printable};
+use crate::memory;
 use failure::Failure;
 use terminal::{ForPeople, notes};
 
@@ -82,10 +83,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>, itself: &[OsString]) -> u8
         }
     };
     let mut stdout = BufWriter::new(io::stdout());
-    let done = match command.is_json() {
+    let done = memory::attempt(|| match command.is_json() {
         true => run_to_the_end(&command, itself, &mut stdout),
         false => run_to_the_end(&command, itself, &mut ForPeople::new(&mut stdout)),
-    };
+    });
     // What a failure left in the buffer was not meant to be printed, and a closed pipe would
     // refuse it once more.
     let _ = stdout.into_parts();

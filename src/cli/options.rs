@@ -24,6 +24,16 @@ pub(super) fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of threads: at least 1, or -1 for all cores.
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse::<i128>() {
+        Ok(-1) => Ok(std::thread::available_parallelism().map_or(1, |n| n.get())),
+        // The crate has a limit of its own.
+        Ok(n) if n > 0 => Ok(usize::try_from(n).unwrap_or(usize::MAX)),
+        _ => Err("expected at least 1, or -1 for all cores".to_string()),
+    }
+}
+
 /// A number of bytes: 1500000, 500kB, 500MB, 2GB, or in powers of two KiB, MiB, GiB.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

@@ -14,13 +14,20 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     /// A bar of `total` steps.
     pub fn bar(what: &str, total: usize) -> Progress {
-        Progress::start(ProgressBar::new(total as u64), what, "{prefix} {bar:30} {pos}/{len} {msg}")
+        Progress::start(
+            ProgressBar::new(total as u64),
+            what,
+            "{prefix} {bar:30} {pos}/{len} [{elapsed} < {eta}] {msg}",
+        )
     }
 
     /// Something whose end is not known.
     pub fn spinner(what: &str) -> Progress {
-        let progress =
-            Progress::start(ProgressBar::new_spinner(), what, "{spinner} {prefix} {msg}");
+        let progress = Progress::start(
+            ProgressBar::new_spinner(),
+            what,
+            "{spinner} {prefix} [{elapsed}] {msg}",
+        );
         progress.0.enable_steady_tick(Duration::from_millis(120));
         progress
     }

@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = positive)]
     budgets: Option<Vec<usize>>,
     /// Threads of the brute force; all cores unless given. Searches are timed on one
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// A picture of the curve to write, as SVG: curve.svg; - is standard output
     #[arg(long, value_name = "FILE", value_parser = svg)]

@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[arg(long)]
     include_seen: bool,
     /// Threads of --all; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The file of --all: .parquet, .csv, .tsv or .jsonl; - is CSV on standard output
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["user", "history"])]

@@ -58,8 +58,8 @@ pub(super) struct Args {
     /// Of what is drawn at random, and of equal scores
     #[arg(long, default_value_t)]
     seed: u64,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The page to write; - is standard output
     #[arg(short, long, value_name = "FILE")]

@@ -46,8 +46,8 @@ pub(super) struct Args {
     radius: Option<f64>,
     #[command(flatten)]
     effort: EffortArgs,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The file to write: .npy, .parquet, .csv, .tsv or .jsonl; - is CSV on standard output
     #[arg(short, long, value_name = "FILE")]

@@ -12,7 +12,7 @@ use crate::{Interactions, Recommender};
 
 use super::columns::{ColumnArgs, NamesArgs};
 use super::failure::Failure;
-use super::options::{ParamArgs, labels_of, positive};
+use super::options::{ParamArgs, labels_of};
 use super::output::{Report, thousands};
 use super::progress::{Progress, note};
 
@@ -45,8 +45,8 @@ pub(super) struct Args {
     names: NamesArgs,
     #[command(flatten)]
     params: ParamArgs,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]

@@ -54,8 +54,8 @@ pub(super) struct IntoArgs {
     /// drawn unless given
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
-    /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads; -1: all cores, which is the default
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]

@@ -11,7 +11,7 @@ use crate::tune::{Event, Options, Outcome, Space, Span, Trial, tune};
 
 use super::columns::{ColumnArgs, NamesArgs};
 use super::failure::Failure;
-use super::options::{labels_of, positive};
+use super::options::labels_of;
 use super::output::{Align, Table, duration, thousands};
 use super::progress::{Progress, note};
 use super::train;
@@ -41,7 +41,7 @@ pub(super) struct Args {
     #[command(flatten)]
     names: NamesArgs,
     /// Threads; all cores unless given
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = super::options::threads, allow_negative_numbers = true)]
     threads: Option<usize>,
     /// Print one JSON object
     #[arg(long)]

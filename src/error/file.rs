@@ -1,5 +1,6 @@
 //! What can go wrong with this crate's own files.
 
+use crate::memory::OutOfMemory;
 use std::path::PathBuf;
 
 use thiserror::Error as ThisError;
@@ -67,6 +68,9 @@ fn remedy(source: &std::io::Error) -> &'static str {
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// The system refused memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// The system refused.
     #[error("could not open {}: {source}", at(path))]
     Io {

@@ -134,7 +134,7 @@ impl ItemKnn {
                 }
                 best.into_sorted().into_iter().map(|(key, other)| (other, -key)).collect()
             };
-            (0..items.n_rows()).into_par_iter().map_init(scratch, nearest).collect()
+            threads::map_init((0..items.n_rows()).into_par_iter(), scratch, nearest).collect()
         });
         let mut offsets = vec![0];
         offsets.extend(lists.iter().scan(0, |end, list| {

@@ -2,6 +2,8 @@
 
 use crate::als::Csr;
 use crate::error::TrainError;
+use crate::memory;
+use crate::progress;
 use crate::random::Random;
 use crate::recommend::Interactions;
 
@@ -146,13 +148,13 @@ pub(crate) fn kept(matrix: &Csr, keep: impl Fn(usize) -> bool) -> Result<Csr, Tr
     let mut indptr = Vec::with_capacity(matrix.n_rows() + 1);
     let (mut indices, mut values) = (Vec::new(), Vec::new());
     indptr.push(0);
-    for user in 0..matrix.n_rows() {
+    for user in progress::checked(0..matrix.n_rows(), 256) {
         let start = matrix.indptr()[user] as usize;
         let (items, weights) = matrix.row(user);
         for (entry, (&item, &weight)) in (start..).zip(items.iter().zip(weights)) {
             if keep(entry) {
-                indices.push(item);
-                values.push(weight);
+                memory::push(&mut indices, item);
+                memory::push(&mut values, weight);
             }
         }
         indptr.push(indices.len() as u64);
@@ -193,7 +195,7 @@ fn random(n: usize, share: f64, seed: u64) -> Vec<bool> {
         wanted -= usize::from(chosen);
         chosen
     };
-    (0..n).map(mark).collect()
+    progress::checked(0..n, 1 << 16).map(mark).collect()
 }
 
 /// Marks the k entries of each user with the largest keys, equal ones by a draw of the user's own.
@@ -208,7 +210,7 @@ fn last_k(
         return Err(TrainError::Parameter { name, got: "0".into(), expected });
     }
     let mut marks = vec![false; matrix.nnz()];
-    for user in 0..matrix.n_rows() {
+    for user in progress::checked(0..matrix.n_rows(), 256) {
         let start = matrix.indptr()[user] as usize;
         let mut entries: Vec<usize> = (start..matrix.indptr()[user + 1] as usize).collect();
         if entries.len() <= k {
@@ -223,10 +225,11 @@ fn last_k(
 
 /// Marks what is later than the moment at which the share begins.
 fn latest(times: &[i64], share: f64) -> Vec<bool> {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
+    let mut copy = memory::copied(times);
     let held_out = (times.len() as f64 * share).round() as usize;
-    let moment = sorted.len().checked_sub(held_out + 1).map_or(i64::MIN, |at| sorted[at]);
+    // Selected rather than sorted: a sort of many times could not be interrupted for seconds.
+    let at = copy.len().checked_sub(held_out + 1);
+    let moment = at.map_or(i64::MIN, |at| *copy.select_nth_unstable(at).1);
     times.iter().map(|&time| time > moment).collect()
 }
 

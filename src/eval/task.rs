@@ -9,6 +9,7 @@ use crate::als::Csr;
 use crate::error::QueryError;
 use crate::exact::{self, Rows};
 use crate::metric::Metric;
+use crate::progress;
 use crate::threads;
 
 /// Users whose lists are held at a time.
@@ -104,7 +105,7 @@ impl<'a> Task<'a> {
     pub fn new(train: &'a Csr, test: &Csr, options: &Options) -> Result<Task<'a>, QueryError> {
         check(train, test, &options.ks)?;
         let mut task = Task::empty(train, options);
-        for user in 0..test.n_rows() {
+        for user in progress::checked(0..test.n_rows(), 1024) {
             task.want(user, test.row(user));
             task.ask(user);
         }
@@ -245,7 +246,7 @@ impl<'a> Task<'a> {
         rank: impl Fn(u32, usize) -> Result<Vec<u32>, E> + Sync,
     ) -> Result<Evaluation, E> {
         let n = self.longest();
-        self.blocks(|users| users.par_iter().map(|&user| rank(user, n)).collect())
+        self.blocks(|users| threads::map(users.par_iter(), |&user| rank(user, n)).collect())
     }
 
     /// Measures lists that are there already: `length` items for each user of the matrices, row

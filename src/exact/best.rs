@@ -1,5 +1,7 @@
 //! The smallest of many keys.
 
+use crate::memory;
+
 /// The `capacity` smallest (key, tag) pairs pushed so far, equal keys by tag.
 ///
 /// A buffer of four times the capacity is filled with whatever may still count and then cut to its
@@ -57,7 +59,7 @@ impl Best {
     #[inline]
     pub fn push(&mut self, key: f32, tag: u32) {
         if key <= self.bound {
-            self.packed.push(pack(key, tag));
+            memory::push(&mut self.packed, pack(key, tag));
             if self.packed.len() >= self.capacity.saturating_mul(4).saturating_add(16) {
                 self.cut();
             }

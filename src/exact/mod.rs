@@ -20,6 +20,8 @@ use rayon::prelude::*;
 use crate::kernel::bytes::{self, hamming};
 use crate::kernel::{code, float, vector};
 use crate::metric::Metric;
+use crate::progress;
+use crate::threads;
 
 /// Vectors as a search reads them.
 #[derive(Debug, Clone, Copy)]
@@ -194,10 +196,10 @@ pub fn search(
     let queries: Vec<&[f32]> = queries.chunks_exact(rows.dim).collect();
     let groups: Vec<(usize, &[&[f32]])> =
         queries.chunks(TOGETHER).enumerate().map(|(i, group)| (TOGETHER * i, group)).collect();
-    groups
-        .into_par_iter()
-        .flat_map_iter(|(first, group)| together(rows, group, k, |q, row| tag(first + q, row)))
-        .collect()
+    let found = threads::map(groups.into_par_iter(), |(first, group): (usize, &[&[f32]])| {
+        together(rows, group, k, |q, row| tag(first + q, row))
+    });
+    found.flatten_iter().collect()
 }
 
 /// [`search`] for one query on the calling thread, into `best`. Allocates nothing once `best` and
@@ -211,6 +213,7 @@ pub fn search_into(
 ) {
     let mut keys = [[0f32; BLOCK]];
     for start in (0..rows.len()).step_by(BLOCK) {
+        progress::check();
         let count = BLOCK.min(rows.len() - start);
         fill_keys(rows, &[query], start, count, &mut keys);
         offer(&keys[0][..count], best, near, |at| tag(start as u32 + at));
@@ -238,6 +241,7 @@ fn together(
     let mut keys = vec![[0f32; BLOCK]; 4];
     let mut near = Vec::new();
     for start in (0..rows.len()).step_by(BLOCK) {
+        progress::check();
         let count = BLOCK.min(rows.len() - start);
         for (four, best) in best.chunks_mut(4).enumerate() {
             let queries = &queries[4 * four..][..best.len()];

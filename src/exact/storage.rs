@@ -8,7 +8,9 @@ use rayon::prelude::*;
 
 use super::Values;
 use crate::error::BuildError;
+use crate::memory;
 use crate::quant;
+use crate::threads;
 
 /// What is kept of vectors: searches are exact to it.
 ///
@@ -68,7 +70,8 @@ impl FromStr for Storage {
 /// # Errors
 /// If one is beyond float16's range.
 pub fn halves(values: &[f32], dim: usize) -> Result<Vec<f16>, BuildError> {
-    let halves: Vec<f16> = values.par_iter().map(|&x| f16::from_f32(x)).collect();
+    let mut halves: Vec<f16> = memory::with_capacity(values.len());
+    values.par_iter().map(|&x| f16::from_f32(x)).collect_into_vec(&mut halves);
     match halves.iter().position(|x| !x.is_finite()) {
         Some(at) => {
             Err(BuildError::BeyondHalf { row: at / dim, column: at % dim, value: values[at] })
@@ -92,7 +95,8 @@ impl ByteVectors {
         for offset in [0.0, 128.0] {
             let fits = |x: &f32| x.fract() == 0.0 && (-128.0..=127.0).contains(&(x - offset));
             if values.par_iter().all(fits) {
-                let codes = values.par_iter().map(|x| (x - offset) as i8).collect();
+                let mut codes: Vec<i8> = memory::with_capacity(values.len());
+                values.par_iter().map(|x| (x - offset) as i8).collect_into_vec(&mut codes);
                 let scales = vec![1.0; values.len() / dim];
                 return ByteVectors { codes, scales, offset: vec![offset; dim] };
             }
@@ -100,10 +104,11 @@ impl ByteVectors {
         let row = |at: usize| &values[at * dim..][..dim];
         let n = values.len() / dim;
         let offset = quant::mean(n, dim, |at| row(at).into(), &[]);
-        let mut codes = vec![0i8; values.len()];
+        let mut codes = memory::zeroed(values.len());
         let rows = codes.par_chunks_exact_mut(dim).enumerate();
-        let scales =
-            rows.map(|(at, codes)| quant::encode(row(at), 1.0, &offset, codes).scale).collect();
+        let scale =
+            |(at, codes): (usize, &mut [i8])| quant::encode(row(at), 1.0, &offset, codes).scale;
+        let scales = threads::map(rows, scale).collect();
         ByteVectors { codes, scales, offset }
     }
 

@@ -15,7 +15,10 @@ use super::{Best, Rows};
 use crate::kernel::code::{TILE, place};
 use crate::kernel::screen::{self, Limit, Screen, TOGETHER, Tiles};
 use crate::kernel::vector;
+use crate::memory;
+use crate::progress;
 use crate::quant;
+use crate::threads;
 
 /// Bytes of tiles that four vectors after another read: they stay in the first cache level.
 const STEP_BYTES: usize = 24 << 10;
@@ -51,13 +54,16 @@ impl Panel {
     #[must_use]
     pub fn new(from: Rows<'_>, rows: Vec<u32>) -> Panel {
         let length = |&row: &u32| (length(&from.row(row as usize)), row);
-        let mut ranked: Vec<(f64, u32)> = rows.par_iter().map(length).collect();
+        let mut ranked: Vec<(f64, u32)> = memory::with_capacity(rows.len());
+        threads::map(rows.par_iter(), length).collect_into_vec(&mut ranked);
         ranked.par_sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let rows: Vec<u32> = ranked.iter().map(|r| r.1).collect();
         let width = quant::code_len(from.dim);
-        let mut tiles = vec![0u8; rows.len().div_ceil(TILE) * TILE * width];
+        let mut tiles = memory::zeroed(rows.len().div_ceil(TILE) * TILE * width);
         let work = tiles.par_chunks_exact_mut(TILE * width).zip(rows.par_chunks(TILE));
-        let made: Vec<Tile> = work.map(|(tile, rows)| fill(from, rows, tile)).collect();
+        let made: Vec<Tile> =
+            threads::map(work, |(tile, rows): (&mut [u8], &[u32])| fill(from, rows, tile))
+                .collect();
         let mut panel = Panel {
             dim: from.dim,
             rows,
@@ -220,6 +226,7 @@ pub fn sweep(
         let tiles = first..panel.n_tiles().min(first + step);
         compared += tiles.len() * TILE * going.len();
         for four in going.chunks(TOGETHER) {
+            progress::check();
             let chunk = Chunk { rows, panel, queries, coded: &coded, tiles: tiles.clone() };
             chunk.compare(four, scratch, &tag);
         }

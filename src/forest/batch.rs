@@ -15,6 +15,7 @@ use super::{Request, Scratch};
 use crate::exact::Best;
 use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
 use crate::metric::Metric;
+use crate::progress;
 use crate::quant;
 
 /// Bytes of tiles that are scored together: they stay in the second cache level while one four of
@@ -179,6 +180,7 @@ impl Scan<'_, '_> {
     fn leaves(&mut self, pairs: &[(u32, u32)]) {
         let tree = self.block.tree;
         for (leaf, queries) in ByLeaf::new(pairs, tree.leaves.bias.len()).groups() {
+            progress::check();
             if let Some((members, codes)) = tree.leaf(leaf) {
                 self.rows(members, codes, queries);
             }
@@ -188,6 +190,7 @@ impl Scan<'_, '_> {
     /// Scores rows for the queries named and keeps the best.
     fn rows(&mut self, members: &[u32], codes: CodeRows<'_>, queries: &[u32]) {
         for start in (0..members.len()).step_by(self.step) {
+            progress::check();
             let end = members.len().min(start + self.step);
             let codes = slice(codes, start, end, self.block.tree.member_width);
             for queries in queries.chunks(4) {
@@ -257,6 +260,7 @@ impl Scan<'_, '_> {
         }
         let mut scores = vec![0f32; 4 * slots];
         for first in (0..self.block.asks.len() as u32).step_by(4) {
+            progress::check();
             let last = self.block.asks.len() as u32 - 1;
             let queries = [0, 1, 2, 3].map(|i| self.s.query(last.min(first + i), self.width));
             let mut quarters = scores.chunks_exact_mut(slots);
@@ -274,6 +278,7 @@ impl Scan<'_, '_> {
     fn choose_by_groups(&self, choice: &mut Choice, most: usize) {
         let block = &self.block;
         for (at, query) in block.queries.chunks_exact(block.mean.len()).enumerate() {
+            progress::check();
             let request = Request {
                 query,
                 metric: block.metric,

@@ -9,8 +9,10 @@ use super::partition::partition;
 use super::product::Residuals;
 use crate::exact::Rows;
 use crate::kernel::code::TILE;
+use crate::memory;
 use crate::metric::Metric;
 use crate::progress::Work;
+use crate::threads;
 
 /// How a tree is shaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +97,7 @@ pub fn build_tree(
     params: TreeParams,
     work: &Work<'_>,
 ) -> TreeData {
-    let everything = (0..rows.len() as u32).collect();
+    let everything = memory::collect(0..rows.len() as u32);
     let mut parts = partition(rows, everything, params.leaf_size, coded.window, seed, work);
     if parts.len() > 1 {
         for _ in 0..params.rounds {
@@ -121,15 +123,12 @@ fn split_large(
     seed: u64,
     work: &Work<'_>,
 ) -> Vec<Vec<u32>> {
-    parts
-        .into_par_iter()
-        .flat_map_iter(|part| {
-            let seed = seed ^ (u64::from(part[0]) << 32);
-            let largest =
-                if part.len() > 2 * params.leaf_size { params.leaf_size } else { usize::MAX };
-            partition(rows, part, largest, usize::MAX, seed, work)
-        })
-        .collect()
+    let split = threads::map(parts.into_par_iter(), |part: Vec<u32>| {
+        let seed = seed ^ (u64::from(part[0]) << 32);
+        let largest = if part.len() > 2 * params.leaf_size { params.leaf_size } else { usize::MAX };
+        partition(rows, part, largest, usize::MAX, seed, work)
+    });
+    split.flatten_iter().collect()
 }
 
 /// Which leaves stand together: the leaf numbers of each group.
@@ -156,7 +155,7 @@ fn assemble(
 ) -> TreeData {
     let mut group_offsets = vec![0u32];
     let mut leaf_offsets = vec![0u32];
-    let mut members = Vec::with_capacity(rows.len() + parts.len() * TILE);
+    let mut members = memory::with_capacity(rows.len() + parts.len() * TILE);
     let mut slots = vec![0u32; parts.len()];
     for group in &groups {
         for &leaf in group {

@@ -7,9 +7,11 @@ use rayon::prelude::*;
 use super::members::member_width;
 use crate::exact::{Rows, Stored};
 use crate::kernel::code::{self, TILE};
+use crate::memory;
 use crate::metric::Metric;
 use crate::quant::{self, Coded};
 use crate::store::{Buffer, Room};
+use crate::threads;
 
 /// Where a build works, and how.
 #[derive(Debug, Clone)]
@@ -56,11 +58,12 @@ impl CodedRows {
         };
         let width = quant::code_len(rows.dim);
         let mut codes = workspace.room.buffer(rows.len() * width)?;
-        let about = bytemuck::cast_slice_mut::<u8, i8>(codes.as_mut())
-            .par_chunks_exact_mut(width)
-            .enumerate()
-            .map(|(row, codes)| quant::encode(&rows.row(row), rows.factor(row), &mean, codes))
-            .collect();
+        let each = bytemuck::cast_slice_mut::<u8, i8>(codes.as_mut()).par_chunks_exact_mut(width);
+        let encode = |(row, codes): (usize, &mut [i8])| {
+            quant::encode(&rows.row(row), rows.factor(row), &mean, codes)
+        };
+        let mut about = memory::with_capacity(rows.len());
+        threads::map(each.enumerate(), encode).collect_into_vec(&mut about);
         let window = workspace.window.max(TILE);
         Ok(CodedRows { mean, scale, about, window, codes, width })
     }
@@ -104,7 +107,7 @@ impl CodedRows {
 
     /// The codes of members in their order, read in the order of the rows.
     fn gather(&self, members: &[u32]) -> Vec<i8> {
-        let mut near = vec![0i8; members.len() * self.width];
+        let mut near = memory::zeroed(members.len() * self.width);
         let filled = members.iter().copied().zip(0..).filter(|&(row, _)| row != u32::MAX);
         let mut places: Vec<(u32, u32)> = filled.collect();
         places.par_sort_unstable();
@@ -123,25 +126,23 @@ impl CodedRows {
         (tiles, bias, scale): (&mut [u8], &mut [f32], &mut [f32]),
     ) {
         let width = member_width(rows.metric, rows.dim);
-        tiles
+        let tiles = tiles
             .par_chunks_exact_mut(TILE * width)
             .zip(bias.par_chunks_exact_mut(TILE))
             .zip(scale.par_chunks_exact_mut(TILE))
-            .zip(members.par_chunks_exact(TILE))
-            .enumerate()
-            .for_each(|(tile_number, (((tile, bias), scale), members))| {
-                tile.fill(0x80);
-                let mut bytes = vec![0u8; width];
-                for (slot, &row) in members.iter().enumerate() {
-                    (bias[slot], scale[slot]) = (f32::INFINITY, 0.0);
-                    if row != u32::MAX {
-                        let codes = code_of(tile_number * TILE + slot, row);
-                        (bias[slot], scale[slot]) =
-                            self.member(rows, row as usize, codes, &mut bytes);
-                        code::place_bytes(tile, slot, &bytes);
-                    }
+            .zip(members.par_chunks_exact(TILE));
+        threads::for_each(tiles.enumerate(), |(tile_number, (((tile, bias), scale), members))| {
+            tile.fill(0x80);
+            let mut bytes = vec![0u8; width];
+            for (slot, &row) in members.iter().enumerate() {
+                (bias[slot], scale[slot]) = (f32::INFINITY, 0.0);
+                if row != u32::MAX {
+                    let codes = code_of(tile_number * TILE + slot, row);
+                    (bias[slot], scale[slot]) = self.member(rows, row as usize, codes, &mut bytes);
+                    code::place_bytes(tile, slot, &bytes);
                 }
-            });
+            }
+        });
     }
 
     /// Writes a member's bytes; returns its bias and scale.

@@ -6,8 +6,11 @@ use super::coded::CodedRows;
 use crate::exact::Rows;
 use crate::kernel::code::{self, CodeQuery, CodeRows, TILE};
 use crate::kernel::float;
+use crate::memory;
+use crate::progress;
 use crate::progress::Work;
 use crate::quant;
+use crate::threads;
 
 /// Coded vectors in tiles, with what scoring needs.
 #[derive(Debug, Default, Clone)]
@@ -47,13 +50,13 @@ impl Centres {
 /// rows, ascending.
 pub(super) fn means(rows: Rows<'_>, parts: &[Vec<u32>]) -> Vec<f32> {
     let dim = rows.dim;
-    let mut sums = vec![0f64; parts.len() * dim];
+    let mut sums = memory::zeroed(parts.len() * dim);
     let mut of_part: Vec<&mut [f64]> = sums.chunks_exact_mut(dim).collect();
     in_order_of_rows(rows, parts, &mut of_part, |sum, _, row| {
         let factor = rows.factor(row);
         sum.iter_mut().zip(rows.row(row).iter()).for_each(|(s, x)| *s += f64::from(x * factor));
     });
-    let mut means = vec![0f32; sums.len()];
+    let mut means = memory::zeroed(sums.len());
     let of_part = means.par_chunks_mut(dim).zip(sums.par_chunks(dim)).zip(parts);
     of_part.for_each(|((mean, sum), part)| {
         let n = part.len().max(1) as f64;
@@ -75,13 +78,17 @@ fn in_order_of_rows<T: Send>(
     let block = (1 << 16).max(4 * parts.len());
     for end in (1..=rows.len().div_ceil(block)).map(|number| number * block) {
         let parts = gathered.par_iter_mut().zip(&mut next).zip(parts).enumerate();
-        parts.for_each(|(number, ((gathered, next), part))| {
-            let rest = &part[*next as usize..];
-            for &row in rest.iter().take_while(|&&row| (row as usize) < end) {
-                *next += 1;
-                add(gathered, number, row as usize);
-            }
-        });
+        threads::for_each(
+            parts,
+            |(number, ((gathered, next), part)): (usize, ((&mut T, &mut u32), _))| {
+                let part: &Vec<u32> = part;
+                let rest = &part[*next as usize..];
+                for &row in rest.iter().take_while(|&&row| (row as usize) < end) {
+                    *next += 1;
+                    add(gathered, number, row as usize);
+                }
+            },
+        );
     }
 }
 
@@ -117,7 +124,7 @@ pub(super) fn round(
     let nearest = assign(coded, centres.rows(), work);
     let mut sizes = vec![0; n_parts];
     nearest.iter().for_each(|&part| sizes[part as usize] += 1);
-    let mut parts: Vec<Vec<u32>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    let mut parts: Vec<Vec<u32>> = sizes.into_iter().map(memory::with_capacity).collect();
     for (row, &part) in nearest.iter().enumerate() {
         parts[part as usize].push(row as u32);
     }
@@ -128,8 +135,9 @@ pub(super) fn round(
 fn assign(coded: &CodedRows, centres: CodeRows<'_>, work: &Work<'_>) -> Vec<u32> {
     const ROWS: usize = 256;
     let n = coded.about.len();
-    let mut nearest = vec![0u32; n];
-    nearest.par_chunks_mut(ROWS).enumerate().for_each_init(
+    let mut nearest = memory::zeroed(n);
+    threads::for_each_init(
+        nearest.par_chunks_mut(ROWS).enumerate(),
         || vec![vec![0f32; centres.bias.len()]; 4],
         |scores, (chunk, nearest)| {
             if work.is_stopped() {
@@ -140,6 +148,7 @@ fn assign(coded: &CodedRows, centres: CodeRows<'_>, work: &Work<'_>) -> Vec<u32>
                 let first = chunk * ROWS + four * 4;
                 // The last rows of a short four are scored more than once and used once.
                 let queries = [0, 1, 2, 3].map(|i| as_query(coded, (first + i).min(n - 1)));
+                progress::check();
                 if let [a, b, c, d] = &mut scores[..] {
                     code::score4(queries, centres, [a, b, c, d]);
                 }

@@ -4,6 +4,8 @@ use rayon::prelude::*;
 
 use super::split::{Plane, two_means};
 use crate::exact::{Rows, Values};
+use crate::memory;
+use crate::progress::Flag;
 use crate::progress::Work;
 use crate::random::Random;
 
@@ -116,7 +118,7 @@ fn divide_copy(
     if members.len() <= largest || work.is_stopped() {
         return vec![members];
     }
-    let mut values = Vec::with_capacity(members.len() * rows.dim);
+    let mut values = memory::with_capacity(members.len() * rows.dim);
     members.iter().for_each(|&row| values.extend_from_slice(&rows.row(row as usize)));
     let norm = |&row: &u32| rows.inverse_norms.get(row as usize).copied();
     let inverse_norms: Vec<f32> = members.iter().filter_map(norm).collect();
@@ -147,7 +149,8 @@ fn divide(
     let (below, above) = split(rows, members, &mut Random::new(seed, node));
     let side = |members, at| divide(rows, members, largest, seed, child(node, at), work);
     let (mut parts, rest) = if parallel {
-        rayon::join(|| side(below, 0), || side(above, 1))
+        let flag = Flag::current();
+        rayon::join(|| flag.run(|| side(below, 0)), || flag.run(|| side(above, 1)))
     } else {
         (side(below, 0), side(above, 1))
     };
@@ -174,7 +177,7 @@ fn sides(members: Vec<u32>, margins: Vec<f32>) -> (Vec<u32>, Vec<u32>) {
     if above < least || members.len() - above < least {
         return at_median(members, &margins);
     }
-    let mut sides = (Vec::with_capacity(members.len() - above), Vec::with_capacity(above));
+    let mut sides = (memory::with_capacity(members.len() - above), memory::with_capacity(above));
     for (&row, &margin) in members.iter().zip(&margins) {
         if margin > 0.0 { sides.1.push(row) } else { sides.0.push(row) }
     }

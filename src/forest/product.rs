@@ -12,9 +12,11 @@ use super::lloyd::Centres;
 use crate::exact::{Rows, Values};
 use crate::kernel::code::{self, TILE};
 use crate::kernel::product::{self, ProductRows};
+use crate::memory;
 use crate::metric::Metric;
 use crate::quant::{self, Books};
 use crate::random::Random;
+use crate::threads;
 
 /// Residuals that the codebooks are learnt from.
 const SAMPLE: usize = 4096;
@@ -53,8 +55,9 @@ impl Residuals<'_> {
         let mut slots = random.sample(self.members.len(), SAMPLE);
         slots.retain(|&slot| self.members[slot] != u32::MAX);
         let dim = self.rows.dim;
-        let mut sample = vec![0f32; slots.len() * dim];
-        sample.par_chunks_exact_mut(dim).zip(slots).for_each(|(out, slot)| {
+        let mut sample = memory::zeroed(slots.len() * dim);
+        let samples = sample.par_chunks_exact_mut(dim).zip(slots);
+        threads::for_each(samples, |(out, slot): (&mut [f32], usize)| {
             let leaf = self.leaf_offsets.partition_point(|&end| end as usize <= slot) - 1;
             self.residual(self.members[slot], &self.centre(leaf), out);
             let length = out.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
@@ -93,9 +96,9 @@ impl Residuals<'_> {
         let filled = members.iter().copied().zip(0..).filter(|&(row, _)| row != u32::MAX);
         let mut places: Vec<(u32, u32)> = filled.collect();
         places.par_sort_unstable();
-        let mut values = Vec::with_capacity(places.len() * dim);
+        let mut values = memory::with_capacity(places.len() * dim);
         let mut inverse_norms = Vec::new();
-        let mut near = vec![u32::MAX; members.len()];
+        let mut near = memory::filled(u32::MAX, members.len());
         for (at, &(row, slot)) in places.iter().enumerate() {
             values.extend_from_slice(&self.rows.row(row as usize));
             inverse_norms.extend(self.rows.inverse_norms.get(row as usize));
@@ -123,7 +126,8 @@ impl Residuals<'_> {
                 leaves.push((leaf, own, own_tiles));
             }
         }
-        leaves.into_par_iter().for_each(|(leaf, members, tiles)| {
+        let leaves = leaves.into_par_iter();
+        threads::for_each(leaves, |(leaf, members, tiles): (usize, &[u32], &mut [u8])| {
             let mut one = One::new(self, books, &half, leaf);
             let tiles = tiles.chunks_exact_mut(bytes).zip(members.chunks_exact(TILE));
             tiles.for_each(|(tile, members)| one.tile(members, tile));

@@ -10,7 +10,11 @@ use crate::kernel::code::{self, CodeQuery, CodeRows};
 use crate::kernel::float;
 use crate::kernel::product::{self, ProductRows};
 use crate::metric::Metric;
+use crate::progress;
 use crate::quant::{self, QueryTables};
+
+/// How many leaves or groups are taken from the queue between two looks for an interruption.
+const LEAVES: usize = 64;
 
 /// What to search for.
 #[derive(Debug, Clone, Copy)]
@@ -281,7 +285,13 @@ impl<'a, 's> Search<'a, 's> {
     fn visit(&mut self, mut go_on: impl FnMut(&mut Self) -> bool) {
         while !self.is_done() {
             let complete = self.rank();
+            let mut scanned = 0usize;
             while !self.is_done() {
+                // A look at the clock for each leaf would be seen in the time of a search.
+                scanned += 1;
+                if scanned.is_multiple_of(LEAVES) {
+                    progress::check();
+                }
                 match self.s.queue.pop() {
                     Some(Entry { is_leaf: true, tree, at, key }) => {
                         self.scan(tree, at, key);

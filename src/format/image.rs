@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 
 use super::header::{HEADER_SIZE, Header};
-use super::section::{ALIGNMENT, Directory, ENTRY_SIZE, Entry, Key};
+use super::section::{ALIGNMENT, Directory, ENTRY_SIZE, Entry, Key, checksum};
 
 /// Which sections a file will have, and how long each is.
 #[derive(Default)]
@@ -135,7 +135,7 @@ impl Image<'_> {
     pub fn finish(mut self, header: &Header) {
         let bytes = self.bytes;
         for (i, entry) in self.entries.iter_mut().enumerate() {
-            entry.crc = crc32fast::hash(&bytes[entry.range.clone()]);
+            entry.crc = checksum(&bytes[entry.range.clone()]);
             let at = HEADER_SIZE + i * ENTRY_SIZE;
             entry.write(&mut bytes[at..at + ENTRY_SIZE]);
         }

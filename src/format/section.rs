@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::header::{HEADER_SIZE, Header, VERSION, array, u32_at, u64_at};
 use crate::error::OpenError;
+use crate::progress;
 
 /// Every section starts at a multiple of this many bytes: a cache line.
 pub const ALIGNMENT: usize = 64;
@@ -365,8 +366,18 @@ impl Directory {
     }
 }
 
+/// The CRC-32 of some bytes, which may be very many.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in bytes.chunks(1 << 22) {
+        progress::check();
+        hasher.update(part);
+    }
+    hasher.finalize()
+}
+
 fn check_crc(bytes: &[u8], expected: u32, what: impl Fn() -> String) -> Result<(), OpenError> {
-    match crc32fast::hash(bytes) {
+    match checksum(bytes) {
         got if got == expected => Ok(()),
         got => Err(OpenError::Checksum { what: what(), got, expected }),
     }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::NONE;
 use crate::kernel::scattered::{self, ByteRows, Measure};
 use crate::progress::Work;
+use crate::threads;
 
 /// Rows whose lists are made by one task.
 const BLOCK: usize = 1024;
@@ -40,7 +41,7 @@ pub struct Links<'a> {
 pub fn link(links: Links<'_>, lists: &mut [u32], near: usize, spare: &mut [u32], work: &Work<'_>) {
     let degree = links.degree;
     let blocks = spare.par_chunks_mut(BLOCK * degree).enumerate();
-    blocks.for_each_init(Thinner::default, |thinner, (block, out)| {
+    threads::for_each_init(blocks, Thinner::default, |thinner, (block, out)| {
         if work.is_stopped() {
             return;
         }
@@ -61,7 +62,7 @@ pub fn link(links: Links<'_>, lists: &mut [u32], near: usize, spare: &mut [u32],
     lists.copy_from_slice(spare);
     let ends = reverse(lists, degree, spare);
     let blocks = lists.par_chunks_mut(BLOCK * degree).enumerate();
-    blocks.for_each_init(Thinner::default, |thinner, (block, lists)| {
+    threads::for_each_init(blocks, Thinner::default, |thinner, (block, lists)| {
         if work.is_stopped() {
             return;
         }

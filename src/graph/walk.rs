@@ -4,6 +4,10 @@ use super::pool::Pool;
 use super::{Graph, MAX_REACH};
 use crate::kernel::code::prefetch;
 use crate::kernel::scattered;
+use crate::progress;
+
+/// How many lists are read between two looks for an interruption.
+const STEPS: usize = 1024;
 
 /// Memory that walks use again: nothing is allocated once it has grown to what they need.
 #[derive(Default)]
@@ -88,7 +92,12 @@ pub fn walk(
     walk.compare(met, pool, keys);
     let mut listed = None;
     asked.clear();
+    let mut step = 0usize;
     loop {
+        step += 1;
+        if step.is_multiple_of(STEPS) {
+            progress::check();
+        }
         let chosen = pool.next_unread();
         if let Some(row) = chosen {
             prefetch(graph.list(row), 4 * graph.degree);

@@ -115,31 +115,37 @@ impl Index {
     /// If `n` is 0 or there would be more than 1000 trees, the file is a recommender's or damaged,
     /// the file at the path cannot be written, or the progress stops it.
     pub fn append_trees(&self, n: usize, options: TreeOptions<'_>) -> Result<Index, Error> {
-        let mut trees = own_trees(self)?;
-        if n == 0 || trees.len() + n > MAX_TREES {
-            return Err(parameter("n_trees to append", n, "at least 1, and at most 1000 in all"));
-        }
-        check_queries(self, options)?;
-        let first = trees.keys().last().map_or(0, |last| last + 1);
-        let room = options.path.map_or(Room::Memory, Room::beside);
-        let mut values =
-            room.buffer_or_in_memory(4 * self.len() * self.dim()).map_err(BuildError::Room)?;
-        given_order(self, bytemuck::cast_slice_mut(values.as_mut()));
-        let vectors = Vectors::new(bytemuck::cast_slice(values.as_ref()), self.dim())?;
-        let builder = Index::builder(self.metric()).trees(n).first_tree(first);
-        let builder = builder.seed(number(self, "seed")?).threads(options.n_threads);
-        let builder = builder.leaf_size(number(self, "leaf_size")? as usize);
-        let builder = builder.beside_graph(self.has_graph());
-        let report = |done: usize, of: usize| (options.progress)(done * 4 / 5, of);
-        let workspace = Workspace { room: room.clone(), ..Workspace::default() };
-        let file = builder.compose_bare(vectors, &workspace, &report, |length| {
-            room.buffer_or_in_memory(length).map_err(BuildError::Room)
-        })?;
-        drop(values);
-        let new = Index::from_shared(Bytes::from(file))?;
-        trees.extend((0..n).map(|place| (first + place, (&new, place as u16))));
-        let report = |done: usize, of: usize| (options.progress)(80 + done / 5, of);
-        weave(self, &trees, TreeOptions { progress: &report, ..options })
+        crate::memory::attempt(|| {
+            let mut trees = own_trees(self)?;
+            if n == 0 || trees.len() + n > MAX_TREES {
+                return Err(parameter(
+                    "n_trees to append",
+                    n,
+                    "at least 1, and at most 1000 in all",
+                ));
+            }
+            check_queries(self, options)?;
+            let first = trees.keys().last().map_or(0, |last| last + 1);
+            let room = options.path.map_or(Room::Memory, Room::beside);
+            let mut values =
+                room.buffer_or_in_memory(4 * self.len() * self.dim()).map_err(BuildError::Room)?;
+            given_order(self, bytemuck::cast_slice_mut(values.as_mut()));
+            let vectors = Vectors::new(bytemuck::cast_slice(values.as_ref()), self.dim())?;
+            let builder = Index::builder(self.metric()).trees(n).first_tree(first);
+            let builder = builder.seed(number(self, "seed")?).threads(options.n_threads);
+            let builder = builder.leaf_size(number(self, "leaf_size")? as usize);
+            let builder = builder.beside_graph(self.has_graph());
+            let report = |done: usize, of: usize| (options.progress)(done * 4 / 5, of);
+            let workspace = Workspace { room: room.clone(), ..Workspace::default() };
+            let file = builder.compose_bare(vectors, &workspace, &report, |length| {
+                room.buffer_or_in_memory(length).map_err(BuildError::Room)
+            })?;
+            drop(values);
+            let new = Index::from_shared(Bytes::from(file))?;
+            trees.extend((0..n).map(|place| (first + place, (&new, place as u16))));
+            let report = |done: usize, of: usize| (options.progress)(80 + done / 5, of);
+            weave(self, &trees, TreeOptions { progress: &report, ..options })
+        })
     }
 
     /// This index without the trees of these numbers. At least one must stay; what appending
@@ -150,21 +156,23 @@ impl Index {
     /// If a number is no tree's or none would stay, the file is a recommender's or damaged, the
     /// file at the path cannot be written, or the progress stops it.
     pub fn drop_trees(&self, numbers: &[usize], options: TreeOptions<'_>) -> Result<Index, Error> {
-        let mut trees = own_trees(self)?;
-        let present: Vec<String> = trees.keys().map(usize::to_string).collect();
-        for &dropped in numbers {
-            if !present.contains(&dropped.to_string()) {
-                let got = format!("{dropped}, the index has {}", present.join(", "));
-                return Err(parameter("the tree to drop", got, "the number of a tree it has"));
+        crate::memory::attempt(|| {
+            let mut trees = own_trees(self)?;
+            let present: Vec<String> = trees.keys().map(usize::to_string).collect();
+            for &dropped in numbers {
+                if !present.contains(&dropped.to_string()) {
+                    let got = format!("{dropped}, the index has {}", present.join(", "));
+                    return Err(parameter("the tree to drop", got, "the number of a tree it has"));
+                }
+                trees.remove(&dropped);
             }
-            trees.remove(&dropped);
-        }
-        if trees.is_empty() {
-            let expected = "fewer than all: an index needs at least one tree";
-            return Err(parameter("the number of trees to drop", present.len(), expected));
-        }
-        check_queries(self, options)?;
-        weave(self, &trees, options)
+            if trees.is_empty() {
+                let expected = "fewer than all: an index needs at least one tree";
+                return Err(parameter("the number of trees to drop", present.len(), expected));
+            }
+            check_queries(self, options)?;
+            weave(self, &trees, options)
+        })
     }
 
     /// One index with the trees of all, which were built over the same vectors with the same seed,
@@ -174,27 +182,29 @@ impl Index {
     /// # Errors
     /// Says what differs, and where; and as [`drop_trees`](Self::drop_trees).
     pub fn merge(indexes: &[&Index], options: TreeOptions<'_>) -> Result<Index, Error> {
-        let Some((base, others)) = indexes.split_first() else {
-            return Err(parameter("the number of indexes to merge", 0, "at least one"));
-        };
-        let mut trees = own_trees(base)?;
-        check_queries(base, options)?;
-        for (at, other) in others.iter().enumerate() {
-            let file = format!("file {}", at + 2);
-            threads::run(options.n_threads, || same_forest(base, other, &file))?;
-            for (number, tree) in own_trees(other)? {
-                if trees.insert(number, tree).is_some() {
-                    return Err(Error::Build(BuildError::Merge {
-                        what: "the number of a tree".into(),
-                        file,
-                        got: format!("{number}, as in a file before it"),
-                        expected: "numbers of its own".into(),
-                        remedy: "build each file with another first_tree",
-                    }));
+        crate::memory::attempt(|| {
+            let Some((base, others)) = indexes.split_first() else {
+                return Err(parameter("the number of indexes to merge", 0, "at least one"));
+            };
+            let mut trees = own_trees(base)?;
+            check_queries(base, options)?;
+            for (at, other) in others.iter().enumerate() {
+                let file = format!("file {}", at + 2);
+                threads::run(options.n_threads, || same_forest(base, other, &file))?;
+                for (number, tree) in own_trees(other)? {
+                    if trees.insert(number, tree).is_some() {
+                        return Err(Error::Build(BuildError::Merge {
+                            what: "the number of a tree".into(),
+                            file,
+                            got: format!("{number}, as in a file before it"),
+                            expected: "numbers of its own".into(),
+                            remedy: "build each file with another first_tree",
+                        }));
+                    }
                 }
             }
-        }
-        weave(base, &trees, options)
+            weave(base, &trees, options)
+        })
     }
 }
 
@@ -300,9 +310,10 @@ fn first_unlike(base: &Index, other: &Index, a: &[u8], b: &[u8]) -> Option<usize
     let stride = a.len() / base.len();
     let row = |index: &Index, position: usize| index.row_of()[position] as usize;
     let span = |row: usize| row * stride..(row + 1) * stride;
-    (0..base.len()).into_par_iter().position_first(|position| {
+    let is_unlike = threads::map((0..base.len()).into_par_iter(), |position| {
         a.get(span(row(base, position))) != b.get(span(row(other, position)))
-    })
+    });
+    is_unlike.position_first(|unlike| unlike)
 }
 
 /// A file of `base` with these trees.
@@ -485,7 +496,8 @@ fn copy_shared(base: &Index, image: &mut Image, key: Key, order: &[u32]) {
 /// Copies something of each row.
 fn copy_rows(base: &Index, from: &[u8], to: &mut [u8], order: &[u32]) {
     let stride = from.len() / order.len();
-    to.par_chunks_exact_mut(stride.max(1)).zip(order).for_each(|(to, &position)| {
+    let rows = to.par_chunks_exact_mut(stride.max(1)).zip(order);
+    threads::for_each(rows, |(to, &position): (&mut [u8], &u32)| {
         let row = base.row_of()[position as usize] as usize;
         if let Some(from) = from.get(row * stride..(row + 1) * stride) {
             to.copy_from_slice(from);
@@ -512,7 +524,8 @@ fn copy_graph(
         return Err(damaged("the graph of the first tree's file", got, &expected));
     }
     let degree = to.len() / order.len();
-    to.par_chunks_exact_mut(degree).zip(order).for_each(|(to, &position)| {
+    let lists = to.par_chunks_exact_mut(degree).zip(order);
+    threads::for_each(lists, |(to, &position): (&mut [u32], &u32)| {
         let row = owner.row_of()[position as usize] as usize;
         let list = from.get(row * degree..(row + 1) * degree).unwrap_or(&[]);
         to.fill(u32::MAX);

@@ -4,12 +4,13 @@ use rayon::prelude::*;
 
 use super::Index;
 use super::filter::Filter;
-use super::plan::{Plan, check_effort, plan};
+use super::plan::{Plan, check_effort, check_k, plan};
 use super::search::{Effort, Engine, Hit, Searcher, check_finite, keep_for};
 use crate::error::QueryError;
 use crate::exact::{self, Best};
 use crate::forest::{Ask, Block, BlockScratch, Scratch, Tree, search_block};
 use crate::kernel::Isa;
+use crate::memory;
 use crate::quant;
 use crate::threads;
 
@@ -128,6 +129,7 @@ pub(crate) fn search_batch<'e>(
         return Err(QueryError::Dimension { got: queries.len() % dim, expected: dim });
     }
     check_effort(options.k, options.effort)?;
+    check_k(options.k, index.len())?;
     check_finite(queries, dim)?;
     let n = queries.len() / dim;
     if n > 1 && options.effort.is_exact() {
@@ -207,7 +209,7 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Batch<'_, E> {
         let work = out.par_blocks(1).enumerate().with_min_len(16);
         threads::run(self.options.n_threads, || {
             let searcher = || self.index.searcher();
-            work.for_each_init(searcher, |searcher, (at, mut out)| {
+            threads::for_each_init(work, searcher, |searcher, (at, mut out)| {
                 self.alone(searcher, at, &mut out);
             });
         });
@@ -285,7 +287,7 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Grouped<'_, Batch<'_, E>> {
             return;
         }
         let work = out.par_blocks(self.block).enumerate();
-        threads::run(n_threads, || work.for_each_init(Memory::default, blocks));
+        threads::run(n_threads, || threads::for_each_init(work, Memory::default, blocks));
     }
 
     /// Answers the queries of a block.
@@ -368,7 +370,7 @@ fn exact_batch<'e>(
     exclude: impl Fn(usize) -> &'e [u32] + Sync,
 ) -> Result<Answers, QueryError> {
     let rows = index.space().rows(index.file());
-    let mut prepared = queries.to_vec();
+    let mut prepared = memory::copied(queries);
     prepared.chunks_exact_mut(rows.dim).for_each(|query| rows.prepare(query));
     let positions = index.positions();
     let tag = |query: usize, row: u32| {

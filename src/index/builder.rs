@@ -253,18 +253,20 @@ impl Builder {
         vectors: Vectors<'_>,
         progress: Report<'_>,
     ) -> Result<Index, BuildError> {
-        if let Some(limit) = self.memory_limit {
-            return Err(BuildError::Parameter {
-                name: "memory_limit",
-                got: limit.to_string(),
-                expected: "none without a path: an index built in memory is as large as its file",
-            });
-        }
-        let workspace = Workspace::default();
-        let bytes = self.compose(vectors, &workspace, progress, |length| {
-            Ok::<_, BuildError>(Buffer::in_memory(length))
-        })?;
-        Index::from_shared(bytes.into()).map_err(|defect| BuildError::composed(&defect))
+        crate::memory::attempt(|| {
+            if let Some(limit) = self.memory_limit {
+                return Err(BuildError::Parameter {
+                    name: "memory_limit",
+                    got: limit.to_string(),
+                    expected: "none without a path: an index built in memory is as large as its file",
+                });
+            }
+            let workspace = Workspace::default();
+            let bytes = self.compose(vectors, &workspace, progress, |length| {
+                Ok::<_, BuildError>(Buffer::in_memory(length))
+            })?;
+            Index::from_shared(bytes.into()).map_err(|defect| BuildError::composed(&defect))
+        })
     }
 
     /// Builds the index straight into a file and opens it: the same bytes as
@@ -294,27 +296,29 @@ impl Builder {
         vectors: Vectors<'_>,
         progress: Report<'_>,
     ) -> Result<Index, Error> {
-        let path = path.as_ref();
-        if !Draft::is_possible(path) {
-            let index = self.build_with(vectors, progress)?;
-            index.save(path)?;
-            return Ok(index);
-        }
-        let workspace = match self.memory_limit {
-            Some(limit) => self.reckon(vectors).workspace(limit, path)?,
-            None => Workspace::default(),
-        };
-        let draft = self.compose(vectors, &workspace, progress, |length| {
-            // In memory a file would exceed a limit on it.
-            let create = if self.memory_limit.is_some() {
-                Draft::create
-            } else {
-                Draft::create_or_in_memory
+        crate::memory::attempt(|| {
+            let path = path.as_ref();
+            if !Draft::is_possible(path) {
+                let index = self.build_with(vectors, progress)?;
+                index.save(path)?;
+                return Ok(index);
+            }
+            let workspace = match self.memory_limit {
+                Some(limit) => self.reckon(vectors).workspace(limit, path)?,
+                None => Workspace::default(),
             };
-            Ok::<_, Error>(create(path, length)?)
-        })?;
-        draft.commit()?;
-        Index::of_written(path)
+            let draft = self.compose(vectors, &workspace, progress, |length| {
+                // In memory a file would exceed a limit on it.
+                let create = if self.memory_limit.is_some() {
+                    Draft::create
+                } else {
+                    Draft::create_or_in_memory
+                };
+                Ok::<_, Error>(create(path, length)?)
+            })?;
+            draft.commit()?;
+            Index::of_written(path)
+        })
     }
 
     fn reckon<'a>(&'a self, vectors: Vectors<'a>) -> memory::Build<'a> {

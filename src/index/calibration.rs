@@ -15,6 +15,7 @@ use crate::forest::{self, Ask, Block, BlockScratch, Request, Scratch, search_blo
 use crate::metric::Metric;
 use crate::progress::Work;
 use crate::random::Random;
+use crate::threads;
 
 /// The numbers of neighbours that are measured; others are interpolated.
 const NEIGHBOURS: [usize; 2] = [10, 100];
@@ -175,17 +176,16 @@ impl Calibration {
         let budget = |step| (LEAST * ratio.powi(step as i32)).ceil().min(n) as usize;
         let budgets: Vec<usize> = (0..STEPS).map(budget).collect();
         let blocks = sample.blocks(engine.rows.dim).zip(truth.nearest.par_chunks(BLOCK));
-        let found: Vec<Counts> = blocks
-            .map(|((queries, own), truth)| {
-                if work.is_stopped() {
-                    return Counts::default();
-                }
-                let counts = count(engine, queries, own, truth, &budgets);
-                let share = own.len() as f64 / sample.own_rows.len() as f64;
-                work.advance((share * n) as u64);
-                counts
-            })
-            .collect();
+        let found = threads::map(blocks, |((queries, own), truth)| {
+            if work.is_stopped() {
+                return Counts::default();
+            }
+            let counts = count(engine, queries, own, truth, &budgets);
+            let share = own.len() as f64 / sample.own_rows.len() as f64;
+            work.advance((share * n) as u64);
+            counts
+        });
+        let found: Vec<Counts> = found.collect();
         let precision = truth.precision;
         let curve = |at: usize| {
             let total = |step| found.iter().map(|counts| counts[at][step]).sum::<f64>();
@@ -351,7 +351,7 @@ impl Truth {
         let has_codes = engine.trees[0].has_codes();
         let precision = if has_codes { precision(engine, sample) } else { 0.0 };
         let most = NEIGHBOURS[NEIGHBOURS.len() - 1];
-        let blocks = sample.blocks(engine.rows.dim).map(|(queries, own)| {
+        let blocks = threads::map(sample.blocks(engine.rows.dim), |(queries, own)| {
             if work.is_stopped() {
                 return vec![Nearest::default(); own.len()];
             }

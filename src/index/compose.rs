@@ -14,6 +14,7 @@ use super::stored::{fill_vectors, plan_vectors};
 use crate::exact::Values;
 use crate::format::{Content, Header, Image, Key, Kind, Layout};
 use crate::metric::Metric;
+use crate::progress;
 use crate::progress::Work;
 
 /// Everything that a file is made of.
@@ -46,7 +47,7 @@ pub(crate) fn compose<S: AsMut<[u8]>, E>(
     room: impl FnOnce(usize) -> Result<S, E>,
 ) -> Result<S, E> {
     let order = c.spaces[0].order();
-    let mut row_of = vec![0u32; order.len()];
+    let mut row_of = crate::memory::zeroed(order.len());
     order.iter().enumerate().for_each(|(row, &position)| row_of[position as usize] = row as u32);
     let metadata = c.metadata.to_string();
     let layout = plan(&c, &metadata);
@@ -133,12 +134,14 @@ fn copy_rows(
         out[row * dim..][..dim].copy_from_slice(&values[position as usize * dim..][..dim]);
     };
     if window >= order.len() {
-        return order.iter().enumerate().for_each(|(row, &position)| copy(row, position));
+        let all = progress::checked(order.iter(), 1 << 12).enumerate();
+        return all.for_each(|(row, &position)| copy(row, position));
     }
     for (number, part) in order.chunks(window.max(1)).enumerate() {
         let mut places: Vec<(u32, usize)> = part.iter().copied().zip(number * window..).collect();
         places.par_sort_unstable();
-        places.into_iter().for_each(|(position, row)| copy(row, position));
+        let places = progress::checked(places.into_iter(), 1 << 12);
+        places.for_each(|(position, row)| copy(row, position));
         if work.is_stopped() {
             return;
         }

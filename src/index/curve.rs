@@ -8,6 +8,7 @@ use super::calibration::{Sample, Source};
 use super::recall::share;
 use super::{BatchOptions, Effort, Hit, Index, Searcher};
 use crate::error::QueryError;
+use crate::memory;
 
 /// The recalls that are asked for by their name.
 const ASKED: [f64; 3] = [0.9, 0.95, 0.99];
@@ -177,14 +178,16 @@ impl Index {
         queries: Option<&[f32]>,
         options: CurveOptions<'_>,
     ) -> Result<RecallCurve, QueryError> {
-        if let Some(queries) = queries {
-            return self.curve_of(&Probes { queries, own: &[], probe: Probe::Given }, options);
-        }
-        let sample = Sample::draw(self.space(), self.file(), Source::Rows, self.row_of(), SEED);
-        let position = |row: &Option<u32>| self.positions().get((*row)? as usize).copied();
-        let own: Vec<Option<u32>> = sample.own_rows.iter().map(position).collect();
-        let probe = if own.iter().any(Option::is_some) { Probe::Stored } else { Probe::MadeUp };
-        self.curve_of(&Probes { queries: &sample.queries, own: &own, probe }, options)
+        memory::attempt(|| {
+            if let Some(queries) = queries {
+                return self.curve_of(&Probes { queries, own: &[], probe: Probe::Given }, options);
+            }
+            let sample = Sample::draw(self.space(), self.file(), Source::Rows, self.row_of(), SEED);
+            let position = |row: &Option<u32>| self.positions().get((*row)? as usize).copied();
+            let own: Vec<Option<u32>> = sample.own_rows.iter().map(position).collect();
+            let probe = if own.iter().any(Option::is_some) { Probe::Stored } else { Probe::MadeUp };
+            self.curve_of(&Probes { queries: &sample.queries, own: &own, probe }, options)
+        })
     }
 
     pub(crate) fn curve_of(

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Index;
 use crate::forest::is_set;
+use crate::progress;
 
 /// Below one passing row in so many, they are listed beside their bits: reading the list is then
 /// less than reading the bits, and it takes no more memory than these.
@@ -35,8 +36,8 @@ impl Filter {
     #[must_use]
     pub fn from_positions(index: &Index, positions: impl IntoIterator<Item = u32>) -> Filter {
         let row_of = index.row_of();
-        let mut bits = vec![0u64; index.len().div_ceil(64)];
-        for position in positions {
+        let mut bits = crate::memory::zeroed(index.len().div_ceil(64));
+        for position in progress::checked(positions.into_iter(), 1 << 16) {
             // A damaged file may name rows that do not exist.
             let row = row_of.get(position as usize).copied();
             if let Some(row) = row.filter(|&row| (row as usize) < index.len()) {

@@ -12,6 +12,7 @@ use crate::graph::{self, Links, NONE};
 use crate::kernel::scattered::{ByteRows, Measure};
 use crate::progress::Work;
 use crate::quant::{self, halves};
+use crate::threads;
 
 /// How many rows are looked through for the neighbours of one, before neighbours of neighbours are: of
 /// the most, 0.90 of the ten nearest are then on a list on 200,000 SIFT descriptors, and 0.93 after. Of
@@ -64,7 +65,7 @@ pub(super) fn link(image: &mut Image, space: &Space, number: u16, work: &Work<'_
     let measure = measure_between_rows(space.metric);
     let width = width(space.metric, space.dim);
     let rows = ByteRows { bytes: codes, width };
-    let mut better = vec![NONE; lists.len()];
+    let mut better = crate::memory::filled(NONE, lists.len());
     if work.is_stopped() {
         return;
     }
@@ -99,7 +100,8 @@ fn steps_of(engine: &Engine<'_>, row_of: &[u32]) -> Vec<f32> {
 fn encode(engine: &Engine<'_>, steps: &[f32], codes: &mut [u8]) {
     let rows = engine.rows;
     let each = codes.par_chunks_exact_mut(width(rows.metric, rows.dim)).enumerate();
-    each.for_each_init(
+    threads::for_each_init(
+        each,
         || vec![0f32; rows.dim],
         |values, (row, out)| match rows.values.stored(row, rows.dim) {
             Stored::Bits(bits) => out[..bits.len()].copy_from_slice(bits),
@@ -118,7 +120,7 @@ fn encode(engine: &Engine<'_>, steps: &[f32], codes: &mut [u8]) {
 fn nearest_rows(engine: &Engine<'_>, lists: &mut [u32], work: &Work<'_>) {
     let rows = engine.rows;
     let blocks = lists.par_chunks_mut(BLOCK * DEGREE).enumerate();
-    blocks.for_each_init(BlockScratch::default, |scratch, (block, lists)| {
+    threads::for_each_init(blocks, BlockScratch::default, |scratch, (block, lists)| {
         if work.is_stopped() {
             return;
         }

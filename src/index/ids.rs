@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::error::IdsError;
+use crate::progress;
 
 /// One id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -202,7 +203,7 @@ pub fn canonical_int(text: &str) -> Option<i64> {
 
 fn unique<T: std::hash::Hash + Eq + fmt::Display>(ids: &[T]) -> Result<(), IdsError> {
     let mut seen = HashMap::with_capacity(ids.len());
-    for (second, id) in ids.iter().enumerate() {
+    for (second, id) in progress::checked(ids.iter(), 1 << 14).enumerate() {
         if let Some(first) = seen.insert(id, second) {
             return Err(IdsError::Duplicate { id: id.to_string(), first, second });
         }

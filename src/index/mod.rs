@@ -58,6 +58,7 @@ pub(crate) use compose::{Composition, compose};
 pub(crate) use curve::Probes;
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
+pub use plan::check_k;
 pub(crate) use plan::{check_effort, likely_budget};
 pub(crate) use search::check_finite;
 pub(crate) use space::first_unusable;
@@ -148,7 +149,7 @@ impl Index {
     /// # Errors
     /// If they are not a whole nearwood file of a version that is known.
     pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Index, OpenError> {
-        Index::from_shared(Bytes::copy(bytes.as_ref()))
+        crate::memory::attempt(|| Index::from_shared(Bytes::copy(bytes.as_ref())))
     }
 
     /// Opens bytes that are mapped or in memory already.
@@ -233,7 +234,7 @@ impl Index {
     /// # Errors
     /// At the first thing that is wrong.
     pub fn verify(&self) -> Result<(), OpenError> {
-        verify::verify(self)
+        crate::memory::attempt(|| verify::verify(self))
     }
 
     /// The number of vectors.
@@ -462,7 +463,7 @@ impl Index {
         queries: &[f32],
         options: BatchOptions<'_>,
     ) -> Result<Answers, QueryError> {
-        batch::search_batch(self, queries, options, |_| &[])
+        crate::memory::attempt(|| batch::search_batch(self, queries, options, |_| &[]))
     }
 
     /// Everything within `radius` of many queries, row-major, over `n_threads` threads: for each
@@ -476,7 +477,7 @@ impl Index {
         radius: f64,
         options: RadiusOptions<'_>,
     ) -> Result<Vec<Within>, QueryError> {
-        radius::radius_batch(self, queries, radius, options)
+        crate::memory::attempt(|| radius::radius_batch(self, queries, radius, options))
     }
 
     /// The neighbours of stored vectors; each leaves itself out unless `include_self`.
@@ -489,14 +490,17 @@ impl Index {
         options: BatchOptions<'a>,
         include_self: bool,
     ) -> Result<Answers, QueryError> {
-        let mut queries = Vec::with_capacity(positions.len() * self.dim());
-        for &position in positions {
-            let vector =
-                self.vector(position).ok_or_else(|| self.unknown(&position.to_string()))?;
-            queries.extend_from_slice(&vector);
-        }
-        let own = |at| if include_self { &[][..] } else { &positions[at..=at] };
-        batch::search_batch(self, &queries, options, own)
+        crate::memory::attempt(|| {
+            let mut queries =
+                crate::memory::with_capacity(positions.len().saturating_mul(self.dim()));
+            for &position in positions {
+                let vector =
+                    self.vector(position).ok_or_else(|| self.unknown(&position.to_string()))?;
+                queries.extend_from_slice(&vector);
+            }
+            let own = |at| if include_self { &[][..] } else { &positions[at..=at] };
+            batch::search_batch(self, &queries, options, own)
+        })
     }
 
     pub(crate) fn file(&self) -> &[u8] {

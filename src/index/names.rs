@@ -15,6 +15,8 @@ use super::spans::SpanGuard;
 use crate::error::OpenError;
 use crate::format::{Directory, Image, Key, Kind, Layout};
 use crate::kernel::steps;
+use crate::memory;
+use crate::progress;
 
 /// Adds the sections that `ids` need.
 pub(crate) fn plan_ids(layout: &mut Layout, ids: &Ids, space: u16) {
@@ -70,7 +72,7 @@ fn fill_texts(image: &mut Image, texts: &[String], [offsets, bytes]: [Kind; 2], 
         *slot = end;
     }
     let mut out: &mut [u8] = image.section(Key::new(bytes, space));
-    for text in texts {
+    for text in progress::checked(texts.iter(), 1 << 14) {
         let (here, rest) = out.split_at_mut(text.len());
         here.copy_from_slice(text.as_bytes());
         out = rest;
@@ -86,7 +88,8 @@ fn table_len(names: usize) -> usize {
 fn fill_table(table: &mut [u32], hashes: impl Iterator<Item = u32>) {
     let mask = table.len() - 1;
     let home = |hash: u32| (hash as usize & mask) as u32;
-    let mut names: Vec<(u32, u32)> = hashes.map(home).zip(0..).collect();
+    let hashes = progress::checked(hashes, 1 << 14);
+    let mut names: Vec<(u32, u32)> = memory::collect(hashes.map(home).zip(0..));
     names.par_sort_unstable();
     let slots = |first: usize| {
         names.iter().scan(first, |next, &(home, position)| {
@@ -109,7 +112,7 @@ fn is_table_of(table: &[u32], n: usize, hash: impl Fn(usize) -> u32) -> bool {
     let mut seen = vec![false; n];
     // How many slots before this one are taken without a gap.
     let mut taken = 0;
-    for slot in (1..table.len()).map(|step| (empty + step) & mask) {
+    for slot in progress::checked(1..table.len(), 1 << 14).map(|step| (empty + step) & mask) {
         let Some(position) = (table[slot] as usize).checked_sub(1) else {
             taken = 0;
             continue;
@@ -246,7 +249,7 @@ impl Texts {
             && offsets.is_sorted()
             && offsets.last() == Some(&(self.bytes.len() as u64));
         let is_text = |p| String::from_utf8(self.get(file, p).to_vec()).is_ok();
-        match whole && (0..offsets.len() - 1).all(is_text) {
+        match whole && progress::checked(0..offsets.len() - 1, 1 << 14).all(is_text) {
             true => Ok(()),
             false => Err(wrong(what, "offsets out of order or bytes that are no UTF-8")),
         }
@@ -373,16 +376,21 @@ impl StoredIds {
         }
         // Of ids that stand twice, the first is found for both.
         let own = |p: usize| self.position(file, &self.get(file, p)) == Some(p as u32);
-        if (0..n).all(own) { Ok(()) } else { Err(wrong(what, "an id that stands twice")) }
+        if progress::checked(0..n, 1 << 14).all(own) {
+            Ok(())
+        } else {
+            Err(wrong(what, "an id that stands twice"))
+        }
     }
 
     /// All ids, copied out of the file.
     pub fn to_ids(&self, file: &[u8], n: usize) -> Ids {
         match self {
             StoredIds::Sequential(n) => Ids::Sequential(*n),
-            StoredIds::Int { ids, .. } => Ids::Int(view(file, ids).to_vec()),
+            StoredIds::Int { ids, .. } => Ids::Int(memory::copied(view(file, ids))),
             StoredIds::Text { .. } => {
-                Ids::Text((0..n).map(|p| self.get(file, p).to_string()).collect())
+                let ids = progress::checked(0..n, 1 << 14);
+                Ids::Text(memory::collect(ids.map(|p| self.get(file, p).to_string())))
             }
         }
     }

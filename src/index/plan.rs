@@ -275,6 +275,26 @@ impl Engine<'_> {
     }
 }
 
+/// Answers per query that are always made room for, however few rows there are.
+const ANSWERS: usize = 1 << 16;
+
+/// Refuses a number of answers per query that cannot come and would take memory all the same: places
+/// without an answer are filled.
+///
+/// # Errors
+/// If `k` is above `n`, the number of rows, and above 65,536.
+pub fn check_k(k: usize, n: usize) -> Result<(), QueryError> {
+    let most = n.max(ANSWERS);
+    if k <= most {
+        return Ok(());
+    }
+    Err(QueryError::Parameter {
+        name: "k",
+        got: k.to_string(),
+        expected: format!("at most {most}: no more than {n} can be found"),
+    })
+}
+
 pub(crate) fn check_effort(k: usize, effort: Effort) -> Result<(), QueryError> {
     let bad = |name, got: String, expected: &str| {
         Err(QueryError::Parameter { name, got, expected: expected.into() })

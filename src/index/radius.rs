@@ -13,6 +13,7 @@ use super::plan::{Plan, check_effort, plan};
 use super::search::{Effort, Hit, Searcher, check_finite};
 use super::{BatchOptions, Index};
 use crate::error::QueryError;
+use crate::memory;
 use crate::metric::Metric;
 use crate::threads;
 
@@ -140,7 +141,7 @@ pub(super) fn radius_batch(
     check_radius(radius)?;
     check_effort(1, options.effort)?;
     check_finite(queries, dim)?;
-    let mut found = vec![Within::default(); queries.len() / dim];
+    let mut found = memory::filled(Within::default(), queries.len() / dim);
     let mut left: Vec<usize> = (0..found.len()).collect();
     let mut k = Some(FIRST);
     let goes_on = |&k: &usize| !takes_all(index, options.effort, options.filter, k, 0);
@@ -181,7 +182,7 @@ fn round(
                 .map(|(&position, &distance)| Hit { position, distance })
                 .take_while(|hit| hit.position != u32::MAX)
                 .take_while(|hit| lies_within(index.metric(), hit.distance, radius));
-            let hits: Vec<Hit> = hits.collect();
+            let hits: Vec<Hit> = memory::collect(hits);
             if hits.len() == k && more_than(k, effort).is_some() {
                 unfinished.push(query);
             } else {
@@ -204,7 +205,7 @@ fn scan_all(
     let dim = index.dim();
     let one = |searcher: &mut Searcher<'_>, query: usize| {
         let query = &queries[query * dim..][..dim];
-        let hits = searcher.scan(query, radius)?.to_vec();
+        let hits = memory::copied(searcher.scan(query, radius)?);
         Ok(Within { hits, exact: true })
     };
     let make = || {
@@ -218,7 +219,8 @@ fn scan_all(
             left.iter().map(|&query| one(&mut searcher, query)).collect()
         } else {
             threads::run(options.n_threads, || {
-                left.par_iter().map_init(make, |searcher, &query| one(searcher, query)).collect()
+                let each = |searcher: &mut _, &query: &usize| one(searcher, query);
+                threads::map_init(left.par_iter(), make, each).collect()
             })
         };
     for (&query, within) in left.iter().zip(lists?) {

@@ -12,6 +12,7 @@ use crate::forest::Scratch;
 use crate::format::{Directory, Key, Kind};
 use crate::graph::MAX_REACH;
 use crate::progress::Work;
+use crate::threads;
 
 /// The numbers of neighbours that are measured, and the ratio of one reach to the next.
 const MEASURED: [(usize, f64); 2] = [(10, 1.3), (100, 1.2)];
@@ -225,12 +226,11 @@ fn curve(
     let mut found: Vec<Found> = queries.map(|query| Found { query, share: 0.0 }).collect();
     for step in 0..STEPS {
         let walk = Walk { k, slack: slack(step) as f32, reach: reach(at, step), compared: 0.0 };
-        let counts: Vec<[f64; 2]> = (found.par_chunks_mut(BLOCK))
-            .map(|found| match work.is_stopped() {
-                true => [0.0; 2],
-                false => walk_on(engine, walk, sample, truth, found),
-            })
-            .collect();
+        let block = |found: &mut [Found]| match work.is_stopped() {
+            true => [0.0; 2],
+            false => walk_on(engine, walk, sample, truth, found),
+        };
+        let counts: Vec<[f64; 2]> = threads::map(found.par_chunks_mut(BLOCK), block).collect();
         let total = |value: usize| counts.iter().map(|count| count[value]).sum::<f64>();
         let recall = found.iter().map(|f| f.share).sum::<f64>() / found.len().max(1) as f64;
         let compared = total(0) / total(1).max(1.0);

@@ -12,18 +12,20 @@ impl Index {
     /// # Errors
     /// If there is no query; else as [`search_batch`](Self::search_batch).
     pub fn recall(&self, queries: &[f32], options: BatchOptions<'_>) -> Result<f64, QueryError> {
-        if queries.is_empty() {
-            let (name, got) = ("queries", "no row".into());
-            let expected = "at least one row to measure with".into();
-            return Err(QueryError::Parameter { name, got, expected });
-        }
-        let found = self.search_batch(queries, options)?;
-        let truth =
-            self.search_batch(queries, BatchOptions { effort: Effort::Exact, ..options })?;
-        let larger = self.metric().larger_is_nearer();
-        let n = queries.len() / self.dim();
-        let sum: f64 = (0..n).map(|at| share(&found.hits(at), &truth.hits(at), larger)).sum();
-        Ok(sum / n as f64)
+        crate::memory::attempt(|| {
+            if queries.is_empty() {
+                let (name, got) = ("queries", "no row".into());
+                let expected = "at least one row to measure with".into();
+                return Err(QueryError::Parameter { name, got, expected });
+            }
+            let found = self.search_batch(queries, options)?;
+            let truth =
+                self.search_batch(queries, BatchOptions { effort: Effort::Exact, ..options })?;
+            let larger = self.metric().larger_is_nearer();
+            let n = queries.len() / self.dim();
+            let sum: f64 = (0..n).map(|at| share(&found.hits(at), &truth.hits(at), larger)).sum();
+            Ok(sum / n as f64)
+        })
     }
 }
 

@@ -14,7 +14,9 @@ use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
 use crate::kernel::code::CodeRows;
+use crate::memory;
 use crate::metric::Metric;
+use crate::progress;
 
 /// How hard a search tries.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,6 +70,9 @@ pub(crate) struct Engine<'a> {
 
 /// How many rows ahead of the one compared the memory is asked for.
 const AHEAD: usize = 8;
+
+/// How many rows are compared between two looks for an interruption.
+const ROWS: usize = 1024;
 
 /// How many candidates are re-ranked for `k` results found by product codes. They are coarse, so
 /// that more rows looked through put more strangers before a true neighbour; and who looks through
@@ -253,6 +258,7 @@ impl<'a> Searcher<'a> {
     /// If the query has another dimension or is not finite, or a parameter is out of its range.
     pub fn search(&mut self, query: &[f32]) -> Result<&[Hit], QueryError> {
         self.check(query)?;
+        progress::check();
         let prepared = self.begin(query);
         self.answer(&prepared);
         self.memory.query = prepared;
@@ -301,16 +307,19 @@ impl<'a> Searcher<'a> {
             let key = rows.key(&prepared, row as usize);
             let is_near = lies_within(rows.metric, rows.distance(key), radius);
             if is_near && !self.memory.scratch.is_excluded(row) {
-                within.extend(self.positions.get(row as usize).map(|&position| (key, position)));
+                if let Some(&position) = self.positions.get(row as usize) {
+                    memory::push(&mut within, (key, position));
+                }
             }
         };
         match self.filter {
-            Some(filter) => filter.rows(n).for_each(offer),
-            None => (0..n as u32).for_each(offer),
+            Some(filter) => progress::checked(filter.rows(n), ROWS).for_each(offer),
+            None => progress::checked(0..n as u32, ROWS).for_each(offer),
         }
         within.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let hit = |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
         self.memory.hits.clear();
+        memory::reserve(&mut self.memory.hits, within.len());
         self.memory.hits.extend(within.iter().map(hit));
         self.is_exact = true;
         self.memory.query = prepared;
@@ -384,7 +393,8 @@ impl<'a> Searcher<'a> {
         let rows = filter
             .rows(n)
             .inspect(|_| coming.next().into_iter().for_each(|row| engine.prefetch(row)));
-        let rows = rows.filter(|&row| !scratch.is_excluded(row)).map(|row| row as usize);
+        let rows = progress::checked(rows, ROWS).filter(|&row| !scratch.is_excluded(row));
+        let rows = rows.map(|row| row as usize);
         engine.rows.keys(query, rows, |row, key| {
             if let Some(&position) = positions.get(row) {
                 best.push(key, position);

@@ -238,7 +238,7 @@ impl SpaceData {
         }
         let width = member_width(self.metric, self.coded.mean.len());
         let mut tiles = Buffer::in_memory(data.members.len() * width);
-        let mut scale = vec![0f32; data.members.len()];
+        let mut scale = crate::memory::zeroed(data.members.len());
         let bias = image.section(keys[1]);
         self.coded.pack(rows, &data.members, tiles.as_mut(), bias, &mut scale);
         Some(MemberTiles { tiles, scale })

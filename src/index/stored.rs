@@ -12,7 +12,9 @@ use crate::error::{BuildError, OpenError};
 use crate::exact::{self, ByteVectors, Storage, Values};
 use crate::format::{Directory, Image, Key, Kind, Layout};
 use crate::kernel::bytes;
+use crate::memory;
 use crate::metric::Metric;
+use crate::progress;
 
 /// Vectors as they will be stored.
 pub(crate) enum StoredVectors<'a> {
@@ -77,14 +79,16 @@ fn only_for_bits(metric: Metric) -> BuildError {
 /// Packed rows as zeros and ones.
 pub(super) fn unpacked(bits: &[u8], dim: usize) -> Vec<f32> {
     let rows = bits.chunks_exact(bytes::packed_len(dim));
-    rows.flat_map(|row| bytes::unpack(row, dim)).collect()
+    let mut values = memory::with_capacity(rows.len().saturating_mul(dim));
+    progress::checked(rows, 1 << 12).for_each(|row| values.extend(bytes::unpack(row, dim)));
+    values
 }
 
 /// The first row with a bit beyond the dimension.
 pub(super) fn first_beyond(bits: &[u8], dim: usize) -> Option<usize> {
     let len = bytes::packed_len(dim);
     let beyond = 0xff_u8.checked_shr(dim as u32 - 8 * (len as u32 - 1)).unwrap_or(0);
-    bits.chunks_exact(len).position(|row| row[len - 1] & beyond != 0)
+    progress::checked(bits.chunks_exact(len), 1 << 16).position(|row| row[len - 1] & beyond != 0)
 }
 
 /// All spaces share the vectors.
@@ -128,7 +132,8 @@ pub(crate) fn fill_vectors(image: &mut Image, values: Values<'_>, dim: usize, or
 }
 
 fn reorder<T: Copy>(out: &mut [T], values: &[T], width: usize, order: &[u32]) {
-    for (row, &position) in out.chunks_exact_mut(width).zip(order) {
+    let rows = out.chunks_exact_mut(width).zip(order);
+    for (row, &position) in progress::checked(rows, 1 << 12) {
         row.copy_from_slice(&values[position as usize * width..][..width]);
     }
 }

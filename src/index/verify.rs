@@ -8,6 +8,7 @@ use crate::error::OpenError;
 use crate::forest::Tree;
 use crate::format::{Key, Kind};
 use crate::graph::{Graph, NONE};
+use crate::progress;
 
 /// Checks all checksums, then every section of the file that this space reads: that numbers are such
 /// as a build writes, that what names something names what is there, each once, and that codes,
@@ -133,7 +134,7 @@ fn verify_graph(index: &Index) -> Result<(), OpenError> {
 
 fn permutation(index: &Index) -> Result<(), OpenError> {
     let (positions, row_of) = (index.positions(), index.row_of());
-    for (row, &position) in positions.iter().enumerate() {
+    for (row, &position) in progress::checked(positions.iter(), 1 << 16).enumerate() {
         if row_of.get(position as usize) != Some(&(row as u32)) {
             return Err(wrong(
                 "the order of rows",
@@ -148,7 +149,8 @@ fn permutation(index: &Index) -> Result<(), OpenError> {
 /// That every list names rows that exist, each once and not its own, before the places left empty.
 fn lists(graph: Graph<'_>, n_rows: usize) -> Result<(), OpenError> {
     let mut sorted = Vec::with_capacity(graph.degree);
-    for (row, list) in graph.lists.chunks_exact(graph.degree).enumerate() {
+    let all = progress::checked(graph.lists.chunks_exact(graph.degree), 1 << 12);
+    for (row, list) in all.enumerate() {
         let filled = list.iter().position(|&id| id == NONE).unwrap_or(graph.degree);
         sorted.clear();
         sorted.extend_from_slice(&list[..filled]);

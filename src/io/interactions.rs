@@ -166,7 +166,7 @@ pub fn read_interactions_counted(
     path: impl AsRef<Path>,
     options: &ReadOptions,
 ) -> Result<(Interactions, BadRows), ReadError> {
-    read_all_interactions(&[path], options)
+    crate::memory::attempt(|| read_all_interactions(&[path], options))
 }
 
 /// [`read_interactions_counted`] of several paths, as if their rows were in one file. Each file has

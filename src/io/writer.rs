@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::error::SaveError;
 use crate::index::{IdRef, Ids};
+use crate::progress;
 
 use crate::store::{AtomicFile, refused, save_error};
 
@@ -112,6 +113,7 @@ impl RankingWriter {
         key: IdRef<'_>,
         hits: impl IntoIterator<Item = (IdRef<'a>, f32)>,
     ) -> Result<(), SaveError> {
+        progress::check();
         let pushed =
             (1..).zip(hits).try_for_each(|(rank, (id, score))| self.push_row(key, id, rank, score));
         self.failed |= pushed.is_err();
@@ -141,6 +143,7 @@ impl RankingWriter {
     /// # Errors
     /// If the system refuses or an earlier call failed; the target is then as it was.
     pub fn finish(self) -> Result<u64, SaveError> {
+        progress::check();
         if self.failed {
             return Err(refused(&self.path, "an earlier row was not written"));
         }

@@ -4,6 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use bytemuck::Pod;
 
+use crate::memory;
+
 /// The bytes of a cache line.
 const LINE: usize = 64;
 
@@ -24,7 +26,7 @@ impl<T: Pod> Aligned<T> {
     #[must_use]
     pub fn zeroed(length: usize) -> Aligned<T> {
         let spare = LINE / size_of::<T>();
-        let memory: Vec<T> = bytemuck::zeroed_vec(length + spare);
+        let memory: Vec<T> = memory::zeroed(length.saturating_add(spare));
         let first = memory.as_ptr().align_offset(LINE).min(spare);
         Aligned { memory, first, length }
     }

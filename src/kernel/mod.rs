@@ -35,6 +35,7 @@ pub mod dense;
 pub mod float;
 pub mod isa;
 pub mod product;
+mod reserved;
 pub mod scattered;
 pub mod screen;
 pub(crate) mod steps;
@@ -42,6 +43,7 @@ pub mod vector;
 
 pub use aligned::Aligned;
 pub use isa::Isa;
+pub use reserved::Reserved;
 
 /// The sum of lanes, of which there is a power of two: the upper half is added to the lower one until one
 /// is left, as instruction sets do it.

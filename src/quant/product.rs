@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::kernel::product::{self, ENTRIES, LINE, ProductQuery};
 use crate::kernel::vector::ROUND;
+use crate::threads;
 
 /// Dimensions of a part: fewer where vectors are short, since errors average out over the parts.
 #[must_use]
@@ -70,7 +71,8 @@ impl Books<'_> {
     #[must_use]
     pub fn train(sample: &[f32], dim: usize, width: usize) -> Vec<f32> {
         let mut values = vec![0f32; Books::len_for(dim, width)];
-        values.par_chunks_exact_mut(width * ENTRIES).enumerate().for_each(|(part, book)| {
+        let books = values.par_chunks_exact_mut(width * ENTRIES).enumerate();
+        threads::for_each(books, |(part, book): (usize, &mut [f32])| {
             let first = part * width;
             if first < dim {
                 let points: Vec<f32> = sample

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::kernel::code::GROUP;
 use crate::kernel::vector::{self, Centred};
+use crate::threads;
 
 /// The number of codes for vectors of `dim` values: whole groups.
 #[must_use]
@@ -39,19 +40,18 @@ pub fn mean<'a>(
     factors: &[f32],
 ) -> Vec<f32> {
     const BLOCK: usize = 4096;
-    let partial: Vec<Vec<f64>> = (0..n.div_ceil(BLOCK))
-        .into_par_iter()
-        .map(|block| {
-            let mut sum = vec![0f64; dim];
-            for row in block * BLOCK..n.min((block + 1) * BLOCK) {
-                let factor = factors.get(row).copied().unwrap_or(1.0);
-                for (s, x) in sum.iter_mut().zip(rows(row).iter()) {
-                    *s += f64::from(*x * factor);
-                }
+    let block = |block: usize| {
+        let mut sum = vec![0f64; dim];
+        for row in block * BLOCK..n.min((block + 1) * BLOCK) {
+            let factor = factors.get(row).copied().unwrap_or(1.0);
+            for (s, x) in sum.iter_mut().zip(rows(row).iter()) {
+                *s += f64::from(*x * factor);
             }
-            sum
-        })
-        .collect();
+        }
+        sum
+    };
+    let blocks = (0..n.div_ceil(BLOCK)).into_par_iter();
+    let partial: Vec<Vec<f64>> = threads::map(blocks, block).collect();
     let mut total = vec![0f64; dim];
     for sum in partial {
         total.iter_mut().zip(sum).for_each(|(t, s)| *t += s);

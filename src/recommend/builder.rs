@@ -3,9 +3,14 @@
 use crate::als::Csr;
 use crate::error::{IdsError, ReadError, TrainError};
 use crate::index::IdRef;
+use crate::memory;
+use crate::progress;
 
 use super::interner::Interner;
 use super::{Interactions, TimeUnit};
+
+/// Rows between two looks for an interruption: every reader pushes its rows here.
+const ROWS: usize = 1 << 12;
 
 /// Collects (user, item, weight) rows into [`Interactions`].
 ///
@@ -87,7 +92,7 @@ impl InteractionsBuilder {
         time: i64,
     ) -> Result<(), ReadError> {
         self.push(user, item, weight)?;
-        self.times.push(time);
+        memory::push(&mut self.times, time);
         Ok(())
     }
 
@@ -116,7 +121,7 @@ impl InteractionsBuilder {
         time: i64,
     ) -> Result<(), ReadError> {
         self.push_text(user, item, weight)?;
-        self.times.push(time);
+        memory::push(&mut self.times, time);
         Ok(())
     }
 
@@ -175,9 +180,12 @@ impl InteractionsBuilder {
     }
 
     fn push_numbers(&mut self, row: u32, column: u32, weight: f32) {
-        self.rows.push(row);
-        self.columns.push(column);
-        self.weights.push(weight);
+        if self.rows.len().is_multiple_of(ROWS) {
+            progress::check();
+        }
+        memory::push(&mut self.rows, row);
+        memory::push(&mut self.columns, column);
+        memory::push(&mut self.weights, weight);
     }
 }
 
@@ -204,7 +212,8 @@ fn merged(
     // The end that the other loses against.
     let start = if merge(0, 1) == 1 { i64::MIN } else { i64::MAX };
     let mut merged = vec![start; matrix.nnz()];
-    for ((&row, column), &time) in rows.iter().zip(columns).zip(times) {
+    let rows = rows.iter().zip(columns).zip(times);
+    for ((&row, column), &time) in progress::checked(rows, ROWS) {
         let start = matrix.indptr()[row as usize] as usize;
         let at = start + matrix.row(row as usize).0.partition_point(|c| c < column);
         merged[at] = merge(merged[at], time);

@@ -12,9 +12,10 @@ use super::{RecommendOptions, Recommender};
 use crate::error::QueryError;
 use crate::exact::{self, Panel, Rows, SweepScratch};
 use crate::index::{
-    Answers, BatchOptions, Effort, Filter, Hit, check_effort, check_finite, likely_budget,
+    Answers, BatchOptions, Effort, Filter, Hit, check_effort, check_finite, check_k, likely_budget,
     search_batch,
 };
+use crate::memory;
 use crate::threads;
 
 /// How users are answered.
@@ -68,6 +69,7 @@ impl Recommender {
         options: RecommendOptions<'a>,
     ) -> Result<Everybody<'a>, QueryError> {
         check_effort(options.k, options.effort)?;
+        check_k(options.k, self.items().len())?;
         let mut everybody = Everybody { recommender: self, options, panel: None };
         everybody.panel = match self.way(n_users, options) {
             Way::Index => None,
@@ -192,7 +194,7 @@ impl<'a> Everybody<'a> {
     /// The vectors of users, and which of them have one.
     fn vectors(&self, users: &[u32]) -> Result<(Vec<f32>, Vec<usize>), QueryError> {
         let dim = self.recommender.items().dim();
-        let mut vectors = Vec::with_capacity(users.len() * dim);
+        let mut vectors = memory::with_capacity(users.len() * dim);
         for &user in users {
             vectors.extend_from_slice(self.recommender.user_vector(user)?);
         }
@@ -207,20 +209,22 @@ impl<'a> Everybody<'a> {
     /// # Errors
     /// If there is no such user or a stored vector is not finite.
     pub fn answer(&self, users: &[u32]) -> Result<Answers, QueryError> {
-        let (recommender, k) = (self.recommender, self.options.k);
-        let (vectors, known) = self.vectors(users)?;
-        let block = Block { everybody: self, users, vectors: &vectors, known: &known };
-        let found = match &self.panel {
-            Some(panel) => block.sweep(panel),
-            None if users.len() < WORTH_CODING => block.one_by_one()?,
-            None => block.search()?,
-        };
-        // Nothing is known about a user whose vector is zero: any order would be invented.
-        let mut lists = vec![(Vec::new(), true); users.len()];
-        for (at, list) in known.into_iter().zip(found) {
-            lists[at] = list;
-        }
-        Answers::from_lists(&lists, k, recommender.items().metric().missing())
+        memory::attempt(|| {
+            let (recommender, k) = (self.recommender, self.options.k);
+            let (vectors, known) = self.vectors(users)?;
+            let block = Block { everybody: self, users, vectors: &vectors, known: &known };
+            let found = match &self.panel {
+                Some(panel) => block.sweep(panel),
+                None if users.len() < WORTH_CODING => block.one_by_one()?,
+                None => block.search()?,
+            };
+            // Nothing is known about a user whose vector is zero: any order would be invented.
+            let mut lists = memory::filled((Vec::new(), true), users.len());
+            for (at, list) in known.into_iter().zip(found) {
+                lists[at] = list;
+            }
+            Answers::from_lists(&lists, k, recommender.items().metric().missing())
+        })
     }
 }
 
@@ -259,7 +263,7 @@ impl Block<'_> {
             self.part(panel, range, scratch)
         };
         threads::run(n_threads, || {
-            let parts = starts.par_iter().map_init(SweepScratch::default, part);
+            let parts = threads::map_init(starts.par_iter(), SweepScratch::default, part);
             parts.flat_map_iter(|part| part.0).collect()
         })
     }
@@ -307,6 +311,6 @@ impl Block<'_> {
         if threads::count(options.n_threads) == 1 || self.known.len() < 2 {
             return self.known.iter().map(list).collect();
         }
-        threads::run(options.n_threads, || self.known.par_iter().map(list).collect())
+        threads::run(options.n_threads, || threads::map(self.known.par_iter(), list).collect())
     }
 }

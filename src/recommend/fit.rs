@@ -48,12 +48,14 @@ impl Recommender {
         prepare: impl FnOnce(Trainer<'a>) -> Trainer<'a>,
         building: Report<'_>,
     ) -> Result<Recommender, Error> {
-        let in_words = |error| data.in_words(error, options.weighting);
-        let weights = WeightModel::fit(options.weighting, &data.matrix).map_err(in_words)?;
-        let matrix = weights.apply(data.matrix.clone()).map_err(in_words)?;
-        let trainer = prepare(Trainer::new(options.params.clone()));
-        let model = trainer.fit(&matrix).map_err(in_words)?;
-        assemble(&model, data, &weights, options, building)
+        crate::memory::attempt(|| {
+            let in_words = |error| data.in_words(error, options.weighting);
+            let weights = WeightModel::fit(options.weighting, &data.matrix).map_err(in_words)?;
+            let matrix = weights.apply(data.matrix.clone()).map_err(in_words)?;
+            let trainer = prepare(Trainer::new(options.params.clone()));
+            let model = trainer.fit(&matrix).map_err(in_words)?;
+            assemble(&model, data, &weights, options, building)
+        })
     }
 
     /// Puts a trained model and the interactions it was trained on into one artefact, and builds
@@ -80,9 +82,11 @@ impl Recommender {
         options: &FitOptions,
         progress: Report<'_>,
     ) -> Result<Recommender, Error> {
-        let weights = WeightModel::fit(options.weighting, &data.matrix)
-            .map_err(|error| data.in_words(error, options.weighting))?;
-        assemble(model, data, &weights, options, progress)
+        crate::memory::attempt(|| {
+            let weights = WeightModel::fit(options.weighting, &data.matrix)
+                .map_err(|error| data.in_words(error, options.weighting))?;
+            assemble(model, data, &weights, options, progress)
+        })
     }
 }
 

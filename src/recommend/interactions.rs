@@ -92,22 +92,26 @@ impl Interactions {
         weights: Option<Vec<f32>>,
         times: Option<Vec<i64>>,
     ) -> Result<Interactions, ReadError> {
-        check_length("item ids", items.len(), users.len())?;
-        if let Some(weights) = &weights {
-            check_length("weights", weights.len(), users.len())?;
-        }
-        if let Some(times) = &times {
-            check_length("times", times.len(), users.len())?;
-        }
-        let mut builder = InteractionsBuilder::new();
-        for row in 0..users.len() {
-            let weight = weights.as_ref().map_or(1.0, |w| w[row]);
-            match &times {
-                Some(times) => builder.push_at(users.get(row), items.get(row), weight, times[row]),
-                None => builder.push(users.get(row), items.get(row), weight),
-            }?;
-        }
-        Ok(builder.finish()?)
+        crate::memory::attempt(|| {
+            check_length("item ids", items.len(), users.len())?;
+            if let Some(weights) = &weights {
+                check_length("weights", weights.len(), users.len())?;
+            }
+            if let Some(times) = &times {
+                check_length("times", times.len(), users.len())?;
+            }
+            let mut builder = InteractionsBuilder::new();
+            for row in 0..users.len() {
+                let weight = weights.as_ref().map_or(1.0, |w| w[row]);
+                match &times {
+                    Some(times) => {
+                        builder.push_at(users.get(row), items.get(row), weight, times[row])
+                    }
+                    None => builder.push(users.get(row), items.get(row), weight),
+                }?;
+            }
+            Ok(builder.finish()?)
+        })
     }
 
     /// The same interactions with weights made ready for training.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::error::TrainError;
 use crate::index::canonical_int;
 use crate::index::{IdRef, Ids};
+use crate::memory;
 
 /// Integers from 0 below this are looked up in a plain table of 4 bytes each, which grows with the
 /// largest one seen: at most 16 MiB. Catalogues are mostly numbered so, and the table is several
@@ -108,11 +109,14 @@ impl IntNames {
     fn dense(&mut self, id: i64) -> Option<u32> {
         let at = id as usize;
         if at >= self.dense.len() {
-            self.dense.resize((at + 1).next_power_of_two(), NONE);
+            let len = (at + 1).next_power_of_two();
+            let more = len - self.dense.len();
+            memory::reserve(&mut self.dense, more);
+            self.dense.resize(len, NONE);
         }
         if self.dense[at] == NONE {
             self.dense[at] = next_number(self.order.len())?;
-            self.order.push(id);
+            memory::push(&mut self.order, id);
         }
         Some(self.dense[at])
     }
@@ -122,8 +126,9 @@ impl IntNames {
             return Some(number);
         }
         let number = next_number(self.order.len())?;
+        memory::reserve_one(&mut self.sparse);
         self.sparse.insert(id, number);
-        self.order.push(id);
+        memory::push(&mut self.order, id);
         Some(number)
     }
 }
@@ -142,6 +147,7 @@ impl TextNames {
             Some(&number) => number,
             None => {
                 let number = next_number(self.numbers.len())?;
+                memory::reserve_one(&mut self.numbers);
                 self.numbers.insert(id.to_string(), number);
                 number
             }
@@ -153,7 +159,7 @@ impl TextNames {
     }
 
     fn finish(self) -> Vec<String> {
-        let mut order = vec![String::new(); self.numbers.len()];
+        let mut order = memory::filled(String::new(), self.numbers.len());
         for (id, number) in self.numbers {
             order[number as usize] = id;
         }

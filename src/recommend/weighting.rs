@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use crate::als::Csr;
 use crate::error::{Entry, TrainError};
+use crate::memory;
+use crate::progress;
 
 /// BM25's k1: how far a weight may grow before it counts as much as it can.
 const K1: f64 = 100.0;
@@ -116,15 +118,15 @@ impl WeightModel {
     }
 
     pub fn apply(&self, matrix: Csr) -> Result<Csr, TrainError> {
-        let mut values = matrix.values().to_vec();
-        for user in 0..matrix.n_rows() {
+        let mut values = memory::copied(matrix.values());
+        for user in progress::checked(0..matrix.n_rows(), 256) {
             let range = matrix.indptr()[user] as usize..matrix.indptr()[user + 1] as usize;
             self.row(user, &matrix.indices()[range.clone()], &mut values[range])?;
         }
         Csr::from_parts(
             matrix.n_cols(),
-            matrix.indptr().to_vec(),
-            matrix.indices().to_vec(),
+            memory::copied(matrix.indptr()),
+            memory::copied(matrix.indices()),
             values,
         )
     }
@@ -192,7 +194,7 @@ fn normalizing(matrix: &Csr, beta: f64) -> Vec<f32> {
     let users = frequencies(matrix);
     let factors: Vec<f64> = users.iter().map(|&n| inverse_power(f64::from(n), beta)).collect();
     let (mut before, mut after) = (0f64, 0f64);
-    for user in 0..matrix.n_rows() {
+    for user in progress::checked(0..matrix.n_rows(), 256) {
         let (items, weights) = matrix.row(user);
         let own = inverse_power(items.len() as f64, beta);
         for (&item, &weight) in items.iter().zip(weights) {

@@ -4,14 +4,18 @@ use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
+use super::PART;
 use super::beside::Beside;
 use super::nameless::nameless;
 use super::place::{Failed, place_beside, place_unlinked};
 use super::system::{self, Output};
 use super::target::{Target, folder, is_stream};
 use crate::error::SaveError;
+use crate::progress;
 
 const BUFFER: usize = 1 << 18;
+/// So many parts of a large file are put on the disk together.
+const SETTLED: usize = 16;
 
 /// A file being written beside its target; [`commit`](Self::commit) puts it there. Dropped before
 /// that, it leaves nothing and the target as it was. Where it can it has no name until then, so that
@@ -43,6 +47,18 @@ impl AtomicFile {
     #[cfg(feature = "tables")]
     pub(crate) fn target(&self) -> &Path {
         &self.path
+    }
+
+    /// Puts what was written so far on the disk, so that the sync at the end, which cannot be
+    /// interrupted, has little left to do.
+    fn settle(&mut self) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Beside(file, _) => {
+                file.flush().and_then(|()| system::sync(file.get_ref().file()))
+            }
+            Sink::Nameless(file, _) => file.flush().and_then(|()| system::sync(&file.get_ref().0)),
+            Sink::Straight(_) | Sink::Stdout(_) => Ok(()),
+        }
     }
 
     /// Writes what is buffered, syncs and renames.
@@ -118,7 +134,16 @@ fn finish_sink(sink: Sink) -> Result<(), Failed> {
 /// if that was after the new file came into its place.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
     let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|source| save_error(path, source))?;
+    for (number, part) in (1..).zip(bytes.chunks(PART)) {
+        progress::check();
+        let written = file.write_all(part);
+        let settled = written.and_then(|()| match number % SETTLED {
+            0 => file.settle(),
+            _ => Ok(()),
+        });
+        settled.map_err(|source| save_error(path, source))?;
+    }
+    progress::check();
     file.commit()
 }
 

@@ -22,10 +22,14 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 use crate::error::{OpenError, is_unmappable};
+use crate::progress;
 pub use atomic::write_atomic;
 pub(crate) use atomic::{AtomicFile, refused, save_error};
 pub(crate) use open::open_regular;
 pub use room::{Buffer, Draft, Room};
+
+/// Bytes that are copied, written or synced between two looks for an interruption.
+pub(crate) const PART: usize = 1 << 22;
 
 /// The bytes of a file: mapped, or in memory. Cheap to clone, shared by all clones; always starts
 /// at a multiple of 64.
@@ -124,7 +128,10 @@ impl Bytes {
     #[must_use]
     pub fn copy(bytes: &[u8]) -> Bytes {
         let mut buffer = Buffer::in_memory(bytes.len());
-        buffer.as_mut().copy_from_slice(bytes);
+        for (to, from) in buffer.as_mut().chunks_mut(PART).zip(bytes.chunks(PART)) {
+            progress::check();
+            to.copy_from_slice(from);
+        }
         buffer.into()
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::{MmapMut, MmapOptions};
 
+use super::PART;
 use super::atomic::{save_error, write_atomic};
 use super::nameless::nameless;
 use super::pages::ask_large;
@@ -19,6 +20,7 @@ use super::target::{Target, folder, is_stream};
 use crate::error::SaveError;
 use crate::error::is_unmappable;
 use crate::kernel::Aligned;
+use crate::progress;
 
 /// Where a build keeps its large parts while it works.
 #[derive(Debug, Clone, Default)]
@@ -188,7 +190,12 @@ impl Draft {
         let path = self.path;
         match self.body {
             Body::Mapped { target, file, map, can_be_named: true } => {
-                let synced = map.flush().and_then(|()| system::sync(&file)).map_err(Into::into);
+                // Part by part: one flush of all could not be interrupted.
+                let flushed = (0..map.len()).step_by(PART).try_for_each(|at| {
+                    progress::check();
+                    map.flush_range(at, PART.min(map.len() - at))
+                });
+                let synced = flushed.and_then(|()| system::sync(&file)).map_err(Into::into);
                 let placed = synced.and_then(|()| place_unlinked(&file, &target));
                 placed.map_err(|failed| failed.of(&path))
             }

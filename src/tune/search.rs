@@ -208,42 +208,44 @@ pub fn tune(
     stop: &(dyn Fn() -> bool + Sync),
     on: &mut dyn FnMut(&Event<'_>) -> bool,
 ) -> Result<Outcome, Error> {
-    options.check()?;
-    let (weightings, left_out) = weightings(data, options)?;
-    let space = Space { weightings, ..options.space.clone() };
-    let options = &Options { space, ..options.clone() };
-    begin(journal, &header(data, options))?;
-    let parts = data.split(Split::Random { share: options.validation }, options.seed)?;
-    let asked = sampled(&parts.test.matrix, options)?;
-    let measured = eval::Options {
-        ks: vec![options.target.k],
-        seed: options.seed,
-        n_threads: options.base.n_threads,
-        ..eval::Options::default()
-    };
-    let task = Task::new(&parts.train.matrix, &asked, &measured)?.interrupt(stop);
-    if !task.has_findable() {
-        return Err(nobody(options).into());
-    }
-    let of = options.trials + options.refine;
-    let mut search = Search { options, parts: &parts, task: &task, of, stop, on };
-    let mut trials: Vec<(Point, Trial)> = Vec::new();
-    let resumed = (journal.lines().len() - 1).min(of);
-    for number in 0..of {
-        let point = propose(number, options, &trials);
-        let candidate = point.candidate(&options.space, Shape::of(&data.matrix));
-        let trial = match journal.lines().get(number + 1) {
-            Some(line) => replayed(line, number, &candidate, journal)?,
-            None => search.run(number, candidate, journal)?,
+    crate::memory::attempt(|| {
+        options.check()?;
+        let (weightings, left_out) = weightings(data, options)?;
+        let space = Space { weightings, ..options.space.clone() };
+        let options = &Options { space, ..options.clone() };
+        begin(journal, &header(data, options))?;
+        let parts = data.split(Split::Random { share: options.validation }, options.seed)?;
+        let asked = sampled(&parts.test.matrix, options)?;
+        let measured = eval::Options {
+            ks: vec![options.target.k],
+            seed: options.seed,
+            n_threads: options.base.n_threads,
+            ..eval::Options::default()
         };
-        if !(search.on)(&Event::Trial { trial: &trial, of }) {
-            return Err(TrainError::Cancelled.into());
+        let task = Task::new(&parts.train.matrix, &asked, &measured)?.interrupt(stop);
+        if !task.has_findable() {
+            return Err(nobody(options).into());
         }
-        trials.push((point, trial));
-    }
-    let n_users = task.users().len();
-    let trials = trials.into_iter().map(|t| t.1).collect();
-    Ok(Outcome { trials, resumed, n_users, left_out })
+        let of = options.trials + options.refine;
+        let mut search = Search { options, parts: &parts, task: &task, of, stop, on };
+        let mut trials: Vec<(Point, Trial)> = Vec::new();
+        let resumed = (journal.lines().len() - 1).min(of);
+        for number in 0..of {
+            let point = propose(number, options, &trials);
+            let candidate = point.candidate(&options.space, Shape::of(&data.matrix));
+            let trial = match journal.lines().get(number + 1) {
+                Some(line) => replayed(line, number, &candidate, journal)?,
+                None => search.run(number, candidate, journal)?,
+            };
+            if !(search.on)(&Event::Trial { trial: &trial, of }) {
+                return Err(TrainError::Cancelled.into());
+            }
+            trials.push((point, trial));
+        }
+        let n_users = task.users().len();
+        let trials = trials.into_iter().map(|t| t.1).collect();
+        Ok(Outcome { trials, resumed, n_users, left_out })
+    })
 }
 
 /// The weightings that the data can take with every value of the ranges, and those that it cannot.

@@ -10,6 +10,7 @@ mod common;
 mod als;
 mod eval;
 mod everybody;
+mod interrupts;
 mod model;
 mod recommend;
 mod report;

@@ -38,6 +38,14 @@ _SAVED = (
 )
 
 
+def _threads(num_threads: int) -> int | None:
+    """implicit's 0, which is all cores, as nearwood says it."""
+    if num_threads < -1:
+        expected = "at least 1, or 0 or -1 for all cores"
+        raise ValueError(f"num_threads is {num_threads}, expected {expected}")
+    return num_threads if num_threads > 0 else None
+
+
 class AlternatingLeastSquares:
     """Implicit ALS in implicit's way: a weight r is a confidence, 1 without an entry.
 
@@ -51,7 +59,7 @@ class AlternatingLeastSquares:
         use_gpu: Refused if true.
         iterations: Epochs, at least 1.
         calculate_training_loss: Tell `callback` the loss.
-        num_threads: 0: all cores. The result does not depend on it.
+        num_threads: 0 or -1: all cores. The result does not depend on it.
         random_state: None, an int, a numpy Generator or RandomState.
 
     Attributes are parameters: what they are when :meth:`fit` is called counts.
@@ -369,7 +377,7 @@ class AlternatingLeastSquares:
             confidence="implicit",
             solver="cholesky" if exact else "cg",
             cg_steps=self.cg_steps,
-            n_threads=self.num_threads if self.num_threads > 0 else None,
+            n_threads=_threads(self.num_threads),
         )
 
     def _trained(self) -> _Engine:
