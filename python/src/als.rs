@@ -17,7 +17,7 @@ use crate::fitting::{self, Fit, Validation};
 use crate::held::Held;
 use crate::interactions::interactions;
 use crate::options::{Count, Threads, named, path_of, threads};
-use crate::ranking::{Fitted, Question, mask, number, numbers, others, rankings};
+use crate::ranking::{Fitted, Question, at_most, mask, number, numbers, others, rankings};
 use crate::ranking::{distinct, whole_or_none};
 use crate::train;
 use crate::watch;
@@ -299,6 +299,7 @@ impl PyAls {
         }
         let vectors = fitted.vectors(py, &users, given.as_ref(), recalculate_user)?;
         let given = given.as_ref().map(|rows| &rows.matrix);
+        at_most("N", N.0, fitted.model.n_items)?;
         let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let question = Question {
             fitted: &fitted,
@@ -330,6 +331,7 @@ impl PyAls {
         items: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
+        at_most("N", N.0, fitted.model.n_items)?;
         let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let users: Vec<u32> = (0..fitted.model.n_users as u32).collect();
         let question = Question {
@@ -413,6 +415,7 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
         let (own, one) = numbers(itemid, "itemid")?;
+        at_most("N", N.0, fitted.model.n_items)?;
         let mask = mask(fitted.model.n_items, "item", items, filter_items)?;
         let vectors = match item_users {
             None => fitted.model.items(&own).or_raise()?,
@@ -446,6 +449,7 @@ impl PyAls {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let fitted = self.fitted()?;
         let (own, one) = numbers(userid, "userid")?;
+        at_most("N", N.0, fitted.model.n_users)?;
         let mask = mask(fitted.model.n_users, "user", users, filter_users)?;
         let vectors = fitted.model.users(&own).or_raise()?;
         let allowed = others(&own, include_self, mask.as_deref());

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
 
 use crate::arrow::Column;
-use crate::errors::{unknown_id, value_error};
+use crate::errors::{OrRaise, unknown_id, value_error};
 use crate::ids;
 pub use crate::scalar::id_of;
 
@@ -304,6 +304,7 @@ pub fn fold<'py>(
 
 /// (k,) arrays of one answer, filled up to `k` with what stands for nothing.
 pub fn hits<'py>(py: Python<'py>, index: &Index, hits: &[Hit], k: usize) -> PyResult<Pair<'py>> {
+    nearwood::index::check_k(k, index.len()).or_raise()?;
     let missing = index.metric().missing();
     let ids = ids_of(py, index, k, |at| hits.get(at).map_or(u32::MAX, |hit| hit.position))?;
     let distances = collect(1, k, |at| hits.get(at).map_or(missing, |hit| hit.distance))?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use nearwood::als::{Csr, FoldIn, Model, Ranking};
 use nearwood::error::{QueryError, TrainError};
+use nearwood::index::check_k;
 use nearwood::recommend::{IdColumn, Weighting};
 use nearwood::{Ids, Interactions};
 use pyo3::exceptions::PyTypeError;
@@ -139,6 +140,16 @@ impl Question<'_> {
 /// A user's columns; none where there is no such row.
 fn row(matrix: &Csr, row: u32) -> &[u32] {
     if (row as usize) < matrix.n_rows() { matrix.row(row as usize).0 } else { &[] }
+}
+
+/// Refuses more answers per row than can come: places without an answer are filled.
+pub fn at_most(name: &str, asked: usize, n: usize) -> PyResult<()> {
+    check_k(asked, n).map_err(|_| {
+        let most = n.max(1 << 16);
+        let text =
+            format!("{name} is {asked}, expected at most {most}: no more than {n} can be found");
+        value_error(text)
+    })
 }
 
 /// Row numbers, and whether there was just one, not in an array.
