@@ -121,6 +121,18 @@ pub enum BuildError {
         /// The value found.
         value: f32,
     },
+    /// Vectors so small that their distances cannot be told from 0.
+    #[error(
+        "the largest value of all vectors is {largest:e}: {what} vectors cannot be told apart that are all below {least:e}; multiply vectors and queries by one number, such as {:e}", scale(*largest)
+    )]
+    TooSmall {
+        /// The largest size of a value.
+        largest: f32,
+        /// The least size that some value must have.
+        least: f32,
+        /// The distance and the number format.
+        what: String,
+    },
     /// A value that half precision cannot hold.
     #[error(
         "row {row}, column {column} is {value}: float16 holds up to 65504 in size; scale the vectors, or store float32 or int8"
@@ -245,6 +257,18 @@ pub enum QueryError {
         column: usize,
         /// The value.
         value: f32,
+    },
+    /// A query so small that its inner products cannot be told from 0.
+    #[error(
+        "the largest value of query {query} is {largest:e}: inner products with a query below {least:e} are lost in float32; multiply the query by {:e}: the order of its neighbours stays", scale(*largest)
+    )]
+    TooSmall {
+        /// The query's number in its batch.
+        query: usize,
+        /// The largest size of a value.
+        largest: f32,
+        /// The least size that some value must have.
+        least: f32,
     },
     /// A parameter is out of its range.
     #[error("{name} is {}, expected {expected}", clean(got))]
@@ -453,4 +477,9 @@ fn more(count: u64, listed: usize) -> String {
         0 => String::new(),
         more => format!("and {more} more; "),
     }
+}
+
+/// The power of ten that brings a value to between 1 and 10.
+fn scale(largest: f32) -> f64 {
+    10f64.powi(-f64::from(largest).log10().floor() as i32)
 }

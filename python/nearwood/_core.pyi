@@ -266,6 +266,9 @@ class Index:
         filter: _Filter = None,
         n_threads: int | None = None,
     ) -> float: ...
+    def is_far(
+        self, queries: ArrayLike, distances: ArrayLike
+    ) -> bool | NDArray[np.bool_]: ...
     def recall_curve(
         self,
         queries: ArrayLike | None = None,

@@ -162,6 +162,13 @@ pub fn used_as_it_lies(object: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
+/// The numbers of an array of any shape, in C order.
+pub fn floats(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<f32>> {
+    let array = as_f32(object, what)?;
+    let array = array.as_any().cast::<numpy::PyArrayDyn<f32>>()?.try_readonly()?;
+    Ok(values(&array)?.to_vec())
+}
+
 /// One query or many.
 pub enum Queries<'py> {
     /// Shape (d,).

@@ -531,6 +531,47 @@ impl PyIndex {
         watch::detach(py, || self.index.recall(values, options))?.or_raise()
     }
 
+    /// Whether queries lie far from everything: farther from their neighbours than 99.5% of the
+    /// queries that the recall was measured with. Such queries may find less than the recall that they
+    /// asked for. Build with queries like them as `calibration_queries`, or search with recall=1.
+    ///
+    /// Args:
+    ///     queries: (d,) or (m, d) numbers.
+    ///     distances: (k,) or (m, k), what a search of them without a filter returned, k at most 100.
+    ///
+    /// Returns:
+    ///     A bool for (d,), else an array of m bools. A query that found nothing is not far.
+    ///
+    /// Raises:
+    ///     ValueError: If the shapes do not fit, k is above 100, or the file was written before
+    ///         format 1.3.
+    ///
+    /// >>> import numpy as np, nearwood as nw
+    /// >>> rows = np.random.default_rng(0).normal(size=(2000, 8))
+    /// >>> index = nw.Index.build(rows)
+    /// >>> queries = [[0] * 8, [50] * 8]
+    /// >>> index.is_far(queries, index.search(queries, 10)[1])
+    /// array([False,  True])
+    fn is_far<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        distances: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let distances = convert::floats(distances, "distances")?;
+        match input::queries(queries, &self.index)? {
+            Queries::One(query) => {
+                let far = self.index.are_far(convert::values(&query)?, &distances).or_raise()?;
+                Ok(PyBool::new(py, far[0]).to_owned().into_any())
+            }
+            Queries::Many(queries) => {
+                let values = convert::values(&queries)?;
+                let far = watch::detach(py, || self.index.are_far(values, &distances))?;
+                Ok(convert::array(py, far.or_raise()?))
+            }
+        }
+    }
+
     /// What searches find and how fast, by the work they may do: measured against brute force, one
     /// query after another on one thread.
     ///

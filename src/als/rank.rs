@@ -142,8 +142,9 @@ impl Model {
                 let n = n.min(rows.len());
                 exact::search(rows, &queries, n, |at, row| allowed(at, row).then_some(row))
             });
+            let score = |key: f32| if metric == Metric::Angular { 1.0 - key } else { -key };
             let scored = |(list, vector): (Vec<(f32, u32)>, &[f32])| match known(vector) {
-                true => list.into_iter().map(|(key, row)| (row, -key)).collect(),
+                true => list.into_iter().map(|(key, row)| (row, score(key))).collect(),
                 false => Vec::new(),
             };
             Ok(ranked.into_iter().zip(vectors.chunks_exact(self.factors)).map(scored).collect())

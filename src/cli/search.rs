@@ -7,7 +7,7 @@ use clap::ArgGroup;
 use serde_json::json;
 
 use crate::io::{IdKind, Matrix, RankingWriter, npy};
-use crate::{Answers, BatchOptions, IdRef, Ids, Index, RadiusOptions, Within};
+use crate::{Answers, BatchOptions, Hit, IdRef, Ids, Index, RadiusOptions, Within};
 
 use super::failure::Failure;
 use super::hits::{HitTable, hits_of, json_hits};
@@ -22,8 +22,9 @@ const SHOWN: usize = 10;
 /// Find the vectors nearest to others
 ///
 /// -o q.npy writes int64 ids, a row a query, -1 where fewer than k were found; .parquet, .csv,
-/// .tsv and .jsonl hold query, id, rank and distance. --json prints a line a query: {"query",
-/// "exact", "neighbours": [{"rank", "id", "label", "distance"}]}.
+/// .tsv and .jsonl hold query, id, rank and distance. --json prints a line per query: {"query",
+/// "exact", "far", "neighbours": [{"rank", "id", "label", "distance"}]}; "far" says whether the query
+/// lies farther from its neighbours than 99.5% of those that the recall was measured with.
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["queries", "id"])))]
 pub(super) struct Args {
@@ -160,6 +161,14 @@ impl<'a> Search<'a> {
 }
 
 impl Search<'_> {
+    /// Whether a query lies far from all its neighbours; `None` where that was not measured.
+    fn is_far(&self, query: usize, hits: &[Hit]) -> Option<bool> {
+        let What::Queries(queries) = &self.what else { return None };
+        let last = hits.last().filter(|_| self.radius.is_none())?;
+        let values = &queries.data[query * queries.cols..][..queries.cols];
+        self.index.is_far(values, hits.len(), last.distance)
+    }
+
     /// The neighbours of each of the first `n` queries.
     fn lists(&self, n: usize) -> Result<Vec<Within>, Failure> {
         let Some(radius) = self.radius else {
@@ -199,6 +208,15 @@ fn print_table(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> 
         table.push(Some(&keys.get(query).to_string()), &list.hits);
     }
     table.into_table().write(out)?;
+    let is_far = |&(query, list): &(usize, &Within)| search.is_far(query, &list.hits) == Some(true);
+    let far = lists.iter().enumerate().filter(is_far).count();
+    if far > 0 {
+        let whole = "see nearwood build --calibration-queries, or search with --recall 1";
+        writeln!(
+            out,
+            "{far} of these {shown} queries are far from everything and may find less: {whole}"
+        )?;
+    }
     if search.len() > shown {
         writeln!(out, "and {} more queries: -o FILE writes them all", search.len() - shown)?;
     }
@@ -210,7 +228,9 @@ fn print_json(search: &Search<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     for (query, Within { hits, exact }) in lists.iter().enumerate() {
         let neighbours = json_hits(search.index, hits, "distance");
         let key = super::hits::json_id(&keys.get(query));
-        writeln!(out, "{}", json!({ "query": key, "exact": exact, "neighbours": neighbours }))?;
+        let far = search.is_far(query, hits);
+        let line = json!({ "query": key, "exact": exact, "far": far, "neighbours": neighbours });
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

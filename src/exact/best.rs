@@ -18,11 +18,24 @@ pub struct Best {
     shown: Vec<(f32, u32)>,
 }
 
+impl Default for Best {
+    /// Room for none.
+    fn default() -> Best {
+        Best::new(0)
+    }
+}
+
 impl Best {
     /// Room for the `capacity` best.
     #[must_use]
     pub fn new(capacity: usize) -> Best {
         Best { capacity, bound: f32::INFINITY, packed: Vec::new(), shown: Vec::new() }
+    }
+
+    /// How many pairs are kept.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Empties it for another use, keeping its memory.

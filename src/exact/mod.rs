@@ -76,9 +76,12 @@ impl<'a> Rows<'a> {
         self.inverse_norms.get(row).copied().unwrap_or(1.0)
     }
 
-    /// A number that is smaller for nearer rows: the squared distance, minus the cosine, minus the
-    /// product, the L1 distance or the number of bits that differ. `query` is as
-    /// [`prepare`](Self::prepare) left it.
+    /// A number that is smaller for nearer rows: the squared distance, half the squared distance of
+    /// vectors of length 1 (which is 1 - cos), minus the product, the L1 distance or the number of bits
+    /// that differ. `query` is as [`prepare`](Self::prepare) left it.
+    ///
+    /// 1 - cos is not computed by subtraction: for directions that are nearly the same float32 would
+    /// leave nothing but rounding of it.
     ///
     /// # Panics
     /// If there is no such row or the query has another dimension.
@@ -99,9 +102,27 @@ impl<'a> Rows<'a> {
         rows: impl IntoIterator<Item = usize>,
         mut each: impl FnMut(usize, f32),
     ) {
-        match self.values {
-            Values::Bits(_) => self.bit_keys(query, &mut rows.into_iter(), &mut each),
-            _ => rows.into_iter().for_each(|row| each(row, self.float_keys([query], row)[0])),
+        match (self.values, self.metric) {
+            (Values::Bits(_), _) => self.bit_keys(query, &mut rows.into_iter(), &mut each),
+            (_, Metric::Angular) => {
+                // Usually the first value settles it.
+                let has_direction = query.iter().any(|&x| x != 0.0);
+                rows.into_iter().for_each(|row| {
+                    each(
+                        row,
+                        if has_direction { self.angular_key(query, row) } else { RIGHT_ANGLE },
+                    );
+                });
+            }
+            _ => rows.into_iter().for_each(|row| each(row, self.scan_keys([query], row)[0])),
+        }
+    }
+
+    fn angular_key(&self, query: &[f32], row: usize) -> f32 {
+        let Stored::Floats(x) = self.values.stored(row, self.dim) else { return f32::NAN };
+        match self.factor(row) {
+            0.0 => RIGHT_ANGLE,
+            factor => 0.5 * float::scaled_l2(query, x, factor),
         }
     }
 
@@ -132,15 +153,27 @@ impl<'a> Rows<'a> {
         bytes::hammings(&packed[..len], &bits[start * len..][..keys.len() * len], keys);
     }
 
+    /// Keys for a scan of many rows: those of [`keys`](Self::keys), but by angle 1 - cos by subtraction,
+    /// which takes a third of the arithmetic and is off by up to [`scan_error`](Self::scan_error).
     #[inline]
-    fn float_keys<const N: usize>(&self, queries: [&[f32]; N], row: usize) -> [f32; N] {
+    fn scan_keys<const N: usize>(&self, queries: [&[f32]; N], row: usize) -> [f32; N] {
         let Stored::Floats(x) = self.values.stored(row, self.dim) else { return [f32::NAN; N] };
         match self.metric {
             Metric::Euclidean => float::squared_l2s(queries, x),
-            Metric::Angular => float::dots(queries, x).map(|p| -p * self.factor(row)),
+            Metric::Angular => float::dots(queries, x).map(|p| RIGHT_ANGLE - p * self.factor(row)),
             Metric::Dot => float::dots(queries, x).map(|p| -p),
             // Only bits are compared by bits.
             Metric::Manhattan | Metric::Hamming => float::l1s(queries, x),
+        }
+    }
+
+    /// The most by which [`scan_keys`](Self::scan_keys) are off. A lane of a product sums an element in
+    /// 32, each sum rounded by 2^-24 at most of what the Cauchy-Schwarz inequality bounds by 1; the
+    /// constant is for the halves, the norms and the other key's own rounding.
+    fn scan_error(&self) -> f32 {
+        match self.metric {
+            Metric::Angular => (self.dim as f32 / 8.0 + 32.0) * (f32::EPSILON / 2.0),
+            _ => 0.0,
         }
     }
 
@@ -149,7 +182,7 @@ impl<'a> Rows<'a> {
     pub fn distance(&self, key: f32) -> f32 {
         match self.metric {
             Metric::Euclidean => key.max(0.0).sqrt(),
-            Metric::Angular => (1.0 + key).clamp(0.0, 2.0),
+            Metric::Angular => key.clamp(0.0, 2.0),
             Metric::Dot => -key,
             Metric::Manhattan | Metric::Hamming => key,
         }
@@ -177,6 +210,9 @@ pub fn inverse_norm(x: &[f32]) -> f32 {
     if squares > 1e-60 { (1.0 / squares.sqrt()) as f32 } else { 0.0 }
 }
 
+/// The key of a vector without a direction, by angle.
+const RIGHT_ANGLE: f32 = 1.0;
+
 /// Rows whose keys are computed together: a block of them stays in the second cache level while
 /// one query after another reads it.
 const BLOCK: usize = 512;
@@ -202,9 +238,34 @@ pub fn search(
     found.flatten_iter().collect()
 }
 
+/// Memory that scans of all rows use again.
+#[derive(Debug, Default)]
+pub struct ScanMemory {
+    near: Vec<u32>,
+    /// Candidates by [`Rows::scan_keys`], tagged by row.
+    coarse: Best,
+}
+
 /// [`search`] for one query on the calling thread, into `best`. Allocates nothing once `best` and
-/// `near`, which is only memory, have grown to what they need.
+/// `memory` have grown to what they need.
 pub fn search_into(
+    rows: Rows<'_>,
+    query: &[f32],
+    best: &mut Best,
+    memory: &mut ScanMemory,
+    tag: impl Fn(u32) -> Option<u32>,
+) {
+    let ScanMemory { near, coarse } = memory;
+    if rows.scan_error() == 0.0 {
+        return scan(rows, query, best, near, tag);
+    }
+    coarse.reset(with_spare(best.capacity()));
+    scan(rows, query, coarse, near, |row| tag(row).map(|_| row));
+    settle(rows, query, best, memory, tag);
+}
+
+/// Offers every row to `best`.
+fn scan(
     rows: Rows<'_>,
     query: &[f32],
     best: &mut Best,
@@ -218,6 +279,39 @@ pub fn search_into(
         fill_keys(rows, &[query], start, count, &mut keys);
         offer(&keys[0][..count], best, near, |at| tag(start as u32 + at));
     }
+}
+
+/// How many candidates to keep for `k` results where keys of scans have errors: rarely does
+/// [`settle`] want more.
+fn with_spare(k: usize) -> usize {
+    k.saturating_add(k / 4).saturating_add(8)
+}
+
+/// Offers by their keys all rows that may be among the best, given the best by keys of a scan: their errors are
+/// at most [`Rows::scan_error`]. Where more lie there than were kept (near copies), the rows
+/// are scanned again.
+fn settle(
+    rows: Rows<'_>,
+    query: &[f32],
+    best: &mut Best,
+    memory: &mut ScanMemory,
+    tag: impl Fn(u32) -> Option<u32>,
+) {
+    let ScanMemory { near, coarse } = memory;
+    let (k, kept) = (best.capacity(), coarse.capacity());
+    let Some(last) = k.checked_sub(1) else { return };
+    let found = coarse.sorted();
+    let limit = found.get(last).map_or(f32::INFINITY, |kth| kth.0 + 2.0 * rows.scan_error());
+    if found.len() == kept && found[kept - 1].0 <= limit {
+        coarse.reset_below(usize::MAX, limit);
+        scan(rows, query, coarse, near, |row| tag(row).map(|_| row));
+    }
+    let within = coarse.sorted().iter().take_while(|found| found.0 <= limit);
+    rows.keys(query, within.map(|found| found.1 as usize), |row, key| {
+        if let Some(tag) = tag(row as u32) {
+            best.push(key, tag);
+        }
+    });
 }
 
 /// Offers a block of keys, tagged by their places in it.
@@ -237,7 +331,9 @@ fn together(
     k: usize,
     tag: impl Fn(usize, u32) -> Option<u32>,
 ) -> Vec<Vec<(f32, u32)>> {
-    let mut best: Vec<Best> = queries.iter().map(|_| Best::new(k)).collect();
+    let is_sure = rows.scan_error() == 0.0;
+    let kept = if is_sure { k } else { with_spare(k) };
+    let mut best: Vec<Best> = queries.iter().map(|_| Best::new(kept)).collect();
     let mut keys = vec![[0f32; BLOCK]; 4];
     let mut near = Vec::new();
     for start in (0..rows.len()).step_by(BLOCK) {
@@ -247,12 +343,24 @@ fn together(
             let queries = &queries[4 * four..][..best.len()];
             fill_keys(rows, queries, start, count, &mut keys);
             for (q, (best, keys)) in best.iter_mut().zip(&keys).enumerate() {
-                let tag = |at| tag(4 * four + q, start as u32 + at);
+                let tag = |at| {
+                    let row = start as u32 + at;
+                    let tag = tag(4 * four + q, row)?;
+                    Some(if is_sure { tag } else { row })
+                };
                 offer(&keys[..count], best, &mut near, tag);
             }
         }
     }
-    best.into_iter().map(Best::into_sorted).collect()
+    if is_sure {
+        return best.into_iter().map(Best::into_sorted).collect();
+    }
+    let settled = |(at, coarse): (usize, Best)| {
+        let (mut best, mut memory) = (Best::new(k), ScanMemory { near: Vec::new(), coarse });
+        settle(rows, queries[at], &mut best, &mut memory, |row| tag(at, row));
+        best.into_sorted()
+    };
+    best.into_iter().enumerate().map(settled).collect()
 }
 
 /// The keys of rows `start` to `start + count - 1` for up to four queries.
@@ -267,7 +375,7 @@ fn fill_keys(
         // Bits are so quickly compared that four at once would win nothing.
         ([a, b, c, d], [p, q, r, s]) if rows.metric != Metric::Hamming => {
             for at in 0..count {
-                [p[at], q[at], r[at], s[at]] = rows.float_keys([a, b, c, d], start + at);
+                [p[at], q[at], r[at], s[at]] = rows.scan_keys([a, b, c, d], start + at);
             }
         }
         _ => {
@@ -276,7 +384,7 @@ fn fill_keys(
                     rows.fill_bit_keys(bits, query, start, &mut keys[..count]);
                     continue;
                 }
-                (0..count).for_each(|at| [keys[at]] = rows.float_keys([query], start + at));
+                (0..count).for_each(|at| [keys[at]] = rows.scan_keys([query], start + at));
             }
         }
     }
@@ -314,8 +422,8 @@ mod tests {
                     .collect();
                 all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 assert_eq!(found[..], all[..10], "{metric}");
-                let (mut best, mut near) = (Best::new(10), Vec::new());
-                search_into(rows, query, &mut best, &mut near, |r| odd(0, r));
+                let (mut best, mut memory) = (Best::new(10), ScanMemory::default());
+                search_into(rows, query, &mut best, &mut memory, |r| odd(0, r));
                 assert_eq!(best.into_sorted(), *found);
             }
         }

@@ -287,6 +287,7 @@ impl Scan<'_, '_> {
                 budget: block.asks[at].budget.min(most),
                 at_least: 0,
                 keep: 0,
+                within: f32::INFINITY,
                 allowed: None,
                 n_rows: block.n_rows,
             };

@@ -33,6 +33,8 @@ pub struct Request<'a> {
     pub at_least: usize,
     /// How many of the best to keep.
     pub keep: usize,
+    /// Rows that score beyond this are not kept.
+    pub within: f32,
     /// Bit `row` says whether a row may be found; `None`: all may.
     pub allowed: Option<&'a [u64]>,
     /// The number of rows.
@@ -248,7 +250,7 @@ impl<'a, 's> Search<'a, 's> {
         }
         s.scanned.clear();
         let mut found = s.found.take().unwrap_or_else(|| Best::new(0));
-        found.reset(request.keep);
+        found.reset_below(request.keep, request.within);
         let leaves = leaves_needed(trees, request.budget);
         Search {
             trees,

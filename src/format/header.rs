@@ -5,7 +5,7 @@ use crate::error::OpenError;
 /// The first eight bytes of every file.
 pub const MAGIC: [u8; 8] = *b"NEARWOOD";
 /// The format's major and minor version.
-pub const VERSION: (u16, u16) = (1, 2);
+pub const VERSION: (u16, u16) = (1, 3);
 /// The oldest major version that is read: files of version 0 had sections of the same names and
 /// other shapes.
 const OLDEST: u16 = 1;

@@ -133,6 +133,8 @@ kinds! {
     ProductTiles = 23, "product tiles", U8;
     /// The measured recall of each budget.
     Calibration = 30, "calibration", F32;
+    /// How far the neighbours of the queries are that the recall was measured with.
+    Distances = 31, "distances", F32;
     /// Integer ids by position.
     IntIds = 40, "integer ids", I64;
     /// Ends of string ids.
@@ -194,7 +196,11 @@ impl Kind {
     fn flags(self) -> u32 {
         let is_later = matches!(
             self,
-            Kind::GraphSlack | Kind::GraphSteps | Kind::GraphHalves | Kind::GraphLinks
+            Kind::GraphSlack
+                | Kind::GraphSteps
+                | Kind::GraphHalves
+                | Kind::GraphLinks
+                | Kind::Distances
         );
         if is_later { 0 } else { REQUIRED }
     }

@@ -11,10 +11,12 @@
 //! the rows that list this one ([`link`]). The rule of thinning is that of
 //! HNSW (Malkov and Yashunin 2018), with the slack of Vamana (Subramanya et al. 2019).
 
+mod chain;
 mod link;
 mod pool;
 mod walk;
 
+pub use chain::chain;
 pub use link::{Links, link};
 pub use walk::{Scratch, Until, walk};
 

@@ -69,6 +69,14 @@ impl Pool {
         self.entries.iter().map(|&entry| (key(entry), row(entry)))
     }
 
+    /// Rows at this distance or further were not kept; infinite if all were.
+    pub fn limit(&self) -> f32 {
+        match self.limit {
+            u64::MAX => f32::INFINITY,
+            limit => descended(limit as u32),
+        }
+    }
+
     /// Where an order is too far: beyond the slack, and beyond the rows that are kept however far.
     fn limit_of(&self, until: Until) -> u64 {
         let at_least = self.entries.get(until.at_least() - 1);

@@ -27,6 +27,11 @@ impl Scratch {
         self.pool.found()
     }
 
+    /// Rows at this distance or further were met and not kept; infinite if all were kept.
+    pub fn limit(&self) -> f32 {
+        self.pool.limit()
+    }
+
     fn begin(&mut self, n: usize) {
         self.epoch = self.epoch.wrapping_add(1);
         if self.epoch == 0 || self.stamps.len() != n {

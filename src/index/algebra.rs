@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 
 use super::Index;
 use super::builder::{self, MAX_TREE_NUMBER, Vectors, calibrated_with};
-use super::calibration::{self, Sample, Source};
+use super::calibration;
 use super::compose::{calibrate, calibrate_walks};
+use super::far;
 use super::names::view;
 use super::reach;
+use super::sample::{Sample, Source};
 use super::space::{MAX_TREES, Space};
 use crate::error::{BuildError, Error, OpenError};
 use crate::forest::Workspace;
@@ -64,7 +66,9 @@ enum Scope {
 fn scope(kind: Kind) -> Scope {
     use Kind::*;
     match kind {
-        Metadata | Positions | Rows | Calibration | GraphReach | GraphSlack => Scope::Made,
+        Metadata | Positions | Rows | Calibration | Distances | GraphReach | GraphSlack => {
+            Scope::Made
+        }
         Vectors | InverseNorms | BitVectors | HalfVectors | ByteVectors | ByteScales
         | GraphCodes | GraphHalves => Scope::Rows,
         GraphLists | GraphLinks => Scope::Graph,
@@ -461,6 +465,7 @@ fn made(base: &Index, metadata: usize) -> Vec<(Kind, usize)> {
         (Kind::Positions, base.len()),
         (Kind::Rows, base.len()),
         (Kind::Calibration, calibration::LEN),
+        (Kind::Distances, far::LEN),
     ];
     if base.has_graph() {
         made.push((Kind::GraphSlack, reach::LEN));

@@ -5,6 +5,7 @@
 //! a user's factors are what the trainer solves for from the items that the user played, so users
 //! can be made from items alone: here from five that lie together.
 
+use super::sample::Kinds;
 use crate::als::{FoldIn, Params};
 use crate::exact::Rows;
 use crate::random::Random;
@@ -16,15 +17,33 @@ const RUNS: usize = 13_000;
 /// Beyond this dimension a user's equations would take longer than the rest of the calibration.
 const MAX_DIM: usize = 512;
 
-/// `size` users, row-major, if there are items enough to make them from.
+/// The fewest users to calibrate with.
+const LEAST: usize = 50;
+
+/// `size` users, row-major, or fewer; if there are items enough to make them from. Items that are empty or
+/// copies of others make no users.
 pub(super) fn users(rows: Rows<'_>, size: usize, random: &mut Random) -> Option<Vec<f32>> {
     let runs = rows.len() / ITEMS;
     if runs < size || rows.dim > MAX_DIM {
         return None;
     }
     let mut items = Vec::with_capacity(runs.min(RUNS) * ITEMS * rows.dim);
+    let mut kinds = Kinds::default();
     for run in random.sample(runs, RUNS) {
-        (run * ITEMS..(run + 1) * ITEMS).for_each(|row| items.extend_from_slice(&rows.row(row)));
+        let before = items.len();
+        let mut are_new = true;
+        for row in run * ITEMS..(run + 1) * ITEMS {
+            let item = rows.row(row);
+            are_new &= kinds.is_new(&item) && item.iter().any(|&x| x != 0.0);
+            items.extend_from_slice(&item);
+        }
+        if !are_new {
+            items.truncate(before);
+        }
+    }
+    let size = size.min(items.len() / (ITEMS * rows.dim));
+    if size < LEAST {
+        return None;
     }
     let squares: f64 = items.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     let params = Params {

@@ -3,9 +3,11 @@
 use rayon::prelude::*;
 
 use super::Index;
+use super::code_error::Compared;
 use super::filter::Filter;
 use super::plan::{Plan, check_effort, check_k, plan};
 use super::search::{Effort, Engine, Hit, Searcher, check_finite, keep_for};
+use super::space::check_query_size;
 use crate::error::QueryError;
 use crate::exact::{self, Best};
 use crate::forest::{Ask, Block, BlockScratch, Scratch, Tree, search_block};
@@ -131,8 +133,9 @@ pub(crate) fn search_batch<'e>(
     check_effort(options.k, options.effort)?;
     check_k(options.k, index.len())?;
     check_finite(queries, dim)?;
+    check_query_size(queries, dim, index.metric())?;
     let n = queries.len() / dim;
-    if n > 1 && options.effort.is_exact() {
+    if n > 1 && options.effort.covers(index.len()) {
         return exact_batch(index, queries, options, exclude);
     }
     let mut positions = filled(n, options.k, u32::MAX)?;
@@ -315,7 +318,8 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Grouped<'_, Batch<'_, E>> {
             n_rows: rows.len(),
         };
         search_block(block, &mut memory.block);
-        let mut best = Best::new(self.k);
+        let (mut best, mut compared) = (Best::new(self.k), Compared::default());
+        let misses = options.effort.misses_allowed(self.k);
         let answers = queries.chunks_exact(rows.dim).zip(out.blocks(1)).zip(&asks);
         for (at, ((query, mut out), ask)) in answers.enumerate() {
             let found = memory.block.candidates(at);
@@ -325,7 +329,22 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Grouped<'_, Batch<'_, E>> {
                 continue;
             }
             best.reset(self.k);
-            self.engine.rerank_sorted(query, found, index.positions(), self.k, &mut best);
+            compared.clear();
+            let (positions, k) = (index.positions(), self.k);
+            let cut =
+                self.engine.rerank_sorted(query, found, positions, k, &mut best, &mut compared);
+            let last = found.last().map_or(f32::INFINITY, |last| last.0);
+            if !cut
+                && found.len() == block.keep
+                && self.engine.loses(query, k, last, misses, &mut compared)
+                || options.filter.is_none() && {
+                    best.cut();
+                    self.engine.is_far(index, query, k, &best)
+                }
+            {
+                index.with_searcher(|s| self.batch.alone(s, first + at, &mut out));
+                continue;
+            }
             let hit =
                 |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
             out.write(best.sorted().iter().map(hit), false);

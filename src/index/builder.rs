@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::calibration::{self, Source};
+use super::calibration;
 use super::compose::{Composition, compose};
 use super::graph;
 use super::grow;
 use super::memory;
-use super::space::{MAX_TREES, SpaceData, check_bits, check_vectors};
+use super::sample::Source;
+use super::space::{MAX_TREES, SpaceData, check_bits, check_size, check_vectors};
 use super::stored::{StoredVectors, unpacked};
 use super::{Ids, Index};
 use crate::error::{BuildError, Error, IdsError};
@@ -365,6 +366,9 @@ impl Builder {
         room: impl FnOnce(usize) -> Result<S, E> + Send,
     ) -> Result<S, E> {
         self.check(vectors)?;
+        if let Input::Floats(values) = vectors.input {
+            check_size(values, self.metric, self.storage)?;
+        }
         let sequential = Ids::Sequential(vectors.len());
         let ids = self.ids.as_ref().unwrap_or(&sequential);
         ids.check(vectors.len()).map_err(BuildError::from)?;

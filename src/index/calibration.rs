@@ -4,17 +4,15 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::audience;
 use super::names::view;
+use super::sample::Sample;
 use super::search::Engine;
-use super::space::Space;
 use super::verify::wrong;
 use crate::error::OpenError;
 use crate::exact;
 use crate::forest::{self, Ask, Block, BlockScratch, Request, Scratch, search_block};
 use crate::metric::Metric;
 use crate::progress::Work;
-use crate::random::Random;
 use crate::threads;
 
 /// The numbers of neighbours that are measured; others are interpolated.
@@ -27,6 +25,10 @@ const STEPS: usize = 24;
 const LEAST: f64 = 64.0;
 /// A recall that needs no further step.
 const ENOUGH: f64 = 0.9995;
+/// A recall that rises by this many times as much as from the step before, or as the least that counts,
+/// leaps.
+const LEAP: f64 = 2.0;
+const LEAST_RISE: f64 = 0.01;
 /// Queries that share the reading of rows; a multiple of all in [`ASKED`], so that blocks do not show.
 pub(super) const BLOCK: usize = 64;
 /// Values of a calibration section: (k, budget, recall) for each step; k = 0 where the step before
@@ -67,99 +69,9 @@ pub(super) fn verify(values: &[f32]) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Queries to calibrate with.
-pub(crate) struct Sample {
-    /// Row-major, prepared for the space.
-    pub queries: Vec<f32>,
-    /// The row that a query is a copy of, if it is one: it does not count as its own neighbour.
-    pub own_rows: Vec<Option<u32>>,
-}
-
-/// Where the queries to calibrate with come from.
-#[derive(Clone, Copy)]
-pub(crate) enum Source<'a> {
-    /// Any row is as likely to be asked about as any other; by inner product, users made from rows.
-    Rows,
-    /// Rows by how often they stand here, as positions: what is asked about is what is popular.
-    Positions(&'a [u32]),
-    /// Vectors from elsewhere, row-major.
-    Vectors(&'a [f32]),
-}
-
-impl Sample {
-    /// Queries, side by side, and their own rows.
-    fn blocks(&self, dim: usize) -> impl IndexedParallelIterator<Item = (&[f32], &[Option<u32>])> {
-        self.queries.par_chunks(BLOCK * dim).zip(self.own_rows.par_chunks(BLOCK))
-    }
-
-    /// Draws queries at random; a row is left out of its own answer.
-    pub fn draw(
-        space: &Space,
-        file: &[u8],
-        source: Source<'_>,
-        row_of: &[u32],
-        seed: u64,
-    ) -> Sample {
-        let mut random = Random::new(seed, u64::MAX);
-        let size = sample_size(space);
-        match source {
-            Source::Vectors(queries) => Sample::of_queries(space, file, queries, seed),
-            Source::Positions(positions) if !positions.is_empty() => {
-                let picked = random.sample(positions.len(), size).into_iter();
-                let row = |at: usize| row_of[positions[at] as usize] as usize;
-                Sample::of_rows(space, file, &picked.map(row).collect::<Vec<usize>>())
-            }
-            _ => Sample::of_anything(space, file, size, &mut random),
-        }
-    }
-
-    /// What is asked most: by inner product users, else any row.
-    fn of_anything(space: &Space, file: &[u8], size: usize, random: &mut Random) -> Sample {
-        let users = match space.metric {
-            Metric::Dot => audience::users(space.rows(file), size, random),
-            _ => None,
-        };
-        match users {
-            Some(queries) => Sample { queries, own_rows: vec![None; size] },
-            None => Sample::of_rows(space, file, &random.sample(space.n_rows, size)),
-        }
-    }
-
-    fn of_rows(space: &Space, file: &[u8], picked: &[usize]) -> Sample {
-        let rows = space.rows(file);
-        let mut queries = Vec::with_capacity(picked.len() * space.dim);
-        for &row in picked {
-            let mut query = rows.row(row).into_owned();
-            rows.prepare(&mut query);
-            queries.extend(query);
-        }
-        Sample { queries, own_rows: picked.iter().map(|&row| Some(row as u32)).collect() }
-    }
-
-    /// Vectors from elsewhere, at most as many as are needed, drawn at random.
-    fn of_queries(space: &Space, file: &[u8], queries: &[f32], seed: u64) -> Sample {
-        let rows = space.rows(file);
-        let n = queries.len() / space.dim;
-        let mut sample = Vec::new();
-        for at in Random::new(seed, u64::MAX).sample(n, sample_size(space)) {
-            let mut query = queries[at * space.dim..][..space.dim].to_vec();
-            rows.prepare(&mut query);
-            sample.extend(query);
-        }
-        let own_rows = vec![None; sample.len() / space.dim];
-        Sample { queries: sample, own_rows }
-    }
-}
-
 /// The units of work that measuring counts.
 pub(crate) fn work(n_rows: usize) -> u64 {
     2 * n_rows as u64
-}
-
-/// Enough for a standard error of four tenths of a point of recall, less where looking at all rows for
-/// so many would take long.
-fn sample_size(space: &Space) -> usize {
-    (1e11 / (space.n_rows as f64 * space.dim as f64)).clamp(200.0, 600.0) as usize
 }
 
 impl Calibration {
@@ -188,9 +100,10 @@ impl Calibration {
         let found: Vec<Counts> = found.collect();
         let precision = truth.precision;
         let curve = |at: usize| {
-            let total = |step| found.iter().map(|counts| counts[at][step]).sum::<f64>();
-            let n_asked = sample.own_rows.len().div_ceil(ASKED[at]).max(1) as f64;
-            let recall = |step| total(step) / n_asked;
+            let total = |step| found.iter().map(|counts| counts.found[at][step]).sum::<f64>();
+            let asked: usize = found.iter().map(|counts| counts.asked[at]).sum();
+            // Where every answer is right the least work is enough.
+            let recall = |step| if asked == 0 { 1.0 } else { total(step) / asked as f64 };
             let mut curve: Vec<(f64, f64)> = Vec::new();
             for (step, &budget) in budgets.iter().enumerate() {
                 if curve.last().is_none_or(|&(b, r)| r < ENOUGH && b < budget as f64) {
@@ -276,10 +189,16 @@ impl Calibration {
     }
 }
 
-/// Where the curve reaches `recall`, between the measured budgets in proportion.
+/// Where the curve reaches `recall`, between the measured budgets in proportion. Recalls rise by less
+/// and less, as a rule; where one rises by much more than the one before, many rows lie in between that
+/// are no neighbours (empty ones, copies), and nothing is found before all of these are passed.
 fn at_recall(curve: &[(f64, f64)], recall: f64) -> Option<f64> {
     let at = curve.iter().position(|&(_, r)| r >= recall)?;
     let (budget, r) = curve[at];
+    let rise = |at: usize| curve[at].1 - at.checked_sub(1).map_or(0.0, |before| curve[before].1);
+    if at >= 2 && rise(at) > LEAP * rise(at - 1).max(LEAST_RISE) {
+        return Some(budget);
+    }
     match at.checked_sub(1).map(|before| curve[before]) {
         Some((b, below)) if r > below => {
             Some(b * (budget / b).powf((recall - below) / (r - below)))
@@ -288,8 +207,14 @@ fn at_recall(curve: &[(f64, f64)], recall: f64) -> Option<f64> {
     }
 }
 
-/// For each number of neighbours and budget, the sum of the recalls of some queries.
-type Counts = [[f64; STEPS]; NEIGHBOURS.len()];
+/// What some queries found.
+#[derive(Default)]
+struct Counts {
+    /// For each number of neighbours and budget, the sum of the recalls.
+    found: [[f64; STEPS]; NEIGHBOURS.len()],
+    /// For each number of neighbours, how many queries these are of.
+    asked: [usize; NEIGHBOURS.len()],
+}
 
 fn count(
     engine: &Engine<'_>,
@@ -303,8 +228,13 @@ fn count(
     for (number, ((query, own), truth)) in queries.enumerate() {
         // The same candidates come up at one budget after another.
         let mut known: HashMap<u32, f32> = truth.iter().map(|&(key, row)| (row, key)).collect();
-        let asked = NEIGHBOURS.iter().zip(ASKED).zip(&mut counts);
-        for ((&k, _), counts) in asked.filter(|((_, every), _)| number % every == 0) {
+        for (at, &k) in NEIGHBOURS.iter().enumerate() {
+            let truth = &truth[..k.min(truth.len())];
+            if number % ASKED[at] != 0 || is_settled(engine, query, *own, truth) {
+                continue;
+            }
+            counts.asked[at] += 1;
+            let counts = &mut counts.found[at];
             scratch.begin();
             if let Some(row) = own {
                 scratch.exclude(*row, engine.rows.len());
@@ -319,7 +249,6 @@ fn count(
                     best.select_nth_unstable_by(keep, |a, b| a.0.total_cmp(&b.0));
                     best.truncate(keep);
                 }
-                let truth = &truth[..k.min(truth.len())];
                 let share = share_found(truth, &best, |c| {
                     *known.entry(c.1).or_insert_with(|| engine.exact_key(query, c))
                 });
@@ -334,6 +263,20 @@ fn count(
         }
     }
     counts
+}
+
+/// Whether all true neighbours of a row are copies of it: then any copies will do, and nothing is learnt
+/// of how others are found.
+pub(super) fn is_settled(
+    engine: &Engine<'_>,
+    query: &[f32],
+    own: Option<u32>,
+    truth: &[(f32, u32)],
+) -> bool {
+    let (Some(own), Some(&(last, _))) = (own, truth.last()) else { return false };
+    // Vectors of one direction and different lengths are rounded differently.
+    let rounding = if engine.rows.metric == Metric::Angular { 1e-12 } else { 0.0 };
+    engine.rows.metric != Metric::Dot && last <= engine.rows.key(query, own as usize) + rounding
 }
 
 /// What the queries of a sample ought to find.
@@ -453,6 +396,15 @@ mod tests {
         assert!((300..330).contains(&between), "{between}");
         assert_eq!(c.budget(200, 0.9, 20_000), 2000);
         assert_eq!(c.budget(10, 0.9999, 5000), 5000, "never more than there are rows");
+    }
+
+    #[test]
+    fn a_recall_that_leaps_is_not_interpolated() {
+        let curve = [(100.0, 0.7), (200.0, 0.85), (400.0, 0.86), (800.0, 0.97), (1600.0, 0.99)];
+        assert_eq!(at_recall(&curve, 0.9), Some(800.0));
+        assert_eq!(at_recall(&curve, 0.97), Some(800.0));
+        let smooth = at_recall(&curve, 0.8).unwrap();
+        assert!((150.0..190.0).contains(&smooth), "{smooth}");
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use rayon::prelude::*;
 
 use super::Ids;
-use super::calibration::{self, Calibration, Sample, Source, Truth};
+use super::calibration::{self, Calibration, Truth};
+use super::far::{self, Far};
 use super::graph;
 use super::grow;
 use super::names::{fill_ids, fill_labels, plan_ids, plan_labels};
 use super::reach::{self, Reaches};
+use super::sample::{Sample, Source};
 use super::search::Engine;
 use super::space::{MemberTiles, Space, SpaceData};
 use super::stored::{fill_vectors, plan_vectors};
@@ -162,6 +164,7 @@ fn plan(c: &Composition<'_>, metadata: &str) -> Layout {
     for (space, data) in (0..).zip(&c.spaces) {
         data.plan(&mut layout, space);
         layout.add(Key::new(Kind::Calibration, space), calibration::LEN);
+        layout.add(Key::new(Kind::Distances, space), far::LEN);
         if data.graph {
             graph::plan_steps(&mut layout, space, data.metric, c.dim);
             layout.add(Key::new(Kind::GraphSlack, space), reach::LEN);
@@ -188,7 +191,10 @@ pub(super) fn calibrate(
     let truth = Truth::find(&engine, sample, work);
     let truth = if tiles.is_some() { truth.without_codes() } else { truth };
     let measured = Calibration::measure(&engine, sample, &truth, work);
+    let mut distances = [0f32; far::LEN];
+    Far::measure(&engine, sample, &truth, &mut distances);
     measured.write(image.section(Key::new(Kind::Calibration, number)));
+    image.fill(Key::new(Kind::Distances, number), &distances);
     truth
 }
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::calibration::{Sample, Source};
 use super::recall::share;
+use super::sample::{Sample, Source};
 use super::{BatchOptions, Effort, Hit, Index, Searcher};
 use crate::error::QueryError;
 use crate::memory;

@@ -27,6 +27,16 @@ const NEAR: usize = 10;
 /// See [`Links::slack`], of squared distances; of others its root.
 const SLACK: f32 = 1.2;
 
+/// Rows no further than this from each other are not told apart by what walks compare: of halves a
+/// quarter of a step in every dimension, of whole bytes half of one.
+fn alike(measure: Measure, dim: usize) -> f32 {
+    match measure {
+        Measure::Squares => 16.0 * dim as f32,
+        Measure::Differences => 0.5 * dim as f32,
+        _ => 0.0,
+    }
+}
+
 /// Rows whose neighbours are looked for together.
 const BLOCK: usize = 1024;
 
@@ -76,6 +86,7 @@ pub(super) fn link(image: &mut Image, space: &Space, number: u16, work: &Work<'_
     let links = Links { rows, measure, degree: DEGREE, slack };
     graph::link(links, lists, NEAR, &mut better, work);
     drop(better);
+    graph::chain(rows, measure, alike(measure, space.dim), lists, DEGREE);
     if in_halves(space.metric) {
         halves::split(codes, width);
     }

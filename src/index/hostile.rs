@@ -2,7 +2,7 @@
 
 use super::search::Engine;
 use super::{BatchOptions, Effort, Id, Ids, Index, Vectors};
-use crate::forest::Scratch;
+use crate::forest::{self, Request, Scratch};
 use crate::format::{Key, Kind};
 use crate::kernel::steps;
 use crate::metric::Metric;
@@ -39,7 +39,8 @@ fn search(index: &Index, budget: usize) {
     let engine = Engine::new(index.space(), index.file());
     let mut scratch = Scratch::default();
     scratch.begin();
-    engine.candidates(&[0.1; DIM], budget, 1, 20, None, &mut scratch);
+    let request = Request { at_least: 1, keep: 20, ..engine.request(&[0.1; DIM], budget) };
+    forest::search(&engine.trees, request, &mut scratch);
 }
 
 #[test]

@@ -10,8 +10,10 @@ mod audience;
 mod batch;
 mod builder;
 mod calibration;
+mod code_error;
 mod compose;
 mod curve;
+mod far;
 mod filter;
 mod fits;
 mod graph;
@@ -26,6 +28,7 @@ mod radius;
 mod reach;
 mod recall;
 mod rerank;
+mod sample;
 mod search;
 mod shape;
 mod space;
@@ -53,13 +56,13 @@ pub use search::{Effort, Hit, Searcher};
 pub use shape::TreeShape;
 
 pub(crate) use batch::search_batch;
-pub(crate) use calibration::Source;
 pub(crate) use compose::{Composition, compose};
 pub(crate) use curve::Probes;
 pub(crate) use ids::canonical_int;
 pub(crate) use names::{StoredIds, fill_ids, plan_ids, view};
 pub use plan::check_k;
 pub(crate) use plan::{check_effort, likely_budget};
+pub(crate) use sample::Source;
 pub(crate) use search::check_finite;
 pub(crate) use space::first_unusable;
 pub(crate) use spans::SpanGuard;
@@ -71,6 +74,7 @@ use crate::format::{Content, Directory, Key, Kind};
 use crate::kernel::bytes::packed_len;
 use crate::metric::Metric;
 use crate::store::{self, Bytes};
+use far::Far;
 use names::TextsAndTable;
 use reach::Reaches;
 use search::Memory;
@@ -90,6 +94,7 @@ pub struct Index {
     labels: Option<TextsAndTable>,
     calibration: Calibration,
     reaches: Reaches,
+    far: Far,
     /// Memory of searchers that are done, for the next ones.
     memories: Mutex<Vec<Memory>>,
 }
@@ -195,6 +200,7 @@ impl Index {
             labels: TextsAndTable::open_labels(d, 0, n)?,
             calibration: Calibration::open(&bytes, d.range(Key::new(Kind::Calibration, space))),
             reaches: Reaches::open(d, &bytes, space)?,
+            far: Far::open(d, &bytes, space),
             memories: Mutex::new(Vec::new()),
             bytes,
             directory,
@@ -312,6 +318,16 @@ impl Index {
     #[must_use]
     pub fn walk_curve(&self) -> Vec<(f64, f64)> {
         self.reaches.curve()
+    }
+
+    /// Whether a query lies farther from its neighbours than nearly all (99.5%) of the queries that the
+    /// recall was measured with: `distance` is that of its `k`-th neighbour (a product by `Dot`) in a
+    /// search without a filter. Such a query may find less than the recall that it asked for; with
+    /// queries like it as [`Builder::calibration_queries`] it would not. `None` where this was not
+    /// measured: for `k` above 100, and in files of formats before 1.3.
+    #[must_use]
+    pub fn is_far(&self, query: &[f32], k: usize, distance: f32) -> Option<bool> {
+        self.far.is_far(self.metric(), query, k, distance)
     }
 
     fn reaches(&self) -> &Reaches {

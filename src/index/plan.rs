@@ -92,8 +92,8 @@ pub(super) fn plan<'a>(
         return Plan::Walk(walk);
     }
     match (filter, effort) {
-        (Some(filter), effort) if effort.is_exact() => Plan::Listed(filter),
-        (None, effort) if effort.is_exact() => Plan::All,
+        (Some(filter), effort) if effort.covers(n) => Plan::Listed(filter),
+        (None, effort) if effort.covers(n) => Plan::All,
         (None, Effort::Budget(budget)) => Plan::Budget(budget.min(n)),
         (Some(filter), Effort::Budget(budget)) => {
             // As many passing rows as would be evaluated without a filter.
@@ -133,7 +133,7 @@ fn walk(
 ) -> Option<Walk> {
     let n = index.len();
     let all_pass = filter.is_none_or(|filter| filter.len() == n);
-    if !index.has_graph() || !all_pass || effort.is_exact() || k + n_excluded > MEASURED {
+    if !index.has_graph() || !all_pass || effort.covers(n) || k + n_excluded > MEASURED {
         return None;
     }
     let (k, reaches) = (k + n_excluded, index.reaches());
@@ -190,9 +190,16 @@ fn local<'a>(index: &Index, filter: &'a Filter, k: usize, recall: f64) -> Plan<'
 /// more than these hold is found with less recall. Since it is a guess, half as many misses are
 /// allowed.
 pub(super) fn budget(index: &Index, k: usize, recall: f64) -> usize {
-    let recall = if k > MEASURED { (1.0 + recall) / 2.0 } else { recall };
-    index.calibration().budget(k, recall, index.len())
+    if k <= MEASURED {
+        return index.calibration().budget(k, recall, index.len());
+    }
+    let guess = index.calibration().budget(k, (1.0 + recall) / 2.0, index.len());
+    guess.max(k.saturating_mul(PER_NEIGHBOUR)).min(index.len())
 }
+
+/// Rows to look through at least for each of more neighbours than are measured: these may lie in several
+/// groups, of which those that are measured say nothing.
+const PER_NEIGHBOUR: usize = 16;
 
 /// What a filter lets pass of the leaves nearest to a query.
 #[derive(Default)]

@@ -11,6 +11,7 @@ use super::batch::search_batch;
 use super::filter::Filter;
 use super::plan::{Plan, check_effort, plan};
 use super::search::{Effort, Hit, Searcher, check_finite};
+use super::space::check_query_size;
 use super::{BatchOptions, Index};
 use crate::error::QueryError;
 use crate::memory;
@@ -141,6 +142,7 @@ pub(super) fn radius_batch(
     check_radius(radius)?;
     check_effort(1, options.effort)?;
     check_finite(queries, dim)?;
+    check_query_size(queries, dim, index.metric())?;
     let mut found = memory::filled(Within::default(), queries.len() / dim);
     let mut left: Vec<usize> = (0..found.len()).collect();
     let mut k = Some(FIRST);

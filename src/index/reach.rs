@@ -2,11 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::calibration::{ASKED, BLOCK, Sample, Truth, share_found};
+use super::calibration::{ASKED, BLOCK, Truth, is_settled, share_found};
 use super::names::view;
+use super::sample::Sample;
 use super::search::{Engine, keep_for};
 use super::verify::wrong;
-use super::walk::WalkMemory;
+use super::walk::{Kept, WalkMemory};
 use crate::error::OpenError;
 use crate::forest::Scratch;
 use crate::format::{Directory, Key, Kind};
@@ -135,17 +136,15 @@ impl Reaches {
         Some(small.on_to(large, (k as f64 / low).ln() / (high / low).ln()).walk(k))
     }
 
-    /// The walk that compares so many rows on average, for `k` neighbours at least.
+    /// The walk that compares `budget` rows on average, for `k` neighbours at least, or as many as the
+    /// furthest that was measured.
     pub fn within(&self, k: usize, budget: usize) -> Option<Walk> {
         let (_, steps) = self.curves.first()?;
         let (first, last) = (steps.first()?, steps.last()?);
         let budget = budget as f64;
-        let step = if budget <= first.compared {
-            *first
-        } else {
-            let times = budget / last.compared;
-            let beyond = Step { reach: last.reach * times, compared: budget, ..*last };
-            where_it_comes_to(steps, budget, |step| step.compared).unwrap_or(beyond)
+        let step = match budget <= first.compared {
+            true => *first,
+            false => where_it_comes_to(steps, budget, |step| step.compared).unwrap_or(*last),
         };
         Some(Step { reach: step.reach.floor(), ..step }.walk(k))
     }
@@ -222,7 +221,12 @@ fn curve(
     work: &Work<'_>,
 ) -> Vec<Step> {
     let (k, mut steps) = (MEASURED[at].0, Vec::new());
-    let queries = (0..sample.own_rows.len()).step_by(ASKED[at]);
+    let is_open = |&query: &usize| {
+        let nearest = &truth.nearest[query];
+        let values = &sample.queries[query * engine.rows.dim..][..engine.rows.dim];
+        !is_settled(engine, values, sample.own_rows[query], &nearest[..k.min(nearest.len())])
+    };
+    let queries = (0..sample.own_rows.len()).step_by(ASKED[at]).filter(is_open);
     let mut found: Vec<Found> = queries.map(|query| Found { query, share: 0.0 }).collect();
     for step in 0..STEPS {
         let walk = Walk { k, slack: slack(step) as f32, reach: reach(at, step), compared: 0.0 };
@@ -232,7 +236,11 @@ fn curve(
         };
         let counts: Vec<[f64; 2]> = threads::map(found.par_chunks_mut(BLOCK), block).collect();
         let total = |value: usize| counts.iter().map(|count| count[value]).sum::<f64>();
-        let recall = found.iter().map(|f| f.share).sum::<f64>() / found.len().max(1) as f64;
+        // Where every answer is right the least work is enough.
+        let recall = match found.len() {
+            0 => 1.0,
+            n => found.iter().map(|f| f.share).sum::<f64>() / n as f64,
+        };
         let compared = total(0) / total(1).max(1.0);
         steps.push(Step { slack: slack(step), reach: walk.reach as f64, compared, recall });
         if recall >= ENOUGH {
@@ -270,15 +278,18 @@ fn walk_on(
         scratch.begin();
         let query = &sample.queries[found.query * engine.rows.dim..][..engine.rows.dim];
         let own = sample.own_rows[found.query];
-        let asked = (walk, keep_for(walk.k));
-        let met = engine.walk(linked, query, own, asked, &mut scratch, &mut memory);
+        // Nothing is done for codes that err more than usual: what is measured is at least kept.
+        let keep = keep_for(walk.k);
+        let kept = Kept { walk, k: walk.k, keep, allowed: f64::INFINITY };
+        let met = engine.walk(linked, query, own, kept, &mut scratch, &mut memory);
         if is_counted {
             sums[0] += met as f64;
             sums[1] += 1.0;
         }
         let nearest = &truth.nearest[found.query];
         let nearest = &nearest[..walk.k.min(nearest.len())];
-        found.share = share_found(nearest, memory.found(), |c| engine.exact_key(query, c));
+        let best = &memory.found()[..keep.min(memory.found().len())];
+        found.share = share_found(nearest, best, |c| engine.exact_key(query, c));
     }
     sums
 }

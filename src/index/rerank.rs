@@ -4,6 +4,7 @@
 //! cache lines. So candidates with precise codes are read the best score first, and the rest of them
 //! only as far as an error of their codes may have put a neighbour there.
 
+use super::code_error::{Compared, Spread};
 use super::search::Engine;
 use crate::exact::Best;
 use crate::forest::inverse_length;
@@ -13,6 +14,9 @@ use crate::metric::Metric;
 /// beyond are left unread: on photographs' descriptors, sentences and factors 3 lose nothing in the
 /// fourth digit of the recall that 4 and 6 do not lose, and cost as much as these within the noise.
 const ERRS: f64 = 5.0;
+
+/// How many rows are asked of the memory at a time.
+const TOGETHER: usize = 128;
 
 /// From fewer different scores nothing is concluded: copies of one row err alike.
 const DIFFERENT: f64 = 8.0;
@@ -31,25 +35,37 @@ impl Engine<'_> {
         }
     }
 
-    /// Offers candidates by their exact keys and positions.
-    pub fn rerank(&self, query: &[f32], found: &[(f32, u32)], positions: &[u32], best: &mut Best) {
-        let mut offer = |row: usize, key| {
-            if let Some(&position) = positions.get(row) {
+    /// Offers candidates by their exact keys and positions, and notes keys and scores.
+    pub fn rerank(
+        &self,
+        query: &[f32],
+        found: &[(f32, u32)],
+        positions: &[u32],
+        best: &mut Best,
+        compared: &mut Compared,
+    ) {
+        let mut offer = |row: u32, key| {
+            if let Some(&position) = positions.get(row as usize) {
                 best.push(key, position);
             }
         };
         // Bits were compared themselves: the score is the distance.
         if self.rows.metric == Metric::Hamming {
-            return found.iter().for_each(|&(score, row)| offer(row as usize, score));
+            return found.iter().for_each(|&(score, row)| offer(row, score));
         }
-        for &(_, row) in found {
-            self.prefetch(row);
+        for found in found.chunks(TOGETHER) {
+            found.iter().for_each(|&(_, row)| self.prefetch(row));
+            let mut scores = found.iter().map(|found| found.0);
+            self.rows.keys(query, found.iter().map(|&(_, row)| row as usize), |row, key| {
+                compared.push(key, scores.next().unwrap_or(f32::NAN));
+                offer(row as u32, key);
+            });
         }
-        self.rows.keys(query, found.iter().map(|&(_, row)| row as usize), offer);
     }
 
     /// [`rerank`](Self::rerank) of candidates by 8-bit codes, sorted by score, where `best` has
-    /// room for `k`: those that lie too far beyond the `k`-th are left out, see [`ERRS`].
+    /// room for `k`: those that lie too far beyond the `k`-th are left out, see [`ERRS`]. Returns
+    /// whether any were.
     pub fn rerank_sorted(
         &self,
         query: &[f32],
@@ -57,11 +73,13 @@ impl Engine<'_> {
         positions: &[u32],
         k: usize,
         best: &mut Best,
-    ) {
+        compared: &mut Compared,
+    ) -> bool {
         let sure = k.saturating_add(k / 8).saturating_add(2).max(DIFFERENT as usize);
         let (first, others) = found.split_at(found.len().min(sure));
         if others.is_empty() || self.rows.metric == Metric::Hamming {
-            return self.rerank(query, found, positions, best);
+            self.rerank(query, found, positions, best, compared);
+            return false;
         }
         first.iter().for_each(|&(_, row)| self.prefetch(row));
         let worth = self.worth(query);
@@ -71,6 +89,7 @@ impl Engine<'_> {
             if let Some(&position) = positions.get(row as usize) {
                 best.push(key, position);
             }
+            compared.push(key, score);
             if score != last {
                 beyond.add(f64::from(score) - worth * f64::from(key));
             }
@@ -82,11 +101,29 @@ impl Engine<'_> {
             false => worth * f64::from(best.bound()) + beyond.mean + ERRS * beyond.deviation(),
         };
         let end = others.partition_point(|&(score, _)| f64::from(score) <= limit);
-        self.rerank(query, &others[..end], positions, best);
+        self.rerank(query, &others[..end], positions, best, compared);
+        end < others.len()
+    }
+
+    /// Whether more neighbours than `allowed` are expected to score beyond `cut`, after which no
+    /// candidate was kept.
+    pub fn loses(
+        &self,
+        query: &[f32],
+        k: usize,
+        cut: f32,
+        allowed: f64,
+        compared: &mut Compared,
+    ) -> bool {
+        if self.rows.metric == Metric::Hamming || cut == f32::INFINITY {
+            return false;
+        }
+        let error = compared.error(k, self.worth(query), 0.0);
+        error.is_some_and(|error| compared.expected_misses(error, cut) > allowed)
     }
 
     /// By how much scores differ where keys differ by 1.
-    fn worth(&self, query: &[f32]) -> f64 {
+    pub(super) fn worth(&self, query: &[f32]) -> f64 {
         match self.rows.metric {
             // Half the squared distance of vectors of length 1 is their cosine's from 1.
             Metric::Angular => 2.0,
@@ -96,29 +133,9 @@ impl Engine<'_> {
     }
 }
 
-/// Mean and deviation of numbers as they come (Welford 1962).
-#[derive(Default)]
-struct Spread {
-    n: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Spread {
-    fn add(&mut self, x: f64) {
-        self.n += 1.0;
-        let d = x - self.mean;
-        self.mean += d / self.n;
-        self.squares += d * (x - self.mean);
-    }
-
-    fn deviation(&self) -> f64 {
-        (self.squares / (self.n - 1.0)).sqrt()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::Compared;
     use crate::exact::Best;
     use crate::index::search::{Engine, keep_for};
     use crate::index::{Index, Vectors};
@@ -135,8 +152,9 @@ mod tests {
         found.sort_by(|a, b| a.0.total_cmp(&b.0));
         found.truncate(keep_for(10));
         let (mut all, mut some) = (Best::new(10), Best::new(10));
-        engine.rerank(query, &found, &positions, &mut all);
-        engine.rerank_sorted(query, &found, &positions, 10, &mut some);
+        let mut compared = Compared::default();
+        engine.rerank(query, &found, &positions, &mut all, &mut compared);
+        engine.rerank_sorted(query, &found, &positions, 10, &mut some, &mut compared);
         all.into_sorted() == some.into_sorted()
     }
 

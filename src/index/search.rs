@@ -1,15 +1,17 @@
 //! Questions to an index, one at a time.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::Index;
+use super::code_error::{CodeError, Compared, misses_allowed};
 use super::filter::Filter;
 use super::graph::Linked;
-use super::plan::{Plan, check_effort, plan};
+use super::plan::{self, Plan, check_effort, plan};
 use super::radius::{lies_within, takes_all};
 use super::reach::Walk;
-use super::space::{MemberTiles, Space, first_unusable};
-use super::walk::WalkMemory;
+use super::space::{MemberTiles, Space, check_query_size, first_unusable};
+use super::walk::{Kept, WalkMemory};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
 use crate::forest::{self, Request, Scratch, Tree};
@@ -27,8 +29,9 @@ pub enum Effort {
     /// measured when the index was built; where that found no way to reach the recall, all rows are
     /// compared.
     Recall(f64),
-    /// How many vectors may be evaluated, by code or by row; at least 1. With a graph it is what a
-    /// walk compares on average, and no fewer than it takes to keep as many as are asked for.
+    /// How many vectors may be evaluated, by code or by row; at least 1. With a graph a walk comes first,
+    /// which compares about as many, or as many as the graph leads to; what it leaves of the budget is
+    /// spent on the leaves. A budget of all rows or more compares every row exactly.
     Budget(usize),
     /// Every row, by its stored vector.
     Exact,
@@ -40,6 +43,22 @@ impl Effort {
             Effort::Exact => true,
             Effort::Recall(recall) => recall >= 1.0,
             Effort::Budget(_) => false,
+        }
+    }
+
+    /// Whether every one of `n` rows is compared: exactly, then, whatever was asked for.
+    pub(super) fn covers(self, n: usize) -> bool {
+        match self {
+            Effort::Budget(budget) => budget >= n,
+            effort => effort.is_exact(),
+        }
+    }
+
+    /// How many of `k` neighbours cuts by code may lose.
+    pub(super) fn misses_allowed(self, k: usize) -> f64 {
+        match self {
+            Effort::Recall(recall) => misses_allowed(k, Some(recall)),
+            Effort::Budget(_) | Effort::Exact => misses_allowed(k, None),
         }
     }
 }
@@ -73,6 +92,12 @@ const AHEAD: usize = 8;
 
 /// How many rows are compared between two looks for an interruption.
 const ROWS: usize = 1024;
+
+/// How many times as many rows as usual are looked through for a query far from everything.
+const FAR: usize = 4;
+
+/// How many times candidates that were cut off are looked for at most.
+const LOOKS: usize = 4;
 
 /// How many candidates are re-ranked for `k` results found by product codes. They are coarse, so
 /// that more rows looked through put more strangers before a true neighbour; and who looks through
@@ -120,19 +145,11 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The best candidates by code, (score, row), in no order. `scratch.begin()` comes first.
-    pub fn candidates<'s>(
-        &self,
-        query: &[f32],
-        budget: usize,
-        at_least: usize,
-        keep: usize,
-        allowed: Option<&[u64]>,
-        scratch: &'s mut Scratch,
-    ) -> &'s [(f32, u32)] {
-        let request = Request { at_least, keep, allowed, ..self.request(query, budget) };
-        forest::search(&self.trees, request, scratch);
-        scratch.candidates()
+    /// Whether the best, which are cut to `k`, are farther than the neighbours of nearly all queries that
+    /// the recall was measured with.
+    pub fn is_far(&self, index: &Index, query: &[f32], k: usize, best: &Best) -> bool {
+        best.len() == k
+            && index.is_far(query, k, self.rows.distance(best.bound())).unwrap_or_default()
     }
 
     /// A request for `budget` rows, any rows, none kept.
@@ -145,6 +162,7 @@ impl<'a> Engine<'a> {
             budget,
             at_least: 0,
             keep: 0,
+            within: f32::INFINITY,
             allowed: None,
             n_rows: self.rows.len(),
         }
@@ -189,8 +207,13 @@ pub(crate) struct Memory {
     scratch: Scratch,
     walk: WalkMemory,
     query: Vec<f32>,
-    near: Vec<u32>,
+    scan: exact::ScanMemory,
     best: Option<Best>,
+    compared: Compared,
+    /// Candidates that a first look left out.
+    further: Vec<(f32, u32)>,
+    /// What a walk found before leaves were searched.
+    walked: Vec<(f32, u32)>,
     within: Vec<(f32, u32)>,
     hits: Vec<Hit>,
 }
@@ -333,6 +356,12 @@ impl<'a> Searcher<'a> {
         prepared.clear();
         prepared.extend_from_slice(query);
         self.engine.rows.prepare(&mut prepared);
+        self.mark_excluded();
+        prepared
+    }
+
+    /// Begins a pass over the rows: what is excluded is marked.
+    fn mark_excluded(&mut self) {
         let scratch = &mut self.memory.scratch;
         scratch.begin();
         for &position in &self.excluded {
@@ -340,7 +369,6 @@ impl<'a> Searcher<'a> {
                 scratch.exclude(row, self.engine.rows.len());
             }
         }
-        prepared
     }
 
     fn check(&self, query: &[f32]) -> Result<(), QueryError> {
@@ -349,6 +377,7 @@ impl<'a> Searcher<'a> {
             return Err(QueryError::Dimension { got: query.len(), expected });
         }
         check_finite(query, expected)?;
+        check_query_size(query, expected, self.engine.rows.metric)?;
         check_effort(self.k, self.effort)
     }
 
@@ -367,6 +396,7 @@ impl<'a> Searcher<'a> {
             Plan::Walk(walk) => self.walked(query, k, walk, &mut best),
             plan => self.ranked(query, k, plan.budget().unwrap_or(k), &mut best),
         }
+        self.look_further(query, k, plan, &mut best);
         self.memory.hits.clear();
         for &(key, position) in best.sorted() {
             let distance = self.engine.rows.distance(key);
@@ -376,12 +406,12 @@ impl<'a> Searcher<'a> {
     }
 
     fn exact(&mut self, query: &[f32], best: &mut Best) {
-        let mut near = std::mem::take(&mut self.memory.near);
+        let mut memory = std::mem::take(&mut self.memory.scan);
         let (scratch, positions) = (&self.memory.scratch, self.positions);
         let free =
             |row: u32| (!scratch.is_excluded(row)).then(|| positions.get(row as usize).copied());
-        exact::search_into(self.engine.rows, query, best, &mut near, |row| free(row)?);
-        self.memory.near = near;
+        exact::search_into(self.engine.rows, query, best, &mut memory, |row| free(row)?);
+        self.memory.scan = memory;
     }
 
     fn listed(&mut self, query: &[f32], filter: &Filter, best: &mut Best) {
@@ -402,23 +432,116 @@ impl<'a> Searcher<'a> {
         });
     }
 
+    /// Walks, and goes on over the leaves where the walk found too few, may have lost neighbours among
+    /// the rows it met, or left most of a budget.
     fn walked(&mut self, query: &[f32], k: usize, walk: Walk, best: &mut Best) {
         let Some(linked) = self.engine.graph else { return };
-        let mut memory = std::mem::take(&mut self.memory);
-        let asked = (walk, keep_for(k));
-        self.engine.walk(linked, query, None, asked, &mut memory.scratch, &mut memory.walk);
-        self.engine.rerank_sorted(query, memory.walk.found(), self.positions, k, best);
-        self.memory = memory;
+        let allowed = self.effort.misses_allowed(k);
+        let kept = Kept { walk, k, keep: keep_for(k), allowed };
+        let Memory { scratch, walk: memory, compared, .. } = &mut self.memory;
+        let met = self.engine.walk(linked, query, None, kept, scratch, memory);
+        compared.clear();
+        let found = memory.found();
+        let cut = self.engine.rerank_sorted(query, found, self.positions, k, best, compared);
+        let is_short = memory.is_short()
+            || !cut && self.engine.loses(query, k, memory.limit(), allowed, compared);
+        let budget = match self.effort {
+            Effort::Budget(budget) => budget.saturating_sub(met),
+            Effort::Recall(recall) => plan::budget(self.index, k + self.excluded.len(), recall),
+            Effort::Exact => self.engine.rows.len(),
+        };
+        let is_rest = matches!(self.effort, Effort::Budget(_)) && budget > met;
+        if best.len() < k || is_short && budget > 0 || is_rest {
+            self.on_to_leaves(query, k, budget, best);
+        }
+    }
+
+    /// A query far from everything is unlike those that the effort was measured with: it gets several
+    /// times as much.
+    fn look_further(&mut self, query: &[f32], k: usize, plan: Plan<'_>, best: &mut Best) {
+        let Effort::Recall(recall) = self.effort else { return };
+        if plan.is_exact() || !self.excluded.is_empty() || self.filter.is_some() {
+            return;
+        }
+        best.cut();
+        if self.engine.is_far(self.index, query, k, best) {
+            let usual = plan.budget().unwrap_or_else(|| plan::budget(self.index, k, recall));
+            let budget = usual.saturating_mul(FAR).min(self.engine.rows.len());
+            self.on_to_leaves(query, k, budget, best);
+        }
+    }
+
+    /// Searches the leaves after a walk, of which the answer keeps what they do not find.
+    fn on_to_leaves(&mut self, query: &[f32], k: usize, budget: usize, best: &mut Best) {
+        let mut walked = std::mem::take(&mut self.memory.walked);
+        walked.clear();
+        walked.extend_from_slice(best.sorted());
+        best.reset(k);
+        self.mark_excluded();
+        self.ranked(query, k, budget, best);
+        let found = best.sorted();
+        walked.retain(|own| !found.iter().any(|other| other.1 == own.1));
+        walked.iter().for_each(|&(key, position)| best.push(key, position));
+        self.memory.walked = walked;
     }
 
     fn ranked(&mut self, query: &[f32], k: usize, budget: usize, best: &mut Best) {
-        let allowed = self.filter.map(Filter::bits);
-        let mut scratch = std::mem::take(&mut self.memory.scratch);
         let keep = self.engine.keep_for(k, budget);
-        let found = self.engine.candidates(query, budget, k, keep, allowed, &mut scratch);
-        self.engine.rerank(query, found, self.positions, best);
-        self.memory.scratch = scratch;
+        let allowed = self.filter.map(Filter::bits);
+        let request = Request { at_least: k, keep, allowed, ..self.engine.request(query, budget) };
+        let Memory { scratch, compared, .. } = &mut self.memory;
+        let done = forest::search(&self.engine.trees, request, scratch);
+        let found = scratch.candidates();
+        compared.clear();
+        self.engine.rerank(query, found, self.positions, best, compared);
+        if found.len() < keep || self.engine.rows.metric == Metric::Hamming {
+            return;
+        }
+        let last = found.iter().copied().max_by(by_score).unwrap_or_default();
+        self.look_again(query, k, done.evaluated, last, best);
     }
+
+    /// Where more neighbours than allowed are expected among the rows that were scored and not kept,
+    /// those after `last`, ranks these too. The best by code are a biased sample of how codes err, so the
+    /// expectation is formed again when more are known.
+    fn look_again(
+        &mut self,
+        query: &[f32],
+        k: usize,
+        budget: usize,
+        mut last: (f32, u32),
+        best: &mut Best,
+    ) {
+        let (misses, worth) = (self.effort.misses_allowed(k), self.engine.worth(query));
+        for _ in 0..LOOKS {
+            let error = self.memory.compared.error(k, worth, 0.0);
+            let loses =
+                |error: &CodeError| self.memory.compared.expected_misses(*error, last.0) > misses;
+            let Some(error) = error.filter(loses) else { return };
+            self.mark_excluded();
+            let Memory { scratch, compared, further, .. } = &mut self.memory;
+            let request = Request {
+                keep: usize::MAX,
+                within: error.limit(),
+                allowed: self.filter.map(Filter::bits),
+                ..self.engine.request(query, budget)
+            };
+            forest::search(&self.engine.trees, request, scratch);
+            let others = scratch.candidates().iter().filter(|other| by_score(other, &last).is_gt());
+            further.clear();
+            further.extend(others);
+            further.sort_unstable_by(by_score);
+            further.truncate(error.needed(further, misses));
+            let Some(&next) = further.last() else { return };
+            self.engine.rerank(query, further, self.positions, best, compared);
+            last = next;
+        }
+    }
+}
+
+/// The order in which candidates are kept.
+fn by_score(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
 
 /// That every value of a batch can be searched with.

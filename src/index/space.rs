@@ -8,8 +8,8 @@ use std::ops::Range;
 use super::graph::{GraphRanges, Linked};
 use super::names::view;
 use super::stored::{VectorRanges, first_beyond};
-use crate::error::{BuildError, OpenError};
-use crate::exact::{self, Rows, Values};
+use crate::error::{BuildError, OpenError, QueryError};
+use crate::exact::{self, Rows, Storage, Values};
 use crate::forest::{
     CodedRows, ProductCodes, Tree, TreeData, TreeParams, Workspace, build_tree, has_products,
     member_width,
@@ -50,6 +50,64 @@ pub(crate) struct SpaceData {
 pub(super) struct MemberTiles {
     pub tiles: Buffer,
     pub scale: Vec<f32>,
+}
+
+/// Vectors whose largest value is below this are refused: squares and products of such values are lost
+/// among float32's smallest numbers, and all distances would be 0. By angle vectors are brought to
+/// length 1 first, by manhattan distance nothing is squared, and of bits nothing is small.
+fn least(metric: Metric) -> f32 {
+    match metric {
+        Metric::Euclidean | Metric::Dot => 1e-18,
+        Metric::Angular | Metric::Manhattan => 1e-30,
+        Metric::Hamming => 0.0,
+    }
+}
+
+/// float16 has fewer digits for values below this, and none below 6e-8.
+const LEAST_HALF: f32 = 6.2e-5;
+
+/// Refuses vectors that are all too small for their distances to be told from 0.
+pub(super) fn check_size(
+    values: &[f32],
+    metric: Metric,
+    storage: Storage,
+) -> Result<(), BuildError> {
+    let by_metric = (least(metric), format!("by {metric} distance in float32"));
+    let (least, what) = match storage {
+        Storage::Float16 if metric != Metric::Hamming => (LEAST_HALF, "stored as float16".into()),
+        _ => by_metric,
+    };
+    match largest_below(values, least) {
+        Some(largest) => Err(BuildError::TooSmall { largest, least, what }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses queries whose products with all rows are lost among float32's smallest numbers.
+pub(crate) fn check_query_size(
+    queries: &[f32],
+    dim: usize,
+    metric: Metric,
+) -> Result<(), QueryError> {
+    if metric != Metric::Dot {
+        return Ok(());
+    }
+    let least = least(metric);
+    let small = |query| largest_below(query, least);
+    match queries.chunks_exact(dim).enumerate().find_map(|(at, q)| Some((at, small(q)?))) {
+        Some((query, largest)) => Err(QueryError::TooSmall { query, largest, least }),
+        None => Ok(()),
+    }
+}
+
+/// The largest size of a value, if it is below `least` and not 0.
+fn largest_below(values: &[f32], least: f32) -> Option<f32> {
+    // As a rule the first value is large enough.
+    if values.iter().any(|x| x.abs() >= least) {
+        return None;
+    }
+    let largest = values.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    (largest > 0.0).then_some(largest)
 }
 
 /// Refuses packed bits that cannot be indexed.

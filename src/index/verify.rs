@@ -3,7 +3,7 @@
 use super::names::view;
 use super::space::first_unusable;
 use super::stored::verify_vectors;
-use super::{Index, calibration, fits, reach};
+use super::{Index, calibration, far, fits, reach};
 use crate::error::OpenError;
 use crate::forest::Tree;
 use crate::format::{Key, Kind};
@@ -48,6 +48,7 @@ fn section(index: &Index, key: Key) -> Result<(), OpenError> {
         | LeafScale | MemberTiles | MemberBias | MemberScale | ProductTiles => Ok(()),
         ProductBooks if is_own => usable("product books", values(index, key)),
         Calibration if is_own => calibration::verify(values(index, key)),
+        Distances if is_own => far::verify(values(index, key)),
         GraphReach | GraphSlack if is_own => reach::verify(key.kind, values(index, key)),
         GraphScale if is_own => steps("graph scale", values(index, key)),
         GraphSteps if is_own => graph_steps(values(index, key)),
@@ -61,8 +62,8 @@ fn section(index: &Index, key: Key) -> Result<(), OpenError> {
         // With the offsets, or the integers.
         TextIdBytes | IdTable | LabelBytes | LabelTable => Ok(()),
         // Another space's, which is another index.
-        InverseNorms | Mean | CodeScale | Members | ProductBooks | Calibration | GraphReach
-        | GraphSlack | GraphScale | GraphSteps | GraphLists | GraphLinks | IntIds
+        InverseNorms | Mean | CodeScale | Members | ProductBooks | Calibration | Distances
+        | GraphReach | GraphSlack | GraphScale | GraphSteps | GraphLists | GraphLinks | IntIds
         | TextIdOffsets => Ok(()),
         // A recommender's, which checks them; a model's are checked when it is opened.
         UserFactors | SeenOffsets | SeenItems | ItemWeights | HalfUserFactors | SeenWeights => {

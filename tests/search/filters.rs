@@ -108,8 +108,8 @@ fn what_is_said_of_exactness() {
         (Effort::Recall(0.9), Some(&few), true),
         (Effort::Budget(100), None, false),
         (Effort::Budget(100), Some(&few), true),
-        // Every row, but by its code.
-        (Effort::Budget(N), None, false),
+        (Effort::Budget(N - 1), None, false),
+        (Effort::Budget(N), None, true),
     ] {
         searcher.effort(effort).filter(filter).search(query).unwrap();
         assert_eq!(searcher.was_exact(), exact, "{effort:?}, {filter:?}");

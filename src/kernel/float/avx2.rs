@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{DOT, F16, F32, Raw, Row, SQUARED_L2, element};
+use super::{DOT, F16, F32, L1, Raw, Row, SQUARED_L2, element};
 
 /// The sums of `N` vectors with a row, two vectors at a time: sixteen registers hold no more.
 ///
@@ -13,18 +13,19 @@ use super::{DOT, F16, F32, Raw, Row, SQUARED_L2, element};
 pub(super) unsafe fn sums<const N: usize, const OP: u8, const E: u8>(
     a: [&[f32]; N],
     row: Row<'_>,
+    factor: f32,
 ) -> [f32; N] {
     let mut out = [0f32; N];
     for (out, a) in out.chunks_mut(2).zip(a.chunks(2)) {
         match *a {
             [p, q] => {
                 // SAFETY: the caller's promise is handed on.
-                let sums = unsafe { few::<2, OP, E>([p, q], row) };
+                let sums = unsafe { few::<2, OP, E>([p, q], row, factor) };
                 out.copy_from_slice(&sums);
             }
             [p] => {
                 // SAFETY: as above.
-                let sums = unsafe { few::<1, OP, E>([p], row) };
+                let sums = unsafe { few::<1, OP, E>([p], row, factor) };
                 out.copy_from_slice(&sums);
             }
             _ => {}
@@ -37,8 +38,12 @@ pub(super) unsafe fn sums<const N: usize, const OP: u8, const E: u8>(
 /// As for [`sums`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn few<const N: usize, const OP: u8, const E: u8>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
-    let raw = Raw::of(row);
+unsafe fn few<const N: usize, const OP: u8, const E: u8>(
+    a: [&[f32]; N],
+    row: Row<'_>,
+    factor: f32,
+) -> [f32; N] {
+    let (raw, factor) = (Raw::of(row), _mm256_set1_ps(factor));
     let whole = row.len() / 32 * 32;
     let mut lanes = [[_mm256_setzero_ps(); 4]; N];
     for i in (0..whole).step_by(32) {
@@ -48,7 +53,7 @@ unsafe fn few<const N: usize, const OP: u8, const E: u8>(a: [&[f32]; N], row: Ro
             for (lanes, a) in lanes.iter_mut().zip(&a) {
                 // SAFETY: as above.
                 let x = unsafe { _mm256_loadu_ps(a.as_ptr().add(i + 8 * j)) };
-                lanes[j] = step::<OP>(x, y, lanes[j]);
+                lanes[j] = step::<OP>(x, y, lanes[j], factor);
             }
         }
     }
@@ -63,7 +68,7 @@ unsafe fn few<const N: usize, const OP: u8, const E: u8>(a: [&[f32]; N], row: Ro
                 let (x, y) = unsafe {
                     (_mm256_loadu_ps(x.as_ptr().add(8 * j)), _mm256_loadu_ps(y.as_ptr().add(8 * j)))
                 };
-                *lane = step::<OP>(x, y, *lane);
+                *lane = step::<OP>(x, y, *lane, factor);
             }
         }
     }
@@ -91,12 +96,16 @@ unsafe fn load<const E: u8>(row: Raw, at: usize) -> __m256 {
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn step<const OP: u8>(x: __m256, y: __m256, lane: __m256) -> __m256 {
+fn step<const OP: u8>(x: __m256, y: __m256, lane: __m256, factor: __m256) -> __m256 {
     let d = _mm256_sub_ps(x, y);
     match OP {
         DOT => _mm256_fmadd_ps(x, y, lane),
         SQUARED_L2 => _mm256_fmadd_ps(d, d, lane),
-        _ => _mm256_add_ps(lane, _mm256_andnot_ps(_mm256_set1_ps(-0.0), d)),
+        L1 => _mm256_add_ps(lane, _mm256_andnot_ps(_mm256_set1_ps(-0.0), d)),
+        _ => {
+            let d = _mm256_sub_ps(x, _mm256_mul_ps(y, factor));
+            _mm256_fmadd_ps(d, d, lane)
+        }
     }
 }
 

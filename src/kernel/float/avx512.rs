@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{DOT, F16, F32, Raw, Row, SQUARED_L2};
+use super::{DOT, F16, F32, L1, Raw, Row, SQUARED_L2};
 
 /// The sums of `N` vectors with a row.
 ///
@@ -13,8 +13,9 @@ use super::{DOT, F16, F32, Raw, Row, SQUARED_L2};
 pub(super) unsafe fn sums<const N: usize, const OP: u8, const E: u8>(
     a: [&[f32]; N],
     row: Row<'_>,
+    factor: f32,
 ) -> [f32; N] {
-    let (n, row) = (row.len(), Raw::of(row));
+    let (n, row) = (row.len(), (Raw::of(row), _mm512_set1_ps(factor)));
     let mut lanes = [[_mm512_setzero_ps(); 2]; N];
     let whole = n / 32 * 32;
     for i in (0..whole).step_by(32) {
@@ -42,7 +43,7 @@ unsafe fn step<const N: usize, const OP: u8, const E: u8>(
     lanes: &mut [[__m512; 2]; N],
     half: usize,
     a: &[&[f32]; N],
-    row: Raw,
+    (row, factor): (Raw, __m512),
     at: usize,
     mask: u16,
 ) {
@@ -55,7 +56,11 @@ unsafe fn step<const N: usize, const OP: u8, const E: u8>(
         lane[half] = match OP {
             DOT => _mm512_fmadd_ps(x, y, lane[half]),
             SQUARED_L2 => _mm512_fmadd_ps(d, d, lane[half]),
-            _ => _mm512_add_ps(lane[half], _mm512_abs_ps(d)),
+            L1 => _mm512_add_ps(lane[half], _mm512_abs_ps(d)),
+            _ => {
+                let d = _mm512_sub_ps(x, _mm512_mul_ps(y, factor));
+                _mm512_fmadd_ps(d, d, lane[half])
+            }
         };
     }
 }

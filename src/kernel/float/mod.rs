@@ -16,10 +16,12 @@ use half::f16;
 
 use super::Isa;
 
-/// What is summed: products, squared differences, or the sizes of differences.
+/// What is summed: products, squared differences, the sizes of differences, or squared differences from
+/// the row times a factor.
 const DOT: u8 = 0;
 const SQUARED_L2: u8 = 1;
 const L1: u8 = 2;
+const SCALED_L2: u8 = 3;
 
 /// What a row's elements are.
 const F32: u8 = 0;
@@ -99,7 +101,7 @@ fn element<const E: u8>(row: Row<'_>, at: usize) -> f32 {
 /// If the lengths differ.
 #[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    with::<1, DOT>(Isa::active(), [a], Row::F32(b))[0]
+    with::<1, DOT>(Isa::active(), [a], Row::F32(b), 1.0)[0]
 }
 
 /// The squared L2 distance of two vectors of equal length.
@@ -108,7 +110,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// If the lengths differ.
 #[must_use]
 pub fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
-    with::<1, SQUARED_L2>(Isa::active(), [a], Row::F32(b))[0]
+    with::<1, SQUARED_L2>(Isa::active(), [a], Row::F32(b), 1.0)[0]
 }
 
 /// The inner products of `N` vectors (1 or 4 are the quickest) with a row: each has the bits of
@@ -118,7 +120,7 @@ pub fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
 /// If the lengths differ.
 #[must_use]
 pub fn dots<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
-    with::<N, DOT>(Isa::active(), a, row)
+    with::<N, DOT>(Isa::active(), a, row, 1.0)
 }
 
 /// The squared L2 distances of `N` vectors to a row.
@@ -127,7 +129,17 @@ pub fn dots<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
 /// If the lengths differ.
 #[must_use]
 pub fn squared_l2s<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
-    with::<N, SQUARED_L2>(Isa::active(), a, row)
+    with::<N, SQUARED_L2>(Isa::active(), a, row, 1.0)
+}
+
+/// The squared L2 distance of a vector to a row times `factor`. The products are rounded to float32
+/// before they are subtracted, so the distance of `factor * row`, rounded likewise, is 0.
+///
+/// # Panics
+/// If the lengths differ.
+#[must_use]
+pub fn scaled_l2(a: &[f32], row: Row<'_>, factor: f32) -> f32 {
+    with::<1, SCALED_L2>(Isa::active(), [a], row, factor)[0]
 }
 
 /// The L1 distances of `N` vectors to a row.
@@ -136,16 +148,21 @@ pub fn squared_l2s<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
 /// If the lengths differ.
 #[must_use]
 pub fn l1s<const N: usize>(a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
-    with::<N, L1>(Isa::active(), a, row)
+    with::<N, L1>(Isa::active(), a, row, 1.0)
 }
 
 #[inline]
-fn with<const N: usize, const OP: u8>(isa: Isa, a: [&[f32]; N], row: Row<'_>) -> [f32; N] {
+fn with<const N: usize, const OP: u8>(
+    isa: Isa,
+    a: [&[f32]; N],
+    row: Row<'_>,
+    factor: f32,
+) -> [f32; N] {
     a.iter().for_each(|a| row.check(a.len()));
     match row {
-        Row::F32(_) => of_element::<N, OP, F32>(isa, a, row),
-        Row::F16(_) => of_element::<N, OP, F16>(isa, a, row),
-        Row::I8 { .. } => of_element::<N, OP, I8>(isa, a, row),
+        Row::F32(_) => of_element::<N, OP, F32>(isa, a, row, factor),
+        Row::F16(_) => of_element::<N, OP, F16>(isa, a, row, factor),
+        Row::I8 { .. } => of_element::<N, OP, I8>(isa, a, row, factor),
     }
 }
 
@@ -155,16 +172,17 @@ fn of_element<const N: usize, const OP: u8, const E: u8>(
     isa: Isa,
     a: [&[f32]; N],
     row: Row<'_>,
+    factor: f32,
 ) -> [f32; N] {
     match isa {
         // SAFETY: an Isa above Portable comes from detection, so the processor has it; the lengths
         // and the element were checked by `with`.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512::sums::<N, OP, E>(a, row) },
+        Isa::Avx512 => unsafe { avx512::sums::<N, OP, E>(a, row, factor) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2::sums::<N, OP, E>(a, row) },
-        _ => portable::sums::<N, OP, E>(a, row),
+        Isa::Avx2 => unsafe { avx2::sums::<N, OP, E>(a, row, factor) },
+        _ => portable::sums::<N, OP, E>(a, row, factor),
     }
 }
 
@@ -210,11 +228,11 @@ mod tests {
 
     fn compare<const OP: u8>(isa: Isa, four: [&[f32]; 4], row: Row<'_>) {
         let decoded = row.decode();
-        let b = Row::F32(&decoded);
-        let expected = four.map(|a| bits(with::<1, OP>(Isa::Portable, [a], b))[0]);
+        let (b, factor) = (Row::F32(&decoded), 0.731);
+        let expected = four.map(|a| bits(with::<1, OP>(Isa::Portable, [a], b, factor))[0]);
         let what = format!("{isa}, operation {OP}, {row:?}");
-        assert_eq!(bits(with::<4, OP>(isa, four, row)), expected, "four, {what}");
-        assert_eq!(bits(with::<1, OP>(isa, [four[0]], row)), [expected[0]], "{what}");
+        assert_eq!(bits(with::<4, OP>(isa, four, row, factor)), expected, "four, {what}");
+        assert_eq!(bits(with::<1, OP>(isa, [four[0]], row, factor)), [expected[0]], "{what}");
     }
 
     #[test]
@@ -233,6 +251,7 @@ mod tests {
                     compare::<DOT>(isa, four, row);
                     compare::<SQUARED_L2>(isa, four, row);
                     compare::<L1>(isa, four, row);
+                    compare::<SCALED_L2>(isa, four, row);
                 }
             }
         }
@@ -250,11 +269,15 @@ mod tests {
                 assert!((got - exact).abs() <= 1e-6 * size, "{length}: {got} {exact}");
             };
             let (p, a, b) = (Isa::Portable, [&v[0][..]], Row::F32(&v[1]));
-            near(with::<1, DOT>(p, a, b), sum(&|x, y| x * y), sum(&|x, y| (x * y).abs()));
+            near(with::<1, DOT>(p, a, b, 1.0), sum(&|x, y| x * y), sum(&|x, y| (x * y).abs()));
             let exact = sum(&|x, y| (x - y) * (x - y));
-            near(with::<1, SQUARED_L2>(p, a, b), exact, exact);
+            near(with::<1, SQUARED_L2>(p, a, b, 1.0), exact, exact);
             let exact = sum(&|x, y| (x - y).abs());
-            near(with::<1, L1>(p, a, b), exact, exact);
+            near(with::<1, L1>(p, a, b, 1.0), exact, exact);
+            let exact = sum(&|x, y| (x - 0.3 * y) * (x - 0.3 * y));
+            near(with::<1, SCALED_L2>(p, a, b, 0.3), exact, exact);
+            let scaled: Vec<f32> = v[1].iter().map(|y| 0.3 * y).collect();
+            assert_eq!(with::<1, SCALED_L2>(p, [&scaled], b, 0.3), [0.0]);
         }
     }
 }
