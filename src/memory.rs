@@ -235,14 +235,14 @@ mod tests {
         keep_reserve();
         assert!(!take_reserve(RESERVE), "a large request");
         assert_eq!(catch(|| assert!(take_reserve(1000))), Ok(()), "nothing looked");
-        assert_eq!(catch(crate::progress::check), Ok(()), "it is there again");
+        assert_eq!(catch(check), Ok(()), "it is there again");
         let ended = catch(|| {
             assert!(take_reserve(1000));
             assert!(!take_reserve(1000), "there is one");
-            crate::progress::check();
+            check();
         });
         assert_eq!(ended, Err(OutOfMemory { bytes: 1000 }));
-        assert_eq!(catch(crate::progress::check), Ok(()));
+        assert_eq!(catch(check), Ok(()));
     }
 
     #[test]

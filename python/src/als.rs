@@ -597,11 +597,14 @@ impl PyAls {
 
     #[staticmethod]
     #[pyo3(signature = (params, file=None))]
-    fn _restore(params: &str, file: Option<&[u8]>) -> PyResult<PyAls> {
+    fn _restore(py: Python<'_>, params: &str, file: Option<&[u8]>) -> PyResult<PyAls> {
         let params = Params::from_json(params).or_raise()?;
         match file {
             None => Ok(PyAls::of(params, None)),
-            Some(bytes) => PyAls::of_file(params, ModelFile::from_bytes(bytes).or_raise()?),
+            Some(bytes) => {
+                let file = watch::detach(py, || ModelFile::from_bytes(bytes))?;
+                PyAls::of_file(params, file.or_raise()?)
+            }
         }
     }
 

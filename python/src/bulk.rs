@@ -11,6 +11,21 @@ use crate::watch;
 const PART: usize = 1 << 24;
 const ROWS: usize = 1 << 10;
 
+/// The values of an iterator that knows their number.
+pub fn collected<T>(values: impl Iterator<Item = T>) -> PyResult<Vec<T>> {
+    memory::catch(|| memory::collect(values)).map_err(|out| watch::out_of_memory(&out))
+}
+
+/// As [`collected`], up to the first error.
+pub fn collected_ok<T>(values: impl ExactSizeIterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
+    let mut all = memory::catch(|| memory::with_capacity(values.len()))
+        .map_err(|out| watch::out_of_memory(&out))?;
+    for value in values {
+        all.push(value?);
+    }
+    Ok(all)
+}
+
 /// Python's `bytes` of some bytes.
 pub fn bytes<'py>(py: Python<'py>, from: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, from.len(), |to| {

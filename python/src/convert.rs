@@ -1,5 +1,6 @@
 //! Python's values as the crate's, and answers as arrays.
 
+use nearwood::error::OutOfMemory;
 use nearwood::{Answers, BatchOptions, Effort, Filter, Hit, Id, Index};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
@@ -12,6 +13,7 @@ use crate::arrow::Column;
 use crate::errors::{OrRaise, unknown_id, value_error};
 use crate::ids;
 pub use crate::scalar::id_of;
+use crate::watch::out_of_memory;
 
 /// Ids and distances, or scores: two arrays of one shape.
 pub type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -244,12 +246,13 @@ pub fn id_object<'py>(py: Python<'py>, id: &Id) -> PyResult<Bound<'py, PyAny>> {
     })
 }
 
-/// Collects `n` lists of `k` values; a `ValueError` where there is no room for them.
+/// Collects `n` lists of `k` values; a `MemoryError` where there is no room for them.
 pub fn collect<T>(n: usize, k: usize, each: impl Fn(usize) -> T) -> PyResult<Vec<T>> {
     let mut values = Vec::new();
     let len = n.checked_mul(k).filter(|&len| values.try_reserve_exact(len).is_ok());
     let Some(len) = len else {
-        return Err(value_error(format!("k is {k}, expected as many answers as fit in memory")));
+        let bytes = n.saturating_mul(k).saturating_mul(size_of::<T>());
+        return Err(out_of_memory(&OutOfMemory { bytes }));
     };
     values.extend((0..len).map(each));
     Ok(values)

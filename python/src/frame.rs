@@ -6,6 +6,7 @@ use arrow_schema::{DataType, Schema};
 use nearwood::Interactions;
 use nearwood::error::{listed, quoted};
 use nearwood::io::{ArrowRows, BadRows};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -100,7 +101,7 @@ fn read(
 ) -> PyResult<(Interactions, BadRows)> {
     let mut rows = ArrowRows::new("the table").skip_bad_rows(skip_bad);
     for batch in stream {
-        let batch = batch.map_err(|e| value_error(e.to_string()))?;
+        let batch = batch.map_err(broken)?;
         for first in (0..batch.num_rows()).step_by(ROWS) {
             let part = batch.slice(first, ROWS.min(batch.num_rows() - first));
             let (users, items) = (plain(&part, columns.user)?, plain(&part, columns.item)?);
@@ -137,4 +138,14 @@ fn decoded(batch: &RecordBatch, at: usize) -> PyResult<ArrayRef> {
 
 fn is_text(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// What a stream failed with. A stream made in Python runs Python code, where Ctrl-C is raised as
+/// anywhere; Arrow's interface has room for its text alone.
+fn broken(error: arrow_schema::ArrowError) -> PyErr {
+    let text = error.to_string();
+    match text.contains("Python exception") && text.contains("KeyboardInterrupt") {
+        true => PyKeyboardInterrupt::new_err(()),
+        false => value_error(text),
+    }
 }

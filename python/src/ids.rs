@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::arrow::{self, Alone};
+use crate::bulk;
 use crate::convert::{as_array, kind};
 use crate::errors::{unknown_id, value_error};
 use crate::scalar::{Scalar, id_of, shown};
@@ -101,7 +102,8 @@ fn from_array(array: &Bound<'_, PyUntypedArray>, what: &str) -> PyResult<Given> 
     match kind(array) {
         _ if is_mask => {
             let mask = array.as_any().cast::<PyArray1<bool>>()?;
-            Ok(Given::Mask(mask.try_readonly()?.as_array().iter().copied().collect()))
+            let mask = mask.try_readonly()?;
+            Ok(Given::Mask(bulk::collected(mask.as_array().iter().copied())?))
         }
         _ if array.is_empty() => Ok(Given::Ids(IdColumn::Int(Vec::new()))),
         b'i' | b'u' => Ok(Given::Ids(IdColumn::Int(integers(array, what)?))),
@@ -136,10 +138,12 @@ fn integers(array: &Bound<'_, PyUntypedArray>, what: &str) -> PyResult<Vec<i64>>
     if kind(array) == b'u' && array.dtype().itemsize() == 8 {
         let wide = array.call_method1(intern!(py, "astype"), (numpy::dtype::<u64>(py),))?;
         let fits = |v: &u64| i64::try_from(*v).map_err(|_| beyond(what, v));
-        return wide.cast::<PyArray1<u64>>()?.try_readonly()?.as_array().iter().map(fits).collect();
+        let wide = wide.cast::<PyArray1<u64>>()?.try_readonly()?;
+        return bulk::collected_ok(wide.as_array().iter().map(fits));
     }
     let wide = array.call_method1(intern!(py, "astype"), (numpy::dtype::<i64>(py),))?;
-    Ok(wide.cast::<PyArray1<i64>>()?.try_readonly()?.as_array().iter().copied().collect())
+    let wide = wide.cast::<PyArray1<i64>>()?.try_readonly()?;
+    bulk::collected(wide.as_array().iter().copied())
 }
 
 /// A column of times: an integer array as it is; datetimes, or what numpy makes such of, in seconds

@@ -8,6 +8,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::bulk;
 use crate::convert::{self, Queries};
 use crate::errors::{OrRaise, value_error};
 
@@ -84,7 +85,7 @@ impl<'a> Rows<'a> {
     pub fn to_values(self) -> PyResult<Vec<f32>> {
         match self {
             // What is wrong with them, the build says.
-            Rows::Floats(values, _) => Ok(values.to_vec()),
+            Rows::Floats(values, _) => bulk::collected(values.iter().copied()),
             Rows::Bits(..) => Ok(self.vectors().or_raise()?.to_values()),
         }
     }
@@ -120,7 +121,8 @@ impl Bits<'_> {
     /// Row after row.
     fn bytes(&self) -> PyResult<Vec<u8>> {
         let flat = self.array.call_method1(intern!(self.array.py(), "reshape"), (-1,))?;
-        Ok(flat.cast::<PyArray1<u8>>()?.try_readonly()?.as_slice()?.to_vec())
+        let flat = flat.cast::<PyArray1<u8>>()?.try_readonly()?;
+        bulk::collected(flat.as_slice()?.iter().copied())
     }
 
     /// Whether it is one row without an axis for rows.

@@ -6,6 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::bulk;
 use crate::convert::{as_array, as_f32, kind};
 use crate::errors::{OrRaise, value_error};
 use crate::watch;
@@ -73,18 +74,21 @@ pub fn whole<T: TryFrom<i64>>(object: &Bound<'_, PyAny>, what: &str) -> PyResult
         })
     };
     if let Ok(narrow) = array.as_any().cast::<PyArray1<i32>>() {
-        return narrow.try_readonly()?.as_array().iter().map(|&v| fits(i64::from(v))).collect();
+        let narrow = narrow.try_readonly()?;
+        return bulk::collected_ok(narrow.as_array().iter().map(|&v| fits(i64::from(v))));
     }
     let wide = array.call_method1("astype", (numpy::dtype::<i64>(array.py()),))?;
     let wide = wide.cast::<PyArray1<i64>>().map_err(|_| one_dimension(what))?;
-    wide.try_readonly()?.as_array().iter().map(|&v| fits(v)).collect()
+    let wide = wide.try_readonly()?;
+    bulk::collected_ok(wide.as_array().iter().map(|&v| fits(v)))
 }
 
 /// Numbers as float32.
 pub fn weights(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<f32>> {
     let floats = as_f32(object, what)?;
     let floats = floats.as_any().cast::<PyArray1<f32>>().map_err(|_| one_dimension(what))?;
-    Ok(floats.try_readonly()?.as_array().iter().copied().collect())
+    let floats = floats.try_readonly()?;
+    bulk::collected(floats.as_array().iter().copied())
 }
 
 fn one_dimension(what: &str) -> PyErr {

@@ -125,7 +125,10 @@ CALLS = {
         "model = SimpleNamespace(user_factors=factors, item_factors=factors)\n",
         "nw.evaluate(model, plays, plays, include_seen=True)",
     ),
-    "tune": (PLAYS, "nw.tune(plays, factors=128, iterations=10**5, patience=0, progress=False)"),
+    "tune": (
+        PLAYS,
+        "nw.tune(plays, factors=128, iterations=10**5, patience=10**5, progress=False)",
+    ),
     "Interactions.read": (FEED, "nw.Interactions.read('plays.csv', user='user', item='item')"),
     "Interactions.from_frame": (
         STREAM,
@@ -310,7 +313,8 @@ class Query:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return np.asarray([0.9, 0.1])
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-os.kill(os.getpid(), signal.SIGINT)
+# To this thread: others, numpy's own, do not block it.
+signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 try:
     index.search(Query(), 1)
     index.ids

@@ -240,7 +240,8 @@ def _cores() -> int:
 
 def test_the_number_of_threads_is_checked_everywhere() -> None:
     x = np.eye(8, dtype=np.float32)
-    plays = nw.Interactions.from_columns([1, 1, 2, 2], [1, 2, 2, 3])
+    drawn = np.random.default_rng(0).integers(0, 20, size=(2, 400))
+    plays = nw.Interactions.from_columns(*drawn)
     index = nw.Index.build(x)
     rec = nw.Recommender.fit(plays, factors=2, iterations=1, progress=False)
     calls = [

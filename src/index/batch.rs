@@ -80,15 +80,7 @@ impl Answers {
 
 /// `n` answers of `k` values; an error where the system has no room for them.
 fn filled<T: Clone>(n: usize, k: usize, value: T) -> Result<Vec<T>, QueryError> {
-    let mut values = Vec::new();
-    let len = n.checked_mul(k).filter(|&len| values.try_reserve_exact(len).is_ok());
-    let len = len.ok_or_else(|| QueryError::Parameter {
-        name: "k",
-        got: format!("{k} for {n} queries"),
-        expected: "as many answers as fit in memory".into(),
-    })?;
-    values.resize(len, value);
-    Ok(values)
+    memory::attempt(|| Ok(memory::filled(value, n.saturating_mul(k))))
 }
 
 /// What a batch asks for.

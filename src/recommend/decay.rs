@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate};
 
 use crate::als::Csr;
 use crate::error::TrainError;
+use crate::{memory, progress};
 
 use super::{Interactions, TimeUnit};
 
@@ -119,7 +120,8 @@ impl Interactions {
         if 2 * faded.faded > faded.users {
             return Err(emptied(faded, half_life, self.time_unit));
         }
-        let values = self.matrix.values().iter().zip(times).map(decay).collect();
+        let pairs = progress::checked(self.matrix.values().iter().zip(times), 1 << 16);
+        let values = memory::collect(pairs.map(decay));
         let (indptr, indices) = (self.matrix.indptr().to_vec(), self.matrix.indices().to_vec());
         let matrix = Csr::from_parts(self.matrix.n_cols(), indptr, indices, values)?;
         Ok((Interactions { matrix, ..self }, faded))

@@ -204,7 +204,7 @@ pub(crate) fn lock_limit() -> Option<u64> {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::*;
+    use crate::store::*;
 
     #[test]
     fn two_maps_of_one_file_have_one_identity() {

@@ -153,7 +153,7 @@ fn interactions_are_interrupted() {
     for weighting in [Weighting::Log1p, Weighting::Bm25, Weighting::Normalized { beta: 0.5 }] {
         ends("weighted", |_| data.clone().weighted(weighting));
     }
-    ends("decayed", |_| data.clone().decayed(10.0, None));
+    ends("decayed", |_| data.clone().decayed(1000.0, None));
     let splits = [
         Split::Random { share: 0.2 },
         Split::LeaveKOut { k: 1 },
