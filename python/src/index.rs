@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nearwood::store::Bytes;
 use nearwood::{Ids, Index, Metric, RadiusOptions};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple, PyType};
 
 use crate::build;
 use crate::bulk;
