@@ -3,9 +3,9 @@
 
 use crate::common::file::{reseal_section, sections};
 use crate::common::fuzz::{small_files, swing};
-use crate::common::sane;
+use crate::common::{Numbers, sane};
 use nearwood::format::{Element, Kind};
-use nearwood::{Index, Recommender};
+use nearwood::{Index, Metric, Recommender, Storage, Vectors};
 
 /// A section's kind, by its number in the file.
 fn kind(code: u32) -> Kind {
@@ -105,6 +105,50 @@ fn no_section_of_numbers_may_hold_what_a_build_never_writes() {
                 for mut bytes in [all, first] {
                     reseal_section(&mut bytes, &section);
                     assert!(!is_whole(&bytes), "{} with {value:?} is called whole", kind.name());
+                }
+            }
+        }
+    }
+}
+
+/// Vectors that come to the edge of what float32 holds, or that hardly differ.
+fn odd(n: usize, dim: usize) -> Vec<(&'static str, Vec<f32>)> {
+    let mut numbers = Numbers::new(9);
+    let normals = numbers.normals(n * dim);
+    let made =
+        |f: &dyn Fn(usize, f32) -> f32| normals.iter().enumerate().map(|(i, &x)| f(i, x)).collect();
+    vec![
+        ("zeros", vec![0.0; n * dim]),
+        ("one row for all", (0..n * dim).map(|i| normals[i % dim]).collect()),
+        ("tiny", made(&|_, x| 1e-22 * x)),
+        ("tinier", made(&|_, x| 1e-30 * x)),
+        ("large", made(&|_, x| 1e15 * x)),
+        ("of every size", made(&|i, x| 10f32.powi((i / dim) as i32 % 30 - 15) * x)),
+        ("far from zero", made(&|_, x| 1e6 + 1e-2 * x)),
+        ("near copies", made(&|i, x| normals[i % dim] + 1e-3 * x)),
+        ("integers", made(&|_, x| x.round())),
+        ("half of them zeros", made(&|i, x| if i / dim % 2 == 0 { 0.0 } else { x })),
+    ]
+}
+
+#[test]
+fn what_a_build_writes_is_whole_whatever_the_vectors() {
+    for (n, dim) in [(1, 3), (2, 40), (300, 5), (300, 40)] {
+        for (name, values) in odd(n, dim) {
+            for metric in Metric::ALL {
+                for storage in [Storage::Float32, Storage::Int8] {
+                    let bits = metric == Metric::Hamming;
+                    if bits && storage != Storage::Float32 {
+                        continue;
+                    }
+                    for graph in [false, metric != Metric::Dot] {
+                        let builder = Index::builder(metric).trees(2).leaf_size(8).storage(storage);
+                        let builder = builder.graph(Some(graph)).threads(Some(1));
+                        let vectors = Vectors::new(&values, dim).unwrap();
+                        let index = builder.build(vectors).unwrap();
+                        let what = format!("{name}, {n} x {dim} by {metric}, {storage:?}, {graph}");
+                        index.verify().unwrap_or_else(|e| panic!("{what}: {e}"));
+                    }
                 }
             }
         }
