@@ -325,15 +325,11 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Grouped<'_, Batch<'_, E>> {
             let (positions, k) = (index.positions(), self.k);
             let cut =
                 self.engine.rerank_sorted(query, found, positions, k, &mut best, &mut compared);
-            let last = found.last().map_or(f32::INFINITY, |last| last.0);
-            if !cut
-                && found.len() == block.keep
-                && self.engine.loses(query, k, last, misses, &mut compared)
-                || options.filter.is_none() && {
-                    best.cut();
-                    self.engine.is_far(index, query, k, &best)
-                }
-            {
+            best.cut();
+            let last = found.last().filter(|_| !cut && found.len() == block.keep);
+            let loses =
+                last.is_some_and(|last| self.engine.loses(query, k, last.0, misses, &mut compared));
+            if loses || self.looks_further(query, &excluded[at], &best) {
                 index.with_searcher(|s| self.batch.alone(s, first + at, &mut out));
                 continue;
             }
@@ -341,6 +337,15 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Grouped<'_, Batch<'_, E>> {
                 |&(key, position): &(f32, u32)| Hit { position, distance: rows.distance(key) };
             out.write(best.sorted().iter().map(hit), false);
         }
+    }
+
+    /// Whether a search of its own would look further than the block did: see `Searcher::look_further`.
+    fn looks_further(&self, query: &[f32], excluded: &[u32], best: &Best) -> bool {
+        let BatchOptions { effort, filter, .. } = self.batch.options;
+        matches!(effort, Effort::Recall(_))
+            && excluded.is_empty()
+            && filter.is_none()
+            && self.engine.is_far(self.batch.index, query, self.k, best)
     }
 
     /// What a query asks of its block; `None` if it is to be searched alone, since it needs more
