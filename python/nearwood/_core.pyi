@@ -266,9 +266,7 @@ class Index:
         filter: _Filter = None,
         n_threads: int | None = None,
     ) -> float: ...
-    def is_far(
-        self, queries: ArrayLike, distances: ArrayLike
-    ) -> bool | NDArray[np.bool_]: ...
+    def is_far(self, queries: ArrayLike, distances: ArrayLike) -> bool | NDArray[np.bool_]: ...
     def recall_curve(
         self,
         queries: ArrayLike | None = None,

@@ -54,12 +54,16 @@ impl Far {
     }
 
     /// Reads the section of an opened file; without one, nothing counts as far.
-    pub fn open(d: &Directory, file: &[u8], space: u16) -> Far {
-        let range = d.range(Key::new(Kind::Distances, space));
-        let values: &[f32] = range.as_ref().map_or(&[], |range| view(file, range));
+    pub fn open(d: &Directory, file: &[u8], space: u16) -> Result<Far, OpenError> {
+        let key = Key::new(Kind::Distances, space);
+        if d.range(key).is_none() {
+            return Ok(Far::default());
+        }
+        let range = d.sized(key, LEN, "search")?;
+        let values: &[f32] = view(file, &range);
         let measured = values.chunks_exact(WIDTH).filter(|step| step[0] >= 1.0);
         let usable = measured.filter(|step| step.iter().all(|value| value.is_finite()));
-        Far { steps: usable.map(|step| (step[0] as usize, f64::from(step[2]))).collect() }
+        Ok(Far { steps: usable.map(|step| (step[0] as usize, f64::from(step[2]))).collect() })
     }
 
     /// Whether the `k`-th neighbour of a query is farther than those of nearly all queries that were

@@ -200,7 +200,7 @@ impl Index {
             labels: TextsAndTable::open_labels(d, 0, n)?,
             calibration: Calibration::open(&bytes, d.range(Key::new(Kind::Calibration, space))),
             reaches: Reaches::open(d, &bytes, space)?,
-            far: Far::open(d, &bytes, space),
+            far: Far::open(d, &bytes, space)?,
             memories: Mutex::new(Vec::new()),
             bytes,
             directory,

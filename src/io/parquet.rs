@@ -61,8 +61,10 @@ fn metadata(file: &File, path: &Path) -> Result<ArrowReaderMetadata, ReadError> 
         let mut leaves = leaves.filter(|&leaf| descriptor.get_column_root_idx(leaf) == root);
         leaves.any(|leaf| descriptor.column(leaf).physical_type() == Type::INT96)
     };
-    let embedded =
-        ArrowReaderMetadata::try_new(plain.metadata().clone(), ArrowReaderOptions::new());
+    // A damaged one says nothing: the decoder may panic at it.
+    let embedded = guarded(path, || {
+        ArrowReaderMetadata::try_new(plain.metadata().clone(), ArrowReaderOptions::new())
+    });
     let duration = |name: &str| {
         let field = embedded.as_ref().ok()?.schema().field_with_name(name).ok()?;
         Some(field.data_type().clone()).filter(|kind| matches!(kind, DataType::Duration(_)))

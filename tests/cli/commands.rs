@@ -230,7 +230,8 @@ fn recommend_from_a_history() {
     for unknown in ["999", "gone"] {
         assert!(told.contains(unknown), "{told}");
     }
-    assert_eq!(ids(&output.json()["history"]), [101]);
+    let answer: serde_json::Value = serde_json::from_str(&output.noted()).unwrap();
+    assert_eq!(ids(&answer["history"]), [101]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn evaluate_prints_figures_beside_the_baselines() {
 #[test]
 fn what_the_recommender_does_not_know_is_said() {
     let place = place();
-    place.write("odd.csv", b"user,item,plays\nu0,100,1\nnobody,100,1\nu1,999,1\n");
+    place.write("odd.csv", b"user,item,plays\nnobody,100,1\nu1,999,1\n");
     for more in ["--exact", "--json"] {
         let words = format!("evaluate m.nw --test odd.csv {COLUMNS} -k 3 {more}");
         let failure = place.run(&words).failure();

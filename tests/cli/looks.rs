@@ -81,7 +81,8 @@ fn report_writes_a_page() {
     place.run(&words).ok();
     let page = fs::read_to_string(place.path("m.html")).unwrap();
     assert!(page.contains("<h1 dir=\"auto\">Mine</h1>") && page.contains("The 7 items that most"));
-    let told = place.run(&format!("evaluate m.nw --test test.csv {columns} -k 5 --json")).json();
+    let told = place.run(&format!("evaluate m.nw --test test.csv {columns} -k 5 --json")).noted();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     let ndcg = format!("ndcg@5</th><td>{:.4}</td>", told["ndcg@5"].as_f64().unwrap());
     assert!(page.contains(&ndcg), "{ndcg}");
     assert!(page.contains("1 interactions of the test are left out"));

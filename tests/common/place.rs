@@ -36,6 +36,13 @@ impl Done {
         self.out
     }
 
+    /// What a success printed that had something to note.
+    pub fn noted(self) -> String {
+        assert_eq!(self.code, 0, "{}", self.err);
+        assert!(self.err.starts_with("note: "), "{}", self.err);
+        self.out
+    }
+
     pub fn json(self) -> Value {
         serde_json::from_str(&self.ok()).unwrap()
     }

@@ -73,6 +73,7 @@ fn a_search_that_was_ended_goes_on_to_the_same_table() {
     let mut journal = Journal::open(&path).unwrap();
     let result = tune(&data(), &options(), &mut journal, &stop, &mut |_| true);
     assert!(matches!(result, Err(Error::Train(TrainError::Cancelled))));
+    drop(journal);
     let threads = Options { base: Params { n_threads: Some(3), ..options().base }, ..options() };
     let resumed = search(&threads, &mut Journal::open(&path).unwrap()).unwrap();
     assert_eq!(resumed.resumed, 4);
