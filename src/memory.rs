@@ -230,8 +230,19 @@ mod tests {
         assert_eq!(catch(|| 5), Ok(5));
     }
 
+    /// The reserve is the process's: while it is taken, calls of other tests would end too.
     #[test]
     fn a_call_that_needed_the_reserve_ends_at_its_next_look() {
+        const ALONE: &str = "NEARWOOD_TEST_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            let name = "memory::tests::a_call_that_needed_the_reserve_ends_at_its_next_look";
+            let program = std::env::current_exe().unwrap();
+            let mut child = std::process::Command::new(program);
+            let output = child.args(["--exact", name]).env(ALONE, "1").output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success() && text.contains("1 passed"), "{text}");
+            return;
+        }
         keep_reserve();
         assert!(!take_reserve(RESERVE), "a large request");
         assert_eq!(catch(|| assert!(take_reserve(1000))), Ok(()), "nothing looked");

@@ -132,7 +132,29 @@ def module_page(name: str) -> str:
     tree = ast.parse(source.read_text("utf-8"))
     text = [f"# {name}\n\n{prose(ast.get_docstring(tree) or '')}"]
     text += [described(each, found, None) for each, found in definitions(source).items()]
+    text += [described(each, found, None) for each, found in imported(tree).items()]
     return "\n".join(text + [assigned(name, each) for each in assignments(tree)])
+
+
+def imported(tree: ast.Module) -> _Defs:
+    """What a module's `__all__` names and a private module of the package defines."""
+    public, found = exported(tree), {}
+    for each in tree.body:
+        if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("nearwood._"):
+            path = PACKAGE.joinpath(*each.module.split(".")[1:]).with_suffix(".py")
+            names = [alias.name for alias in each.names if alias.name in public]
+            if names and path.exists():
+                defined = definitions(path)
+                found |= {name: defined[name] for name in names if name in defined}
+    return found
+
+
+def exported(tree: ast.Module) -> list[str]:
+    """The names in `__all__`."""
+    for each in tree.body:
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__":
+            return ast.literal_eval(each.value)
+    return []
 
 
 def assignments(tree: ast.Module) -> list[str]:

@@ -58,7 +58,9 @@ pub fn exception(error: Error) -> PyErr {
         | Error::Read(ReadError::Io { source, path }) => system(&source, text, Some(&path)),
         Error::Build(BuildError::Room(source)) => system(&source, text, None),
         // EINVAL.
-        Error::Open(OpenError::NotAFile { path, .. }) => PyOSError::new_err((22, text, path)),
+        Error::Open(OpenError::NotAFile { path, .. }) => {
+            PyOSError::new_err((22, text, path.into_os_string()))
+        }
         Error::Open(_) => FormatError::new_err(text),
         Error::Read(ReadError::Format { .. } | ReadError::Line { .. } | ReadError::Rows { .. }) => {
             FormatError::new_err(text)
@@ -78,7 +80,8 @@ fn system(source: &io::Error, text: String, path: Option<&Path>) -> PyErr {
     let plain = |number: i32| text.replace(&format!(" (os error {number})"), "");
     match (errno(source), source.kind(), path) {
         (Some(number), _, Some(path)) => {
-            PyOSError::new_err((number, plain(number), path.to_path_buf()))
+            // As text: a pathlib.Path would have to be imported, which a process in want may fail at.
+            PyOSError::new_err((number, plain(number), path.as_os_str().to_os_string()))
         }
         (Some(number), _, None) => PyOSError::new_err((number, plain(number))),
         (None, io::ErrorKind::InvalidInput, _) => PyValueError::new_err(text),

