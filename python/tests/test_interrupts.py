@@ -150,7 +150,8 @@ CALLS = {
 # The rest of the interface, which ends soon: one row, one name, a property, or a single pass over a
 # table or a file.
 SHORT = {
-    "Index": "drop_trees from_bytes merge open save to_bytes verify find info label vector vectors",
+    "Index": "drop_trees from_bytes is_far merge open save to_bytes verify find info label vector"
+    " vectors",
     "Recommender": "find fold_in from_bytes info label open recommend_for save seen similar"
     " to_bytes verify",
     "AlternatingLeastSquares": "explain fold_in_items load partial_fit_items partial_fit_users"
