@@ -258,18 +258,6 @@ pub enum QueryError {
         /// The value.
         value: f32,
     },
-    /// A query so small that its inner products cannot be told from 0.
-    #[error(
-        "the largest value of query {query} is {largest:e}: inner products with a query below {least:e} are lost in float32; multiply the query by {:e}: the order of its neighbours stays", scale(*largest)
-    )]
-    TooSmall {
-        /// The query's number in its batch.
-        query: usize,
-        /// The largest size of a value.
-        largest: f32,
-        /// The least size that some value must have.
-        least: f32,
-    },
     /// A parameter is out of its range.
     #[error("{name} is {}, expected {expected}", clean(got))]
     Parameter {

@@ -9,6 +9,7 @@ use crate::exact::Best;
 use crate::kernel::code::{self, CodeQuery, CodeRows};
 use crate::kernel::float;
 use crate::kernel::product::{self, ProductRows};
+use crate::kernel::vector;
 use crate::metric::Metric;
 use crate::progress;
 use crate::quant::{self, QueryTables};
@@ -486,7 +487,12 @@ pub(super) fn coded_query(
 #[must_use]
 pub fn inverse_length(query: &[f32]) -> f32 {
     let length = float::dot(query, query).sqrt();
-    if length > 1e-30 { 1.0 / length } else { 0.0 }
+    if length > 1e-15 {
+        return 1.0 / length;
+    }
+    // Squares of small values are lost in float32.
+    let length = vector::squares(query).sqrt();
+    if length > 1e-37 { (1.0 / length) as f32 } else { 0.0 }
 }
 
 /// How many leaves may be needed for the budget: half as many again as leaves of mean size would

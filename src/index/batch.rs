@@ -7,7 +7,6 @@ use super::code_error::Compared;
 use super::filter::Filter;
 use super::plan::{Plan, check_effort, check_k, plan};
 use super::search::{Effort, Engine, Hit, Searcher, check_finite, keep_for};
-use super::space::check_query_size;
 use crate::error::QueryError;
 use crate::exact::{self, Best};
 use crate::forest::{Ask, Block, BlockScratch, Scratch, Tree, search_block};
@@ -125,7 +124,6 @@ pub(crate) fn search_batch<'e>(
     check_effort(options.k, options.effort)?;
     check_k(options.k, index.len())?;
     check_finite(queries, dim)?;
-    check_query_size(queries, dim, index.metric())?;
     let n = queries.len() / dim;
     if n > 1 && options.effort.covers(index.len()) {
         return exact_batch(index, queries, options, exclude);
@@ -357,6 +355,9 @@ impl<'e, E: Fn(usize) -> &'e [u32] + Sync> Grouped<'_, Batch<'_, E>> {
         scratch: &mut Scratch,
     ) -> Option<Ask<'x>> {
         let plan = self.batch.plan(excluded.len());
+        if !self.engine.has_codes_for(query) {
+            return None;
+        }
         let settled = self.engine.settle(self.batch.index, plan, query, scratch).budget()?;
         let budget = plan.budget().filter(|&planned| planned == settled)?.max(self.k);
         Some(Ask { budget, excluded })

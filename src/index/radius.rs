@@ -11,7 +11,6 @@ use super::batch::search_batch;
 use super::filter::Filter;
 use super::plan::{Plan, check_effort, plan};
 use super::search::{Effort, Hit, Searcher, check_finite};
-use super::space::check_query_size;
 use super::{BatchOptions, Index};
 use crate::error::QueryError;
 use crate::memory;
@@ -142,7 +141,6 @@ pub(super) fn radius_batch(
     check_radius(radius)?;
     check_effort(1, options.effort)?;
     check_finite(queries, dim)?;
-    check_query_size(queries, dim, index.metric())?;
     let mut found = memory::filled(Within::default(), queries.len() / dim);
     let mut left: Vec<usize> = (0..found.len()).collect();
     let mut k = Some(FIRST);

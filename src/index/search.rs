@@ -10,7 +10,7 @@ use super::graph::Linked;
 use super::plan::{self, Plan, check_effort, plan};
 use super::radius::{lies_within, takes_all};
 use super::reach::Walk;
-use super::space::{MemberTiles, Space, check_query_size, first_unusable};
+use super::space::{MemberTiles, Space, first_unusable};
 use super::walk::{Kept, WalkMemory};
 use crate::error::QueryError;
 use crate::exact::{self, Best, Rows};
@@ -96,6 +96,9 @@ const ROWS: usize = 1024;
 /// How many times as many rows as usual are looked through for a query far from everything.
 const FAR: usize = 4;
 
+/// Smaller values are coded as zeros.
+const LEAST_CODED: f32 = 1e-29;
+
 /// How many times candidates that were cut off are looked for at most.
 const LOOKS: usize = 4;
 
@@ -143,6 +146,12 @@ impl<'a> Engine<'a> {
             true => keep_for_products(k, budget),
             false => keep_for(k),
         }
+    }
+
+    /// Whether a query is large enough to be coded. By inner product it is searched for at the length that
+    /// it has, and the smallest of users that a training yields have next to none.
+    pub fn has_codes_for(&self, query: &[f32]) -> bool {
+        self.rows.metric != Metric::Dot || query.iter().any(|x| x.abs() >= LEAST_CODED)
     }
 
     /// Whether the best, which are cut to `k`, are farther than the neighbours of nearly all queries that
@@ -377,7 +386,6 @@ impl<'a> Searcher<'a> {
             return Err(QueryError::Dimension { got: query.len(), expected });
         }
         check_finite(query, expected)?;
-        check_query_size(query, expected, self.engine.rows.metric)?;
         check_effort(self.k, self.effort)
     }
 
@@ -388,7 +396,11 @@ impl<'a> Searcher<'a> {
         let mut best = self.memory.best.take().unwrap_or_else(|| Best::new(0));
         best.reset(k);
         let plan = plan(self.index, self.effort, self.filter, k, self.excluded.len());
-        let plan = self.engine.settle(self.index, plan, query, &mut self.memory.scratch);
+        let plan = match (self.engine.has_codes_for(query), self.filter) {
+            (true, _) => self.engine.settle(self.index, plan, query, &mut self.memory.scratch),
+            (false, None) => Plan::All,
+            (false, Some(filter)) => Plan::Listed(filter),
+        };
         self.is_exact = plan.is_exact();
         match plan {
             Plan::All => self.exact(query, &mut best),

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::graph::{GraphRanges, Linked};
 use super::names::view;
 use super::stored::{VectorRanges, first_beyond};
-use crate::error::{BuildError, OpenError, QueryError};
+use crate::error::{BuildError, OpenError};
 use crate::exact::{self, Rows, Storage, Values};
 use crate::forest::{
     CodedRows, ProductCodes, Tree, TreeData, TreeParams, Workspace, build_tree, has_products,
@@ -79,23 +79,6 @@ pub(super) fn check_size(
     };
     match largest_below(values, least) {
         Some(largest) => Err(BuildError::TooSmall { largest, least, what }),
-        None => Ok(()),
-    }
-}
-
-/// Refuses queries whose products with all rows are lost among float32's smallest numbers.
-pub(crate) fn check_query_size(
-    queries: &[f32],
-    dim: usize,
-    metric: Metric,
-) -> Result<(), QueryError> {
-    if metric != Metric::Dot {
-        return Ok(());
-    }
-    let least = least(metric);
-    let small = |query| largest_below(query, least);
-    match queries.chunks_exact(dim).enumerate().find_map(|(at, q)| Some((at, small(q)?))) {
-        Some((query, largest)) => Err(QueryError::TooSmall { query, largest, least }),
         None => Ok(()),
     }
 }

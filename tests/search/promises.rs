@@ -2,7 +2,7 @@
 //! values near zero, queries from elsewhere. Recall is against float64.
 
 use crate::common::Numbers;
-use nearwood::error::{BuildError, QueryError};
+use nearwood::error::BuildError;
 use nearwood::{BatchOptions, Effort, Index, Metric, Storage, Vectors};
 
 /// Row-major vectors.
@@ -267,13 +267,21 @@ fn vectors_too_small_for_float32_are_refused() {
     let error = build(&scaled(1e-7), Metric::Angular, Storage::Float16).err().unwrap();
     assert!(error.to_string().contains("float16"), "{error}");
     let index = build(&values, Metric::Dot, Storage::Float32).unwrap();
-    let small: Vec<f32> = values[..8].iter().map(|x| x * 1e-25).collect();
-    let error = index.searcher().search(&small).map(|_| ()).unwrap_err();
-    assert!(matches!(error, QueryError::TooSmall { query: 0, .. }), "{error}");
-    let batch = index.search_batch(&small, BatchOptions::default()).unwrap_err();
-    assert_eq!(batch, error);
-    assert!(index.searcher().radius(&small, 0.0).is_err());
     assert!(index.searcher().search(&[0.0; 8]).is_ok());
+}
+
+#[test]
+fn the_smallest_queries_by_product_find_what_larger_ones_do() {
+    let mut numbers = Numbers::new(17);
+    let rows = Rows { values: numbers.normals(6000 * 8), dim: 8 };
+    let queries = Rows { values: numbers.normals(40 * 8), dim: 8 };
+    let index = rows.index(Metric::Dot, false);
+    for scale in [1e-12f32, 1e-20, 1e-23, 1e-28, 1e-33] {
+        let values = queries.values.iter().map(|x| x * scale).collect();
+        let small = Rows { values, dim: 8 };
+        let found = recalls(&rows, &small, &index, 10, Effort::Recall(0.95));
+        holds(found, 0.85, &format!("times {scale:e}"));
+    }
 }
 
 #[test]
