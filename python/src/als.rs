@@ -538,7 +538,7 @@ impl PyAls {
     /// How many entries of a matrix the model was trained on, users and items by number.
     fn _trained_on(&self, user_items: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (fitted, rows) = (self.fitted()?, interactions(user_items, "user_items")?);
-        Ok(watch::detach(user_items.py(), || rows.matrix.n_shared(&fitted.data.matrix))?)
+        watch::detach(user_items.py(), || rows.matrix.n_shared(&fitted.data.matrix))
     }
 
     /// Writes the trained model to a file, atomically.

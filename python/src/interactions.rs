@@ -477,7 +477,7 @@ fn half_life_of(object: &Bound<'_, PyAny>) -> PyResult<HalfLife> {
         return Ok(HalfLife::Seconds(object.call_method0("total_seconds")?.extract()?));
     }
     // numpy.timedelta64 has no such method, and one of months no seconds.
-    if object.get_type().name()?.to_string() == "timedelta64" {
+    if object.get_type().name()? == "timedelta64" {
         let micros: i64 = object
             .call_method1("astype", ("m8[us]",))?
             .call_method1("astype", ("i8",))?

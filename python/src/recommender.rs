@@ -244,6 +244,7 @@ impl PyRecommender {
     #[pyo3(signature = (user, k=Count(20), *, include_seen=false, recall=None, exact=false,
         filter=None, n_threads=None, unknown="raise"),
         text_signature = "($self, user, k=20, *, include_seen=False, recall=None, exact=False, filter=None, n_threads=None, unknown=\"raise\")")]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one call")]
     fn recommend<'py>(
         &self,
         py: Python<'py>,

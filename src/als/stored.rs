@@ -251,8 +251,10 @@ fn facts(file: &[u8], d: &Directory) -> Result<Facts, OpenError> {
         .range(key(Kind::Metadata))
         .ok_or(OpenError::MissingSection { section, purpose: PURPOSE })?;
     let wrong = |got: String| invalid("the metadata", got, expected);
+    // Copied, then checked: another process may change what is mapped.
+    let copy = file[range].to_vec();
     let metadata: serde_json::Value =
-        serde_json::from_slice(&file[range].to_vec()).map_err(|e| wrong(e.to_string()))?;
+        serde_json::from_slice(&copy).map_err(|e| wrong(e.to_string()))?;
     let training = metadata.get("training").cloned().unwrap_or_default();
     let mut facts: Facts = serde_json::from_value(training).map_err(|e| wrong(e.to_string()))?;
     // How many threads a reader starts is not for the file to say.

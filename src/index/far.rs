@@ -88,7 +88,7 @@ impl Index {
     /// Whether queries lie farther from their neighbours than nearly all (99.5%) of the queries that the
     /// recall was measured with: row-major `queries`, and `distances` of each to its k nearest, as a
     /// search without a filter gave them. Such queries may find less than the recall that they asked
-    /// for; with queries like them as [`Builder::calibration_queries`](crate::Builder) they would not.
+    /// for; with queries like them as [`Builder::calibration_queries`](crate::index::Builder) they would not.
     /// A query that found nothing is not far.
     ///
     /// # Errors

@@ -31,7 +31,9 @@ pub(super) fn inverse_norms(rows: Rows<'_>) -> Result<(), OpenError> {
     for (row, &got) in rows.inverse_norms.iter().enumerate() {
         let own = exact::inverse_norm(&rows.row(row));
         let is_either = got == 0.0 && own > 1e29 || own == 0.0 && got > 1e29 && got.is_finite();
-        if !is_either && !((got - own).abs() <= CLOSE * own) {
+        // Of NaN this is false, too.
+        let is_close = (got - own).abs() <= CLOSE * own;
+        if !is_either && !is_close {
             return Err(wrong("inverse norms", format!("{got} for row {row}"), &own.to_string()));
         }
     }

@@ -338,10 +338,11 @@ impl<'a> Searcher<'a> {
         let offer = |row: u32| {
             let key = rows.key(&prepared, row as usize);
             let is_near = lies_within(rows.metric, rows.distance(key), radius);
-            if is_near && !self.memory.scratch.is_excluded(row) {
-                if let Some(&position) = self.positions.get(row as usize) {
-                    memory::push(&mut within, (key, position));
-                }
+            if is_near
+                && !self.memory.scratch.is_excluded(row)
+                && let Some(&position) = self.positions.get(row as usize)
+            {
+                memory::push(&mut within, (key, position));
             }
         };
         match self.filter {

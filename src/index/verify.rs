@@ -79,7 +79,9 @@ fn values(index: &Index, key: Key) -> &[f32] {
 
 fn metadata(file: &[u8], index: &Index) -> Result<(), OpenError> {
     let range = index.directory().range(Key::new(Kind::Metadata, 0)).unwrap_or(0..0);
-    let parsed: Option<serde_json::Value> = serde_json::from_slice(&file[range].to_vec()).ok();
+    // Copied, then checked: another process may change what is mapped.
+    let copy = file[range].to_vec();
+    let parsed: Option<serde_json::Value> = serde_json::from_slice(&copy).ok();
     match parsed.is_some_and(|value| value.is_object()) {
         true => Ok(()),
         false => Err(wrong("the metadata", "something else".into(), "a JSON object")),

@@ -53,7 +53,10 @@ fn matching(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let wrong = |e: glob::PatternError| format_error(path, format!("not a pattern of paths: {e}"));
     let paths = glob::glob(pattern).map_err(wrong)?;
     let found: Result<Vec<PathBuf>, _> = paths.collect();
-    let found = found.map_err(|e| io_error(&e.path().to_path_buf(), e.into()))?;
+    let found = found.map_err(|e| {
+        let path = e.path().to_path_buf();
+        io_error(&path, e.into())
+    })?;
     // A pattern that names the hidden asks for them.
     let asked = path.file_name().is_some_and(|name| is_hidden(&name.to_string_lossy()));
     let named = |path: &PathBuf| {

@@ -103,8 +103,10 @@ mod tests {
     const EMFILE: i32 = 24;
     const EOPNOTSUPP: i32 = 95;
 
+    type Writer = fn(&Path) -> Result<(), SaveError>;
+
     /// Both ways of writing a file.
-    fn writers() -> [fn(&Path) -> Result<(), SaveError>; 2] {
+    fn writers() -> [Writer; 2] {
         [
             |path| write_atomic(path, b"new"),
             |path| {

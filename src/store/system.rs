@@ -51,6 +51,7 @@ pub(crate) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
 }
 
 /// Makes a folder, and those above it.
+#[cfg(feature = "tables")]
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     check(Call::Create)?;
     fs::create_dir_all(path)
@@ -159,6 +160,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Removes an empty folder.
+#[cfg(feature = "tables")]
 pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
     check(Call::Remove)?;
     fs::remove_dir(path)

@@ -173,7 +173,16 @@ proptest! {
             Split::UserTime { k },
             Split::Time { share },
         ] {
-            let parts = data.split(split, seed).unwrap();
+            let parts = match data.split(split, seed) {
+                Ok(parts) => parts,
+                // Where the latest of the times are equal, a small share is none.
+                Err(error) => {
+                    let text = error.to_string();
+                    let is_empty = text.contains("equal times stay together");
+                    prop_assert!(matches!(split, Split::Time { .. }) && is_empty, "{}", text);
+                    continue;
+                }
+            };
             prop_assert_eq!(&parts, &data.split(split, seed).unwrap());
             let mut whole = BTreeMap::new();
             for part in [&parts.train, &parts.test] {

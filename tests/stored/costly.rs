@@ -11,8 +11,8 @@ use nearwood::{BatchOptions, Effort, Index, Metric, Recommender};
 
 fn swung(good: &[u8], kind: Kind, space: u16) -> Vec<u8> {
     let mut bytes = good.to_vec();
-    let found = sections(good).into_iter();
-    let section = found.filter(|s| (s.kind, s.space) == (kind.code(), space)).next().unwrap();
+    let mut found = sections(good).into_iter();
+    let section = found.find(|s| (s.kind, s.space) == (kind.code(), space)).unwrap();
     swing(&mut bytes[section.bytes.clone()], kind.element().size());
     reseal_section(&mut bytes, &section);
     bytes

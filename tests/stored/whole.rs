@@ -68,7 +68,7 @@ fn what_verify_calls_whole_is_searched_well() {
     let (mut tried, mut whole) = (0, 0);
     for file in small_files() {
         assert!(is_whole(file));
-        for section in sections(&file).into_iter().filter(|section| !section.bytes.is_empty()) {
+        for section in sections(file).into_iter().filter(|section| !section.bytes.is_empty()) {
             let size = kind(section.kind).element().size();
             for (_, change) in CHANGES {
                 let mut bytes = file.clone();
@@ -88,7 +88,7 @@ fn what_verify_calls_whole_is_searched_well() {
 #[test]
 fn no_section_of_numbers_may_hold_what_a_build_never_writes() {
     for file in small_files() {
-        for section in sections(&file).into_iter().filter(|section| !section.bytes.is_empty()) {
+        for section in sections(file).into_iter().filter(|section| !section.bytes.is_empty()) {
             let kind = kind(section.kind);
             let values: Vec<Vec<u8>> = match kind.element() {
                 Element::F32 => FLOATS.iter().map(|x| x.to_le_bytes().to_vec()).collect(),
@@ -127,7 +127,7 @@ fn odd(n: usize, dim: usize) -> Vec<(&'static str, Vec<f32>)> {
         ("far from zero", made(&|_, x| 1e6 + 1e-2 * x)),
         ("near copies", made(&|i, x| normals[i % dim] + 1e-3 * x)),
         ("integers", made(&|_, x| x.round())),
-        ("half of them zeros", made(&|i, x| if i / dim % 2 == 0 { 0.0 } else { x })),
+        ("half of them zeros", made(&|i, x| if (i / dim).is_multiple_of(2) { 0.0 } else { x })),
     ]
 }
 
