@@ -4,6 +4,7 @@
 use crate::common::file::{reseal_section, sections};
 use crate::common::fuzz::{small_files, swing};
 use crate::common::{Numbers, sane};
+use nearwood::error::BuildError;
 use nearwood::format::{Element, Kind};
 use nearwood::{Index, Metric, Recommender, Storage, Vectors};
 
@@ -120,7 +121,7 @@ fn odd(n: usize, dim: usize) -> Vec<(&'static str, Vec<f32>)> {
     vec![
         ("zeros", vec![0.0; n * dim]),
         ("one row for all", (0..n * dim).map(|i| normals[i % dim]).collect()),
-        ("tiny", made(&|_, x| 1e-22 * x)),
+        ("tiny", made(&|_, x| 1e-17 * x)),
         ("tinier", made(&|_, x| 1e-30 * x)),
         ("large", made(&|_, x| 1e15 * x)),
         ("of every size", made(&|i, x| 10f32.powi((i / dim) as i32 % 30 - 15) * x)),
@@ -145,7 +146,11 @@ fn what_a_build_writes_is_whole_whatever_the_vectors() {
                         let builder = Index::builder(metric).trees(2).leaf_size(8).storage(storage);
                         let builder = builder.graph(Some(graph)).threads(Some(1));
                         let vectors = Vectors::new(&values, dim).unwrap();
-                        let index = builder.build(vectors).unwrap();
+                        let index = match builder.build(vectors) {
+                            // Refused, since no distance could be told.
+                            Err(BuildError::TooSmall { .. }) if name.starts_with("tin") => continue,
+                            built => built.unwrap(),
+                        };
                         let what = format!("{name}, {n} x {dim} by {metric}, {storage:?}, {graph}");
                         index.verify().unwrap_or_else(|e| panic!("{what}: {e}"));
                     }
