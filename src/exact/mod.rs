@@ -287,9 +287,9 @@ fn with_spare(k: usize) -> usize {
     k.saturating_add(k / 4).saturating_add(8)
 }
 
-/// Offers by their keys all rows that may be among the best, given the best by keys of a scan: their errors are
-/// at most [`Rows::scan_error`]. Where more lie there than were kept (near copies), the rows
-/// are scanned again.
+/// Offers by its exact key every row that may be among the best. `memory` holds the best by keys of a scan,
+/// each off by at most [`Rows::scan_error`]. If more rows lie within that error than were kept (near
+/// copies), all rows are scanned again.
 fn settle(
     rows: Rows<'_>,
     query: &[f32],
